@@ -1,0 +1,177 @@
+"""The command `recipe`: composes settings, starts stages and flows as processes, shows what came of it.
+
+Exit codes: 0 all gates open, 1 a gate closed, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from recipe.errors import RecipeError, SettingsError, WorkspaceError
+from recipe.processes import interrupted_by_signals, run_to_end
+from recipe.workspace import RUN_LOCK, find_workspace, locked
+
+if TYPE_CHECKING:
+    from recipe.evidence import Finding, Verdict
+
+OPEN, CLOSED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+PAGE = "index.html"
+
+EXAMPLES = """examples:
+  recipe run                                                 the default data set through the whole recipe
+  recipe run data=digits budget=quick                        a first look, in a minute
+  recipe run data=image_folder data.path=photos              your images, a folder a class
+  recipe run data=table data.path=rows.csv data.label=price  your table
+  recipe run model._target_=nets.MyNet model.width=32        your model
+  recipe run --until baseline                                the stages up to baseline
+  recipe check baseline model._target_=nets.MyNet            one stage's practices, outside the pipeline
+  recipe check baseline/gradients data=digits                one practice
+  recipe predict models/final photo.png                      predictions from raw inputs
+"""
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Carry out the command line `arguments`; gives the exit code."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
+    commands = {"run": _run, "flow": _flow, "check": _check, "report": _report, "predict": _predict}
+    try:
+        parsed, rest = _parser().parse_known_args(arguments)
+        _refuse_options(rest)
+        with interrupted_by_signals():
+            return commands[parsed.command](parsed, [*getattr(parsed, "words", []), *rest])
+    except RecipeError as error:
+        print(f"recipe: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("recipe: interrupted; what was finished is kept, the same command goes on from there.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OPEN
+
+
+def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    from recipe.composition import compose_params
+    from recipe.pipeline import notes, reproduce
+    from recipe.report.build import present_result
+
+    workspace = find_workspace()
+    with locked(workspace, name=RUN_LOCK):
+        with locked(workspace):  # a stage that outlived its run keeps the settings it began with
+            compose_params(workspace, overrides)
+        closed = reproduce(workspace, arguments.until)
+    findings = present_result(workspace).findings
+    _print_findings(findings, workspace / "reports" / PAGE, "warn")  # what fails, its gate tells
+    for told in (*notes(workspace), *closed):
+        print(f"\n{told}", file=sys.stderr)
+    return CLOSED if closed else OPEN
+
+
+def _flow(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    from recipe.composition import compose
+    from recipe.pipeline import stage_environment
+
+    workspace = find_workspace()
+    compose(workspace, overrides)  # what is wrong is told before a server starts
+    environment = stage_environment()
+    search = os.pathsep.join([str(workspace), environment["PYTHONPATH"]])
+    command = [sys.executable, "-m", "flows.recipe", *overrides]
+    return run_to_end(command, Path.cwd(), {**environment, "PYTHONPATH": search})
+
+
+def _check(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from recipe.checking import check
+
+    workspace = find_workspace()
+    overrides = [word for word in words if "=" in word]
+    names = [word for word in words if "=" not in word]
+    out = Path(arguments.out).absolute() if arguments.out else workspace / "reports" / "check"
+    result = check(workspace, names, overrides, out)
+    _print_findings(result.findings, out / PAGE, "warn", "fail")
+    return CLOSED if result.verdict == "fail" else OPEN
+
+
+def _report(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from recipe.report.build import rebuild_report
+
+    print(rebuild_report(find_workspace()))
+    return OPEN
+
+
+def _predict(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from recipe.predict import predict
+
+    predictions = predict(arguments.model, [Path(item) for item in arguments.inputs])
+    try:
+        predictions.to_csv(arguments.out or sys.stdout, index=False)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write {arguments.out}: {error.strerror or error}. Name another --out.") from error
+    return OPEN
+
+
+def _print_findings(findings: Sequence[Finding], page: Path, *told: Verdict) -> None:
+    """The table of `findings`, those with a verdict among `told` at length, and the path of the report's page."""
+    from rich.console import Console
+
+    from recipe.report.terminal import summary_table, told_whole
+
+    console = Console()
+    console.print(summary_table(findings, console.width))
+    for part in told_whole(findings, *told):
+        console.print(part)
+    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+
+
+def _refuse_options(words: Sequence[str]) -> None:
+    for word in words:
+        if word.startswith("-"):
+            raise SettingsError(f"There is no option '{word}': `recipe --help` lists them.")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that refuses in one sentence, as everything else here does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message[0].upper()}{message[1:]}; `{self.prog} --help` says how to call it.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="recipe",
+        allow_abbrev=False,
+        description="Take a data set and a PyTorch model through the recipe for training neural networks.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", allow_abbrev=False, help="compose the settings and reproduce the pipeline")
+    run.add_argument("words", nargs="*", metavar="OVERRIDE", help="settings, such as data=digits or seed=1")
+    run.add_argument("--until", metavar="STAGE", help="the last stage to run")
+    flow = commands.add_parser("flow", help="the same under Prefect")
+    flow.add_argument("words", nargs="*", metavar="OVERRIDE")
+    check = commands.add_parser("check", allow_abbrev=False, help="practices alone, outside the pipeline")
+    check.add_argument("words", nargs="*", metavar="STAGE|PRACTICE|OVERRIDE")
+    check.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/check/)")
+    commands.add_parser("report", help="build the report page and name it")
+    predict = commands.add_parser("predict", allow_abbrev=False, help="predictions from raw inputs, as CSV")
+    predict.add_argument("model", metavar="MODEL", help="a folder such as models/final, or a registered model's name")
+    predict.add_argument("inputs", nargs="+", metavar="INPUT", help="image files or folders, CSV or Parquet tables")
+    predict.add_argument("--out", metavar="FILE", help="where the predictions go (default: the terminal)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""conf/ and overrides become params.yaml: Hydra composes, paths become lasting ones, and all is checked."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recipe.errors import DataError, SettingsError
+from recipe.settings import PARAMS, nearest, parse_settings
+from recipe.workspace import write_whole
+
+PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_target_` names; any setting may follow
+GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
+PATHS = ("data.path", "stages.data.expectations.suites")  # settings that name files of the user's
+
+
+def compose_params(workspace: Path, overrides: Sequence[str], out: Path | None = None) -> Path:
+    """Compose conf/ with `overrides` and write params.yaml, if it changes; gives its path.
+
+    Args:
+        out: the folder that gets it; default the workspace.
+
+    Raises:
+        SettingsError: an override names no setting or option, or a value does not fit.
+        DataError: data.path is not there.
+    """
+    settings = compose(workspace, overrides)
+    path = (out or workspace) / PARAMS
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_whole(path, text)
+    return path
+
+
+def compose(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The settings that conf/ and `overrides` make, checked, as plain mappings.
+
+    Raises:
+        SettingsError, DataError: see `compose_params`.
+    """
+    settings = _composed(workspace / "conf", _normalised(overrides))
+    for name in PATHS:
+        given = any(text.startswith(f"{name}=") for text in overrides)
+        _make_path_lasting(settings, name, workspace, counted_from=Path.cwd() if given else workspace)
+    parse_settings(settings, origin="conf/ and the overrides")
+    _require_data(settings, workspace)
+    for role in settings["sources"]:
+        target = lookup(settings, "data.transform" if role == "transform" else role).get("_target_")
+        settings["sources"][role] = source_of(target, workspace) or settings["sources"][role]
+    return settings
+
+
+def make_paths_absolute(settings: dict[str, Any], workspace: Path) -> None:
+    """Change every path in `settings` that counts from the workspace, so that it holds from anywhere."""
+    for name in PATHS:
+        holder, _, key = name.rpartition(".")
+        section = lookup(settings, holder)
+        if section.get(key) is not None:
+            section[key] = str(workspace / section[key])
+    settings["sources"] = {role: str(workspace / source) for role, source in settings["sources"].items()}
+
+
+def lookup(settings: Mapping[str, Any], dotted: str) -> Any:
+    """What `settings` hold under a dotted name; an empty mapping where they hold nothing."""
+    value: Any = settings
+    for part in dotted.split("."):
+        value = (value or {}).get(part)
+    return {} if value is None else value
+
+
+def _normalised(overrides: Sequence[str]) -> list[str]:
+    """Overrides as Hydra wants them: a `_target_` starts from the empty menu entry, and its settings are new keys."""
+    chosen = {text.partition("=")[0] for text in overrides}
+    result: list[str] = []
+    for text in overrides:
+        key, separator, value = text.partition("=")
+        if not separator and not key.startswith("~"):
+            raise SettingsError(f"The override '{text}' has no value: write it as name=value.")
+        if any(key.startswith(f"{part}.") for part in PARTS):
+            group = key.partition(".")[0]
+            if key == f"{group}._target_" and group in GROUPS and group not in chosen:
+                result.append(f"{group}=custom")
+            key = f"++{key}"
+        result.append(f"{key}={value}" if separator else key)
+    return result
+
+
+def _composed(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not (folder / "config.yaml").is_file():
+        raise SettingsError(f"{folder / 'config.yaml'} is missing: run this in a training-recipe workspace.")
+    try:
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            config = hydra_compose("config", overrides=list(overrides))
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise SettingsError(f"The setting '{missing[0]}' is missing: give it as an override, {missing[0]}=...")
+        resolved: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        return resolved
+    except MissingConfigException as error:
+        raise SettingsError(_no_such_option(str(error))) from None
+    except OverrideParseException as error:
+        raise SettingsError(_unreadable(error.override)) from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise SettingsError(_no_such_key(str(error), folder)) from None
+
+
+def _no_such_option(message: str) -> str:
+    """Hydra's "Could not find 'data/mnst'" with its list of options, in one sentence."""
+    found = re.search(r"(?:Could not find|Cannot find[^']*|Could not load) '([^']+)'", message)
+    options = [option for option in re.findall(r"^\t(\S+)$", message, flags=re.MULTILINE) if option != "base"]
+    if not found:
+        return message.split("\n", 1)[0]
+    group, _, option = found[1].rpartition("/")
+    listed = f": it is one of {', '.join(options)}" if options else ""
+    return f"There is no {group or 'setting group'} '{option}'{nearest(option, options)}{listed}."
+
+
+def _unreadable(override: str) -> str:
+    text = override.lstrip("+")
+    return f"The override '{text}' cannot be read: close its brackets, and quote a value with , : = or spaces."
+
+
+def _no_such_key(message: str, folder: Path) -> str:
+    found = re.search(r"(?:Could not override|Error merging override) '?([^'\s=]+)", message)
+    if not found:
+        return f"The overrides do not compose: {message.split(chr(10), 1)[0]}"
+    key = found[1].lstrip("+~")
+    if "append to your config" in message or "not in struct" in message:
+        return f"The setting '{key}' does not exist{nearest(key, _all_keys(folder))}."
+    return f"The setting '{key}' does not fit: {message.strip().splitlines()[-1].strip()}."
+
+
+def _all_keys(folder: Path) -> list[str]:
+    """Every dotted key of the default settings, for naming the nearest one."""
+    keys: list[str] = []
+
+    def collect(value: Mapping[str, Any], prefix: str) -> None:
+        for name, item in value.items():
+            keys.append(f"{prefix}{name}")
+            if isinstance(item, Mapping):
+                collect(item, f"{prefix}{name}.")
+
+    collect(_composed(folder, []), "")
+    return keys
+
+
+def _make_path_lasting(settings: dict[str, Any], name: str, workspace: Path, counted_from: Path) -> None:
+    """Make a path relative to the workspace where it lies inside, absolute elsewhere."""
+    holder, _, key = name.rpartition(".")
+    section = lookup(settings, holder)
+    value = section.get(key)
+    if value == "":
+        raise SettingsError(f"The setting '{name}' is empty: give a path, {name}=...")
+    if isinstance(value, str):
+        path = Path(os.path.normpath(counted_from / Path(value).expanduser()))
+        section[key] = path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
+
+
+def _require_data(settings: Mapping[str, Any], workspace: Path) -> None:
+    path = workspace / settings["data"]["path"]
+    if not path.exists():
+        raise DataError(f"data.path={path} is not there: give the folder or file of your data, data.path=...")
+    if workspace.is_relative_to(path.resolve()):
+        raise DataError(f"data.path={path} holds the workspace itself: put your data in a folder of their own.")
+
+
+def source_of(target: str | None, workspace: Path) -> str | None:
+    """The file or package folder of the user's own behind a `_target_`, so that an edit of it reruns what uses it.
+
+    None for what comes with this project or with an installed package: requirements.lock pins those.
+    """
+    if not target or target.startswith("recipe."):
+        return None
+    top = target.partition(".")[0]
+    before = list(sys.path)
+    sys.path.insert(0, str(workspace))
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    finally:
+        sys.path[:] = before
+    locations = list(spec.submodule_search_locations or []) if spec else []
+    origin = locations[0] if locations else (spec.origin if spec else None)
+    if origin is None or not Path(origin).exists() or _is_installed(Path(origin)):
+        return None
+    path = Path(origin).resolve()
+    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
+
+
+def _is_installed(path: Path) -> bool:
+    places = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")}
+    return any(path.is_relative_to(place) for place in places)

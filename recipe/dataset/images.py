@@ -1,0 +1,209 @@
+"""Images as examples: what lies in a folder, decoded once, measured, and written in one size."""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from recipe.dataset.builtin import Pictures
+from recipe.dataset.listing import ImageFile, Listing
+from recipe.dataset.manifest import Examples, Rejected, digest, numbered, optional
+from recipe.dataset.store import RowWriter
+from recipe.errors import DataError
+from recipe.preparation import (
+    GRAY_MODES,
+    has_colour,
+    normalised,
+    open_image,
+    reason_of,
+    refuse_bomb,
+    resized,
+    to_array,
+)
+from recipe.settings import Image as ImageSettings
+
+LONGER_SIDE = 64  # pixels: what the default models are made for; data.image.size overrules it
+CHUNK = 256  # images a task of the pool: enough to hide its cost, little enough to hold
+EXIF_ORIENTATION = 0x0112
+TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap height and width
+THREADS = os.cpu_count() or 1  # Pillow decodes and resizes outside the interpreter's lock
+WRITTEN = np.empty(0, dtype=np.uint8)  # stands for pixels that are on disk
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The size in which every image is stored."""
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels, self.height, self.width
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """One image: what is written of it (C, H, W), its facts for the manifest, and whether it has colour."""
+
+    file: ImageFile
+    pixels: np.ndarray
+    facts: dict[str, Any]
+    colour: bool
+
+
+def decode_images(listing: Listing, settings: ImageSettings, source: str, out: Path) -> tuple[Examples, Stored]:
+    """Decode what is listed and write it to `out` (.npy); what does not decode is rejected with the reason.
+
+    Raises:
+        DataError: no image decodes.
+    """
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
+        warnings.simplefilter("ignore")  # Pillow warns of what is refused here, or of metadata that nobody reads
+        stored = _size_to_store(listing.files, settings, pool)
+        decoded: list[_Decoded] = []
+        rejected: list[Rejected] = []
+        with RowWriter(out, stored.shape, np.uint8) as writer:
+            for results in pool.map(lambda files: [_decode(file, stored) for file in files], _chunks(listing.files)):
+                good = [result for result in results if isinstance(result, _Decoded)]
+                rejected += [result for result in results if isinstance(result, Rejected)]
+                writer.append([result.pixels for result in good])
+                decoded += [replace(result, pixels=WRITTEN) for result in good]
+    if not decoded:
+        first = rejected[0]
+        raise DataError(
+            f"None of the {len(rejected)} images in {listing.root} can be read; "
+            f"the first, {first.path}: {first.reason}. Set data.path to a folder of images."
+        )
+    if settings.channels is None and stored.channels == 3 and not any(item.colour for item in decoded):
+        stored = replace(stored, channels=1)
+        _keep_first_channel(out, stored)
+    listed = listing.table.iloc[[item.file.row for item in decoded]].reset_index(drop=True)
+    facts = pd.DataFrame([item.facts for item in decoded])
+    names = pd.Series([digest(path.encode()) for path in listed["path"]], dtype="str")
+    manifest = pd.concat([listed, facts], axis="columns").assign(id=numbered(names))
+    if "source" not in manifest:  # the user's own column says more
+        manifest = manifest.assign(source=source)
+    return Examples(
+        manifest, listing.task, [*listing.rejected, *rejected], None, listing.user_columns, listing.notes
+    ), stored
+
+
+def store_pictures(pictures: Pictures, source: str, out: Path) -> tuple[Examples, Stored]:
+    """The same for images that are arrays already: they are stored in the size they have."""
+    count, height, width, channels = pictures.images.shape
+    with RowWriter(out, (channels, height, width), np.uint8) as writer:
+        writer.append(pictures.images.transpose(0, 3, 1, 2))
+    levels = pictures.images.reshape(count, -1) / 255
+    content = pd.Series([_content_id(image.squeeze(axis=2)) for image in pictures.images], dtype="str")
+    manifest = pd.DataFrame(
+        {
+            "id": numbered(content),
+            "content_id": content,
+            "bytes_id": [digest(image.tobytes()) for image in pictures.images],
+            "path": [f"row:{row}" for row in range(count)],
+            "label": pictures.labels,
+            "split": optional(None, count),
+            "group": optional(None, count),
+            "source": source,
+            "width": width,
+            "height": height,
+            "mode": "L",
+            "brightness": levels.mean(axis=1),
+            "contrast": levels.std(axis=1),
+        }
+    )
+    return Examples(manifest, "classification"), Stored(height, width, channels)
+
+
+def pixel_statistics(inputs: np.ndarray, rows: np.ndarray) -> dict[str, list[float]]:
+    """Mean and standard deviation of each channel over the examples `rows`, in 0..1; exact sums, whatever the order."""
+    channels = inputs.shape[1]
+    total, squares, count = np.zeros(channels, np.int64), np.zeros(channels, np.int64), 0
+    for chunk in _chunks(rows):
+        pixels = inputs[chunk].astype(np.int64)
+        total += pixels.sum(axis=(0, 2, 3))
+        squares += (pixels * pixels).sum(axis=(0, 2, 3))
+        count += pixels.size // channels
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    return {"mean": (mean / 255).tolist(), "std": (std / 255).tolist()}
+
+
+def _chunks(items: Sequence[Any] | np.ndarray) -> Iterator[Any]:
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+
+
+def _decode(file: ImageFile, stored: Stored) -> _Decoded | Rejected:
+    try:
+        data = file.path.read_bytes()
+        image = open_image(data)
+        facts = {"width": image.width, "height": image.height, "mode": image.mode}
+        file_type = (image.format or "unknown").lower()
+        image = normalised(image)
+        pixels = np.asarray(image)
+        colour = has_colour(pixels)
+        levels = pixels if pixels.ndim == 2 else np.asarray(image.convert("L"))
+        content = _content_id(pixels if colour else levels)
+        prepared = to_array(resized(image, stored.height, stored.width), stored.channels)
+    except Exception as error:  # Pillow's decoders raise a dozen kinds
+        return Rejected(file.name, reason_of(error), "unreadable", file.label)
+    facts |= {
+        "content_id": content,
+        "bytes_id": digest(data),
+        "file_size": len(data),
+        "file_type": file_type,
+        "brightness": levels.mean() / 255,
+        "contrast": levels.std() / 255,
+    }
+    return _Decoded(file, prepared, facts, colour)
+
+
+def _content_id(pixels: np.ndarray) -> str:
+    """A name of decoded pixels, (H, W) where they have no colour, else (H, W, 3), whatever file they came in."""
+    return digest(str(pixels.shape).encode(), np.ascontiguousarray(pixels).tobytes())
+
+
+def _size_to_store(files: Sequence[ImageFile], settings: ImageSettings, pool: Executor) -> Stored:
+    """The most common size, at most `LONGER_SIDE` on the longer side, and 3 channels where there may be colour."""
+    looks = [
+        look for looks in pool.map(lambda files: [_look(file) for file in files], _chunks(files)) for look in looks
+    ]
+    sizes = Counter(size for size, _ in filter(None, looks))
+    grey = all(mode in GRAY_MODES for _, mode in filter(None, looks))
+    channels = settings.channels or (1 if grey else 3)
+    if settings.size:
+        return Stored(*settings.size, channels)
+    width, height = max(sizes, key=lambda size: (sizes[size], size), default=(1, 1))
+    scale = min(1.0, LONGER_SIDE / max(width, height))
+    return Stored(max(1, round(height * scale)), max(1, round(width * scale)), channels)
+
+
+def _look(file: ImageFile) -> tuple[tuple[int, int], str] | None:
+    """Upright size and mode by the header alone; None where there is none."""
+    try:
+        with Image.open(file.path) as image:
+            refuse_bomb(image.size)
+            turned = image.format != "PNG" and image.getexif().get(EXIF_ORIENTATION) in TURNED  # PNG decodes for EXIF
+            return (image.size[::-1] if turned else image.size), image.mode
+    except Exception:  # what is wrong with it is told when it is decoded
+        return None
+
+
+def _keep_first_channel(path: Path, stored: Stored) -> None:
+    """Rewrite colour storage of images that turned out to have none; the channels are equal."""
+    colour = np.load(path, mmap_mode="r", allow_pickle=False)
+    grey = path.with_suffix(".grey.npy")
+    with RowWriter(grey, stored.shape, np.uint8) as writer:
+        for chunk in _chunks(colour):
+            writer.append(chunk[:, :1])
+    grey.replace(path)

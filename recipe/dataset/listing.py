@@ -1,0 +1,198 @@
+"""What lies in a folder of images: a folder a class, or a labels.csv; nothing outside the folder is ever read."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from recipe.dataset.delimited import read_table
+from recipe.dataset.labels import label_text, usable_labels
+from recipe.dataset.manifest import COLUMNS, MEASURED, Rejected, Task, no_column, optional, user_column
+from recipe.dataset.splits import SPLIT_NAMES
+from recipe.dataset.tables import typed
+from recipe.errors import DataError
+from recipe.settings import Data
+
+LABELS = "labels.csv"
+NOT_EXAMPLES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # left by file managers; so is what starts with a dot
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image to decode: where it is, its name relative to the folder, its label, and its row in the listing."""
+
+    path: Path
+    name: str
+    label: str
+    row: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The labelled images of a folder. `table` has path, label, split, group and the user's own columns."""
+
+    root: Path
+    files: list[ImageFile]
+    table: pd.DataFrame
+    task: Task
+    rejected: list[Rejected] = field(default_factory=list)
+    user_columns: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def list_images(root: Path, data: Data) -> Listing:
+    """What `root` holds, by its labels.csv where there is one, else by its class folders.
+
+    Raises:
+        DataError: it is no folder, is empty, has no classes, or its labels.csv cannot be used.
+    """
+    if root.is_file():
+        raise DataError(f"{root} is a file where a folder of images is due: set data.path to the folder.")
+    if not root.exists():
+        raise DataError(f"{root} does not exist: set data.path to a folder of images.")
+    root = root.resolve()
+    try:
+        return _by_labels(root, data) if (root / LABELS).is_file() else _by_folders(root, data)
+    except OSError as error:
+        raise DataError(f"Cannot read {error.filename or root}: {error.strerror or error}.") from error
+
+
+def _by_labels(root: Path, data: Data) -> Listing:
+    where = root / LABELS
+    table = read_table(where)
+    frame = table.frame
+    for role, name in (("image file", "path"), ("label", data.label)):
+        if name not in frame.columns:
+            raise DataError(no_column(where, role, name, frame.columns, f"rename one '{name}'"))
+    labels = label_text(frame[data.label])
+    task, faults = usable_labels(labels, data.task, where)
+    names = frame["path"].str.strip().str.replace("\\", "/").reset_index(drop=True)
+    rejected = [Rejected(f"{LABELS} {item.path}", item.reason, item.kind) for item in table.malformed]
+    kept: list[tuple[int, Path]] = []
+    for row, (name, label, fault) in enumerate(zip(names, labels.fillna(""), faults, strict=True)):
+        path, reason, kind = _inside(root, name)
+        if path is None:
+            rejected.append(Rejected(name, reason, kind, label))
+        elif isinstance(fault, str):
+            rejected.append(Rejected(name, fault, "label", label))
+        else:
+            kept.append((row, path))
+    if not kept:
+        raise DataError(
+            f"{where} names no image that can be used; the first, {rejected[0].path}: {rejected[0].reason}."
+        )
+    rows = [row for row, _ in kept]
+    own = [name for name in frame.columns if name not in ("path", data.label, data.split_column, data.group_column)]
+    frame = frame.iloc[rows].reset_index(drop=True)
+    users = typed(frame[own]).rename(columns={name: user_column(name, (*COLUMNS[:-1], *MEASURED)) for name in own})
+    listed = pd.DataFrame(
+        {
+            "path": names[rows].reset_index(drop=True),
+            "label": labels[rows].reset_index(drop=True),
+            "split": optional(frame.get(data.split_column), len(frame)),
+            "group": optional(frame.get(data.group_column), len(frame)),
+        }
+    )
+    files = [ImageFile(path, listed["path"][row], listed["label"][row], row) for row, (_, path) in enumerate(kept)]
+    notes = _unlisted(root, set(names))
+    return Listing(root, files, pd.concat([listed, users], axis="columns"), task, rejected, list(users.columns), notes)
+
+
+def _inside(root: Path, name: str) -> tuple[Path | None, str, str]:
+    """The file that a labels.csv names, or why it is refused and the kind of that."""
+    relative = PurePosixPath(name)
+    if not name or relative.is_absolute() or ".." in relative.parts or not _leads_inside(root / name, root):
+        return None, "the path is empty or leads outside data.path", "outside"
+    if not (root / name).is_file():
+        return None, f"{LABELS} names it, and there is no such file", "missing"
+    return root / name, "", ""
+
+
+def _leads_inside(path: Path, root: Path) -> bool:
+    if path.is_symlink():
+        return path.resolve().is_relative_to(root)
+    return _folder_leads_inside(path.parent, root)
+
+
+@cache
+def _folder_leads_inside(folder: Path, root: Path) -> bool:
+    return folder.resolve().is_relative_to(root)
+
+
+def _unlisted(root: Path, listed: set[str]) -> list[str]:
+    found = [name for name, _ in _files(root) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    unlisted = [name for name in found if name not in listed]
+    if not unlisted:
+        return []
+    return [f"{len(unlisted)} images in {root} are not named in {LABELS} and are left out, such as {unlisted[0]}."]
+
+
+def _by_folders(root: Path, data: Data) -> Listing:
+    """A folder a class; or train, validation and test folders that hold one each."""
+    found = [(tuple(name.split("/")), path) for name, path in _files(root)]
+    folders = sorted({parts[0] for parts, _ in found if len(parts) > 1})
+    if not folders:
+        raise DataError(
+            f"{root} holds no folder of images per class and no {LABELS}: add one of the two, or set data.path."
+        )
+    given = all(folder.lower() in SPLIT_NAMES for folder in folders) and all(len(parts) != 2 for parts, _ in found)
+    depth = 1 if given else 0
+    listed, rejected = [], []
+    for parts, path in found:
+        name = _shown("/".join(parts))
+        if len(parts) < depth + 2:
+            if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+                rejected.append(Rejected(name, "it lies in no class folder", "label"))
+        elif path is None:
+            rejected.append(Rejected(name, "the link leads outside data.path or to a folder", "outside", parts[depth]))
+        else:
+            listed.append((path, name, _shown(parts[depth]), parts[0] if given else None))
+    if not listed:
+        raise DataError(f"{root} holds no file that can be read in its {len(folders)} folders: set data.path.")
+    table = pd.DataFrame([(name, label, split) for _, name, label, split in listed], columns=["path", "label", "split"])
+    table = table.astype("str").assign(group=optional(None, len(table)))
+    task, faults = usable_labels(table["label"], data.task, root)
+    usable = faults.isna().to_numpy()
+    rejected += [
+        Rejected(name, fault, "label", label)
+        for name, label, fault in zip(table["path"][~usable], table["label"][~usable], faults[~usable], strict=True)
+    ]
+    kept = [item for item, keep in zip(listed, usable, strict=True) if keep]
+    files = [ImageFile(path, name, label, row) for row, (path, name, label, _) in enumerate(kept)]
+    return Listing(root, files, table[usable].reset_index(drop=True), task, rejected, [], _empty_classes(root, folders))
+
+
+def _empty_classes(root: Path, folders: list[str]) -> list[str]:
+    with os.scandir(root) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not _ignored(entry.name))
+    return [
+        f"The folder {root / _shown(name)} is empty: no such class is learnt." for name in names if name not in folders
+    ]
+
+
+def _files(root: Path, folder: str = "") -> Iterator[tuple[str, Path | None]]:
+    """Every file below `root` by name, sorted, and its path; None for a link that leads outside or to a folder."""
+    with os.scandir(root / folder) as entries:
+        ordered = sorted((entry for entry in entries if not _ignored(entry.name)), key=lambda entry: entry.name)
+    for entry in ordered:
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        if entry.is_symlink():
+            inside = entry.is_file() and Path(entry.path).resolve().is_relative_to(root)
+            yield name, Path(entry.path) if inside else None
+        elif entry.is_dir():
+            yield from _files(root, name)
+        elif name != LABELS:
+            yield name, Path(entry.path)
+
+
+def _ignored(name: str) -> bool:
+    return name.startswith(".") or name in NOT_EXAMPLES
+
+
+def _shown(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8 are written as escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,85 @@
+"""The manifest: one row an example, and the quarantine: one row for each that was left out."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+from recipe.settings import nearest
+
+Task = Literal["classification", "regression"]
+
+COLUMNS = ("id", "content_id", "bytes_id", "path", "label", "split", "group", "source")
+MEASURED = ("width", "height", "mode", "file_size", "file_type", "brightness", "contrast")
+QUARANTINE = ("id", "path", "label", "reason", "kind")
+DIGEST_BYTES = 16
+COLUMNS_NAMED = 20  # in a sentence that a person still reads
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An example left out, and why; `kind` is unreadable, missing, outside, malformed or label."""
+
+    path: str
+    reason: str
+    kind: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a source holds, in its own order, with a label each, before labels are coded and splits are drawn.
+
+    `task` is what the labels ask for. `manifest` has `COLUMNS`, with `split` as the user gave it or missing; `rows` are
+    a table's raw columns in the same order. `user_columns` names what the manifest holds of the user's own columns.
+    """
+
+    manifest: pd.DataFrame
+    task: Task
+    rejected: list[Rejected] = field(default_factory=list)
+    rows: pd.DataFrame | None = None
+    user_columns: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def digest(*parts: bytes) -> str:
+    """A 128-bit name of content: equal on every machine, and no two contents share it."""
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def numbered(names: pd.Series) -> pd.Series:
+    """Unique ids: each name, and for its second, third, ... occurrence a number behind it."""
+    occurrence = names.groupby(names, sort=False).cumcount()
+    return names.where(occurrence == 0, names + "-" + occurrence.astype("str"))
+
+
+def quarantine_of(rejected: Iterable[Rejected]) -> pd.DataFrame:
+    """The quarantine as a table; an id comes from the path, since there may be no content."""
+    records = [(item.path, item.label, item.reason, item.kind) for item in rejected]
+    table = pd.DataFrame(records, columns=["path", "label", "reason", "kind"], dtype="str")
+    names = pd.Series([digest(path.encode("utf-8")) for path in table["path"]], dtype="str")
+    return table.assign(id=numbered(names))[list(QUARANTINE)]
+
+
+def user_column(name: str, taken: Iterable[str]) -> str:
+    """The name that a user's own column has in the manifest: its own, unless the manifest has one of that name."""
+    return f"user {name}" if name in taken else name
+
+
+def optional(values: pd.Series | None, length: int) -> pd.Series:
+    """A column of text with nothing in it where there is none."""
+    if values is None:
+        return pd.Series([None] * length, dtype="str")
+    return values.astype("str").reset_index(drop=True)
+
+
+def no_column(where: object, role: str, name: str, columns: Iterable[str], remedy: str) -> str:
+    """The sentence for a column that is not there, with the nearest one, all of them, and what to do."""
+    names = [str(column) for column in columns]
+    has = ", ".join(names[:COLUMNS_NAMED]) + (" and more" if len(names) > COLUMNS_NAMED else "")
+    return f"{where} has no column '{name}' for the {role}{nearest(name, names)}; it has {has}: {remedy}."

@@ -1,0 +1,90 @@
+"""The prepared data set as every stage after ingest reads it."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recipe.errors import DataError
+from recipe.settings import Settings
+
+PREPARED = Path("data") / "prepared"
+MANIFEST = "manifest.parquet"
+QUARANTINE = "quarantine.parquet"
+ROWS = "rows.parquet"
+INPUTS = "inputs.npy"
+TARGETS = "targets.npy"
+PREPARATION = "preparation.json"
+FACTS = "facts.json"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The examples that were kept, in the order of `inputs`, and those that were not.
+
+    Attributes:
+        manifest: one row an example: id, content_id, bytes_id, path, label as given, split, group, source, measured
+            columns of images, and the user's own.
+        quarantine: id, path, label, reason and kind of what was left out.
+        inputs: memory-mapped; uint8 images (N, C, H, W) or float32 rows (N, F).
+        targets: int64 (N,) for classes; float32 (N, k), standardised by training statistics, for a regression.
+        rows: a table's raw columns; None for images.
+        preparation: how raw inputs are prepared; see recipe/preparation.py.
+        split_given: whether the user gave the split.
+        user_columns: what the manifest holds of the user's own columns.
+        notes: what ingest saw and a person should know, a sentence each.
+        workspace: where it was prepared, and where pages about it go; default the current folder.
+    """
+
+    manifest: pd.DataFrame
+    quarantine: pd.DataFrame
+    inputs: np.ndarray
+    targets: np.ndarray
+    rows: pd.DataFrame | None
+    preparation: dict[str, Any]
+    split_given: bool
+    settings: Settings
+    user_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    workspace: Path = Path()
+
+    def where(self, split: str) -> np.ndarray:
+        """The rows, int64 in order, of "train", "validation" or "test"."""
+        return np.flatnonzero(self._splits == split)
+
+    @cached_property
+    def _splits(self) -> np.ndarray:
+        return self.manifest["split"].to_numpy(dtype=object)
+
+
+def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED) -> Dataset:
+    """The data set that ingest prepared in `folder` of the workspace.
+
+    Raises:
+        DataError: it is not there, or not whole.
+    """
+    folder = workspace / folder
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        rows = folder / ROWS
+        return Dataset(
+            manifest=pd.read_parquet(folder / MANIFEST),
+            quarantine=pd.read_parquet(folder / QUARANTINE),
+            inputs=np.load(folder / INPUTS, mmap_mode="r", allow_pickle=False),
+            targets=np.load(folder / TARGETS, allow_pickle=False),
+            rows=pd.read_parquet(rows) if rows.exists() else None,
+            preparation=json.loads((folder / PREPARATION).read_text(encoding="utf-8")),
+            split_given=facts["split_given"],
+            settings=settings,
+            user_columns=tuple(facts["user_columns"]),
+            notes=tuple(facts["notes"]),
+            workspace=workspace,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"The prepared data in {folder} cannot be read ({error}): prepare it with `recipe run --until ingest`."
+        ) from error

@@ -1,0 +1,133 @@
+"""A table as examples: which rows have a label, what each row's content is, and how its columns are prepared."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recipe.dataset.columns import fit_column
+from recipe.dataset.delimited import Table, read_table
+from recipe.dataset.labels import label_text, usable_labels
+from recipe.dataset.manifest import Examples, Rejected, digest, no_column, numbered, optional
+from recipe.errors import DataError
+from recipe.preparation import MISSING, as_text, feature_names
+from recipe.settings import Data
+
+LEADING_ZERO = r"[-+]?0\d"  # a code such as a postcode, which a number would cut short
+CELL_END = "\x1f"  # ASCII's unit separator, which no cell holds
+
+
+def read_table_file(path: Path, data: Data) -> Examples:
+    """The rows of a CSV or Parquet file that can be read and have a label.
+
+    Raises:
+        DataError: the file cannot be read, the label column is not there, or no label can be used.
+    """
+    return table_examples(read_table(path), path, data)
+
+
+def table_examples(table: Table, where: object, data: Data) -> Examples:
+    """The rows of `table` that have a label; `where` names it in an error.
+
+    Raises:
+        DataError: the label column is not there, no label can be used, or no column is left to learn from.
+    """
+    frame = table.frame
+    if data.label not in frame.columns:
+        raise DataError(no_column(where, "label", data.label, frame.columns, "set data.label to one of them"))
+    features = feature_columns(list(frame.columns), data)
+    if not features:
+        raise DataError(f"{where} has no column beside '{data.label}' to learn from: add one.")
+    if all(as_text(frame[name]).isna().all() for name in features):
+        raise DataError(f"{where} has no value in any column beside '{data.label}' to learn from: fill them in.")
+    labels = label_text(frame[data.label])
+    task, faults = usable_labels(labels, data.task, where)
+    usable = faults.isna().to_numpy()
+    paths = pd.Series([f"row:{number}" for number in frame.index], dtype="str")
+    refused = [
+        Rejected(path, fault, "label", label)
+        for path, fault, label in zip(paths[~usable], faults[~usable], labels.fillna("")[~usable], strict=True)
+    ]
+    frame = frame[usable].reset_index(drop=True)
+    content = content_ids(frame[features])
+    manifest = pd.DataFrame(
+        {
+            "id": numbered(content),
+            "content_id": content,
+            "bytes_id": bytes_ids(frame[features]),
+            "path": paths[usable].reset_index(drop=True),
+            "label": labels[usable].reset_index(drop=True),
+            "split": optional(frame.get(data.split_column), len(frame)),
+            "group": optional(frame.get(data.group_column), len(frame)),
+            "source": pd.Series([data.name] * len(frame), dtype="str"),
+        }
+    )
+    return Examples(manifest, task, [*table.malformed, *refused], rows=typed(frame))
+
+
+def feature_columns(columns: list[str], data: Data) -> list[str]:
+    """What is left to learn from once label, split and group are taken out."""
+    return [name for name in columns if name not in (data.label, data.split_column, data.group_column)]
+
+
+def content_ids(features: pd.DataFrame) -> pd.Series:
+    """A name of each row's values, whatever the order of the columns; 1, 1.0 and " 1" are one value."""
+    cells = [_cell_codes(features[name]) for name in sorted(features.columns)]
+    rows = np.ascontiguousarray(np.column_stack(cells))
+    return pd.Series([digest(row.tobytes()) for row in rows], dtype="str")
+
+
+def _cell_codes(values: pd.Series) -> np.ndarray:
+    """Each cell as a uint64: the bits of a number, else a hash of the text."""
+    text = as_text(values)
+    numbers = pd.to_numeric(text.mask(text.str.match(LEADING_ZERO, na=False)), errors="coerce")
+    bits = (numbers.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0).view(np.uint64)  # + 0.0 joins -0.0 and 0.0
+    words = numbers.isna().to_numpy()
+    bits[words] = pd.util.hash_array(text[words].fillna("").to_numpy(dtype=object), categorize=True)
+    return bits
+
+
+def bytes_ids(features: pd.DataFrame) -> pd.Series:
+    """A name of each row's cells as they stand in the file."""
+    columns = [features[name].astype("str").fillna("").tolist() for name in sorted(features.columns)]
+    return pd.Series([digest(CELL_END.join(row).encode()) for row in zip(*columns, strict=True)], dtype="str")
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same with text that is all plain numbers as numbers, and missing cells as such; other text as it is."""
+    return frame.apply(_typed_column)
+
+
+def _typed_column(values: pd.Series) -> pd.Series:
+    if not isinstance(values.dtype, pd.StringDtype):
+        return values
+    stripped = values.str.strip()
+    values = values.mask(stripped.isin(MISSING))
+    if values.isna().all() or stripped.str.match(LEADING_ZERO).any():
+        return values
+    numbers = pd.to_numeric(stripped.mask(values.isna()), errors="coerce")
+    return numbers if bool((numbers.notna() == values.notna()).all()) else values
+
+
+def fit_rows(rows: pd.DataFrame, training: np.ndarray, data: Data, where: object) -> dict[str, Any]:
+    """How to prepare the rows, from those in `training` (indices): the table's part of preparation.json.
+
+    Raises:
+        DataError: every column is constant or missing in training.
+    """
+    names = feature_columns(list(rows.columns), data)
+    known = rows.iloc[training]
+    fitted = {name: fit_column(name, known[name]) for name in names}
+    columns = [column for column in fitted.values() if column]
+    if not columns:
+        raise DataError(f"Every column of {where} is constant, missing or all different: add one to learn from.")
+    features = [feature for column in columns for feature in feature_names(column)]
+    return {
+        "kind": "table",
+        "input_shape": [len(features)],
+        "features": features,
+        "columns": columns,
+        "dropped": [name for name, column in fitted.items() if column is None],
+        "pixels": None,
+    }

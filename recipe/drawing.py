@@ -1,0 +1,267 @@
+"""One style for every figure: matplotlib without pyplot, drawn by Agg, readable in print and to the colour-blind."""
+
+import io
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
+
+# Okabe and Ito 2008, "Color Universal Design": told apart under every common colour blindness. Yellow is left out: too
+# faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#3B3B3B")
+INK = "#2b2b2b"
+FAINT = "#8a8a8a"
+SEQUENTIAL = "Blues"
+
+DPI = 144
+TITLE_SIZE = 10
+LABEL_LENGTH = 24
+ANNOTATED_CELLS = 15  # a heatmap of more rows or columns has no room for a number in each cell
+LABELLED_CELLS = 30
+LINE_STYLES = ("-", "--", "-.", ":")
+
+STYLE: "dict[RcKeyType, Any]" = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart: `y` over `x`, both `(n,)`, with a band from `low` to `high` where they are given."""
+
+    x: ArrayLike
+    y: ArrayLike
+    low: ArrayLike | None = None
+    high: ArrayLike | None = None
+
+
+def new_figure(width: float = 6.0, height: float = 3.5) -> "tuple[Figure, Axes]":
+    """An empty figure of `width` by `height` inches with one chart in the house style."""
+    figure, axes = new_grid(1, 1, width, height)
+    return figure, axes[0, 0]
+
+
+def new_grid(
+    rows: int, columns: int, width: float = 6.0, height: float = 3.5, share_x: bool = False, share_y: bool = False
+) -> "tuple[Figure, NDArray[Any]]":
+    """An empty figure with charts side by side; the charts come as an array `(rows, columns)` of Axes."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
+    for chart in axes.flat:
+        chart.set_prop_cycle(color=PALETTE)
+    return figure, axes
+
+
+def curves(
+    lines: Mapping[str, Curve],
+    x_label: str,
+    y_label: str,
+    title: str = "",
+    references: Mapping[str, float] | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> "Figure":
+    """Lines by name, with their bands, and level reference lines (a target, chance) by name.
+
+    Serves learning curves, power laws and, with the identity as a line, reliability diagrams.
+    """
+    figure, chart = new_figure()
+    for position, (name, line) in enumerate(lines.items()):
+        style = LINE_STYLES[position // len(PALETTE) % len(LINE_STYLES)]
+        (drawn,) = chart.plot(line.x, line.y, label=plain(name), linewidth=1.6, linestyle=style, **_dots(line.x))
+        if line.low is not None and line.high is not None:
+            chart.fill_between(line.x, line.low, line.high, color=drawn.get_color(), alpha=0.18, linewidth=0)
+    for name, level in (references or {}).items():
+        _reference(chart, level, name, vertical=False)
+    label(chart, x_label, y_label, title)
+    if log_x:
+        chart.set_xscale("log")
+    if log_y:
+        chart.set_yscale("log")
+    if len(lines) > 1:
+        _legend(figure, chart, beside=len(lines) > 4)
+    return figure
+
+
+def intervals(
+    values: Mapping[str, tuple[float, float, float]],
+    x_label: str,
+    title: str = "",
+    references: Mapping[str, float] | None = None,
+) -> "Figure":
+    """One row a name, first on top: a figure with its interval, given as (value, low, high)."""
+    figure, chart = new_figure(height=1.2 + 0.32 * max(len(values), 2))
+    for position, (value, low, high) in enumerate(values.values()):
+        colour = PALETTE[0]
+        chart.plot([low, high], [position, position], color=colour, linewidth=2.2, alpha=0.55, solid_capstyle="round")
+        chart.plot([value], [position], marker="o", markersize=5.5, color=colour)
+    chart.set_yticks(range(len(values)), [plain(name) for name in values])
+    chart.set_ylim(len(values) - 0.4, -0.6)
+    chart.grid(visible=False, axis="y")
+    for name, level in (references or {}).items():
+        _reference(chart, level, name, vertical=True)
+    label(chart, x_label, title=title)
+    return figure
+
+
+def bars(
+    labels: Sequence[str], groups: Mapping[str, ArrayLike], y_label: str, x_label: str = "", title: str = ""
+) -> "Figure":
+    """Bars beside each other: for each label `(n,)` one bar of each group, whose values are `(n,)`."""
+    figure, chart = new_figure()
+    width = 0.8 / max(len(groups), 1)
+    places = np.arange(len(labels))
+    for position, (name, heights) in enumerate(groups.items()):
+        offset = (position - (len(groups) - 1) / 2) * width
+        chart.bar(places + offset, np.asarray(heights, dtype=float), width * 0.94, label=plain(name))
+    _tick_labels(chart, labels, axis="x")
+    chart.grid(visible=False, axis="x")
+    label(chart, x_label, y_label, title)
+    if len(groups) > 1:
+        _legend(figure, chart, beside=True)
+    return figure
+
+
+def gallery(images: NDArray[Any], titles: Sequence[str], title: str = "", columns: int = 8) -> "Figure":
+    """Images `(N, C, H, W)`, uint8 or floats in 0..1, one or three channels, each under its title."""
+    columns = max(1, min(columns, len(images)))
+    rows = max(1, math.ceil(len(images) / columns))
+    figure, charts = new_grid(rows, columns, width=max(2.4, 0.95 * columns), height=1.2 * rows + (0.3 if title else 0))
+    for chart in charts.flat:
+        chart.set_axis_off()
+    top = 255 if images.dtype == np.uint8 else 1
+    for chart, image, caption in zip(charts.flat, images, titles, strict=False):
+        pixels = image[:3] if image.shape[0] >= 3 else image[:1]
+        chart.imshow(pixels.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=top, interpolation="nearest")
+        chart.set_title(plain(caption), fontsize=7, fontweight="normal", loc="center", pad=2)
+    if title:
+        figure.suptitle(plain(title), fontsize=TITLE_SIZE, fontweight="bold", x=0.01, ha="left", color=INK)
+    return figure
+
+
+def heatmap(
+    matrix: ArrayLike,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    x_label: str = "",
+    y_label: str = "",
+    title: str = "",
+    number_format: str = "g",
+) -> "Figure":
+    """A matrix `(rows, columns)` as colours, with its numbers where they fit; a confusion matrix, for one.
+
+    `number_format` is a format specification, such as `.2f`.
+    """
+    values = np.asarray(matrix, dtype=float)
+    rows, columns = values.shape
+    side = min(7.0, max(3.2, 1.4 + 0.36 * max(rows, columns)))
+    figure, chart = new_figure(width=side * 1.1, height=side)
+    picture = chart.imshow(values, cmap=SEQUENTIAL, aspect="auto")
+    chart.grid(visible=False)
+    if max(rows, columns) <= ANNOTATED_CELLS:
+        middle = (np.nanmin(values) + np.nanmax(values)) / 2
+        for row, column in np.ndindex(rows, columns):
+            value = values[row, column]
+            colour = "white" if value > middle else INK
+            chart.text(column, row, format(value, number_format), ha="center", va="center", fontsize=7, color=colour)
+    else:
+        scale = figure.colorbar(picture, ax=chart, shrink=0.8)
+        scale.ax.tick_params(labelsize=8, length=0)
+        scale.outline.set_visible(False)
+    _tick_labels(chart, column_labels, axis="x")
+    _tick_labels(chart, row_labels, axis="y")
+    label(chart, x_label, y_label, title)
+    return figure
+
+
+def label(chart: "Axes", x_label: str = "", y_label: str = "", title: str = "") -> None:
+    """Name the axes of `chart` and give it its title, as every figure here has them."""
+    chart.set_xlabel(plain(x_label))
+    chart.set_ylabel(plain(y_label))
+    chart.set_title(plain(title), loc="left", fontsize=TITLE_SIZE, fontweight="bold", color=INK)
+
+
+def to_png(figure: "Figure") -> bytes:
+    """`figure` as a PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # A user's label may hold letters that the font lacks: drawn as boxes, and no concern of the terminal.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def plain(text: object) -> str:
+    """A user's text as matplotlib may draw it: no TeX, on one line, shortened in the middle."""
+    words = " ".join(str(text).split())
+    if len(words) > 3 * LABEL_LENGTH:
+        words = f"{words[: 2 * LABEL_LENGTH]}…{words[-LABEL_LENGTH + 1 :]}"
+    return words.replace("$", r"\$")
+
+
+def _dots(x: ArrayLike) -> dict[str, Any]:
+    """Few points are shown as points, so that what was measured stands out from what joins it."""
+    return {"marker": "o", "markersize": 4} if len(np.asarray(x)) <= 12 else {}
+
+
+def _reference(chart: "Axes", level: float, name: str, vertical: bool) -> None:
+    style: dict[str, Any] = {"color": FAINT, "linewidth": 1.1, "linestyle": (0, (4, 3)), "zorder": 1}
+    note: dict[str, Any] = {"fontsize": 7.5, "color": INK, "textcoords": "offset points"}
+    if vertical:
+        chart.axvline(level, **style)
+        chart.annotate(plain(name), (level, 0), xycoords=("data", "axes fraction"), xytext=(3, 3), **note)
+    else:
+        chart.axhline(level, **style)
+        chart.annotate(plain(name), (1, level), xycoords=("axes fraction", "data"), xytext=(-2, 3), ha="right", **note)
+
+
+def _tick_labels(chart: "Axes", labels: Sequence[str], axis: str) -> None:
+    """Every label where there is room, else every n-th; long ones are shortened and, along x, turned."""
+    step = math.ceil(max(len(labels), 1) / LABELLED_CELLS)
+    shown = [plain(label) for label in labels][::step]
+    shown = [label if len(label) <= LABEL_LENGTH else f"{label[: LABEL_LENGTH - 1]}…" for label in shown]
+    places = range(0, len(labels), step)
+    if axis == "y":
+        chart.set_yticks(places, shown)
+        return
+    crowded = sum(len(label) for label in shown) > 60
+    chart.set_xticks(places, shown, rotation=45 if crowded else 0, ha="right" if crowded else "center")
+
+
+def _legend(figure: "Figure", chart: "Axes", beside: bool) -> None:
+    style: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": INK}
+    if beside:
+        figure.legend(*chart.get_legend_handles_labels(), loc="outside right upper", **style)
+    else:
+        chart.legend(**style)

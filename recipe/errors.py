@@ -1,0 +1,21 @@
+"""The errors a user meets: each carries one sentence that says what, where and what to do."""
+
+
+class RecipeError(Exception):
+    """Anything the user can mend; the command line prints its sentence and exits with 2."""
+
+
+class SettingsError(RecipeError):
+    """A setting that is misspelt, missing or out of range."""
+
+
+class DataError(RecipeError):
+    """Data that cannot be read as the settings describe it."""
+
+
+class TargetError(RecipeError):
+    """A `_target_` that cannot be imported, built or called as the contract says."""
+
+
+class WorkspaceError(RecipeError):
+    """A workspace that is missing, not writable, or held by another run."""

@@ -1,0 +1,172 @@
+"""Findings: what a practice measured, and how a threshold turns it into a verdict.
+
+A practice measures and states what it requires of the numbers; a threshold, which is a setting, decides. Keeping the
+two apart is what lets a threshold change without measuring again.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from recipe.errors import SettingsError
+
+Verdict = Literal["pass", "warn", "fail", "skip"]
+SEVERITY: Mapping[Verdict, int] = {"skip": 0, "pass": 0, "warn": 1, "fail": 2}
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One thing that must hold of a number.
+
+    `limit` is a number, or the name of a setting under `thresholds.<stage>.<practice>`; `otherwise` is the verdict
+    when it does not hold. A value that is not a number never holds.
+    """
+
+    value: float
+    relation: Literal["at most", "at least"]
+    limit: float | str
+    otherwise: Literal["warn", "fail"] = "fail"
+
+    def holds(self, limit: float) -> bool:
+        if math.isnan(self.value):
+            return False
+        return self.value <= limit if self.relation == "at most" else self.value >= limit
+
+
+def at_most(value: float, limit: float | str, otherwise: Literal["warn", "fail"] = "fail") -> Requirement:
+    """`value` may not exceed `limit`."""
+    return Requirement(float(value), "at most", limit, otherwise)
+
+
+def at_least(value: float, limit: float | str, otherwise: Literal["warn", "fail"] = "fail") -> Requirement:
+    """`value` must reach `limit`."""
+    return Requirement(float(value), "at least", limit, otherwise)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one practice saw. A practice fills in the first block; what runs it fills in the second.
+
+    `figures` maps a short name to a matplotlib Figure (once saved: to its path under `reports/`); `table` is a
+    DataFrame as TABLES describes (once saved: its path). `advice` says what to do when a requirement does not hold.
+    """
+
+    summary: str
+    measured: float | None = None
+    interval: tuple[float, float] | None = None
+    expected: float | str | None = None
+    tolerance: float | None = None
+    advice: str = ""
+    requirements: tuple[Requirement, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    table: Any = None
+    skipped: bool = False
+
+    practice: str = ""
+    hypothesis: str = ""
+    verdict: Verdict | None = None
+    seconds: float = 0.0
+
+
+def skip(reason: str) -> Finding:
+    """The finding of a practice that does not apply; `reason` says why, in one sentence."""
+    return Finding(summary=reason, skipped=True)
+
+
+@dataclass(frozen=True)
+class Practice:
+    """A registered practice: its id, the hypothesis it tests, and the function that measures it."""
+
+    id: str
+    hypothesis: str
+    measure: Callable[[Any], Finding]
+
+    def __call__(self, subject: Any) -> Finding:
+        finding = self.measure(subject)
+        return replace(finding, practice=self.id, hypothesis=self.hypothesis)
+
+
+def practice(id: str) -> Callable[[Callable[[Any], Finding]], Practice]:
+    """Register a function as the practice `id`; the first line of its docstring is the hypothesis it tests."""
+
+    def register(measure: Callable[[Any], Finding]) -> Practice:
+        hypothesis = (inspect.getdoc(measure) or "").split("\n", 1)[0]
+        return Practice(id, hypothesis, measure)
+
+    return register
+
+
+def judge(finding: Finding, thresholds: Mapping[str, Mapping[str, Any]]) -> Finding:
+    """`finding` with its verdict under the stage's `thresholds`, a mapping of practice name to its limits.
+
+    The verdict is the worst that an unmet requirement asks for; `expected`, where the practice left it open, is filled
+    in from the first requirement.
+
+    Raises:
+        SettingsError: a requirement names a threshold that the settings do not hold.
+    """
+    if finding.skipped:
+        return replace(finding, verdict="skip")
+    limits = [_limit_of(requirement, finding, thresholds) for requirement in finding.requirements]
+    unmet: list[Verdict] = [
+        requirement.otherwise
+        for requirement, limit in zip(finding.requirements, limits, strict=True)
+        if not requirement.holds(limit)
+    ]
+    expected = finding.expected
+    if expected is None and finding.requirements:
+        expected = f"{finding.requirements[0].relation} {limits[0]:g}"
+    verdict: Verdict = max(unmet, key=lambda one: SEVERITY[one], default="pass")
+    return replace(finding, verdict=verdict, expected=expected)
+
+
+def _limit_of(requirement: Requirement, finding: Finding, thresholds: Mapping[str, Mapping[str, Any]]) -> float:
+    if not isinstance(requirement.limit, str):
+        return float(requirement.limit)
+    stage, _, name = finding.practice.partition("/")
+    try:
+        return float(thresholds[name][requirement.limit])
+    except KeyError:
+        raise SettingsError(
+            f"The setting thresholds.{stage}.{name}.{requirement.limit} is missing: add it to conf/stages/{stage}.yaml."
+        ) from None
+
+
+def worst(findings: list[Finding]) -> Verdict:
+    """The verdict of a stage: the worst of its findings; `pass` when there are none."""
+    return max((finding.verdict or "pass" for finding in findings), key=SEVERITY.__getitem__, default="pass")
+
+
+def to_json(finding: Finding) -> dict[str, Any]:
+    """`finding`, with figures and table saved, as plain JSON; a number that is not finite becomes null."""
+    content = asdict(replace(finding, requirements=()))
+    content["requirements"] = [asdict(requirement) for requirement in finding.requirements]
+    content["figures"] = dict(finding.figures)
+    return {key: _plain(value) for key, value in content.items()}
+
+
+def from_json(content: Mapping[str, Any]) -> Finding:
+    """The inverse of `to_json`."""
+    values = dict(content)
+    values["requirements"] = tuple(
+        Requirement(**{**requirement, "value": _number(requirement["value"])})
+        for requirement in values.get("requirements", ())
+    )
+    values["interval"] = tuple(values["interval"]) if values.get("interval") else None
+    return Finding(**values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,121 @@
+"""The gate of a stage: judges what the stage measured, refreshes the report, and lets the run on or stops it.
+
+    python -m recipe.gate STAGE
+
+Exit 0 open, 1 closed, 2 bad input. It trains nothing and imports no torch, so a changed threshold costs a second.
+"""
+
+import logging
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from recipe.errors import SettingsError, WorkspaceError
+from recipe.evidence import Finding
+from recipe.report import findings
+from recipe.report.build import build_report
+from recipe.report.findings import STAGES
+from recipe.report.page import PAGE
+from recipe.settings import load_settings, nearest
+from recipe.stage_process import CLOSED, DONE, run_process
+from recipe.workspace import write_whole
+
+OPEN = "open\n"  # the same whenever the gate is open, so that nothing downstream reruns for a changed threshold
+
+log = logging.getLogger("recipe.gate")
+
+
+@dataclass(frozen=True)
+class ClosedGate:
+    """A stage whose gate is closed, and the findings that closed it."""
+
+    stage: str
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        lines = [f"The gate of {self.stage} is closed."]
+        for finding in self.findings:
+            lines += [f"  {finding.practice}: {finding.summary}", f"    remedy: {finding.advice}"]
+        return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Judge the stage that `arguments` (default: the command line) names; gives the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+
+    def judge_stage(workspace: Path) -> int:
+        closed = pass_gate(workspace, _stage_of(given))
+        if closed is None:
+            return DONE
+        log.error("%s\n  report: %s", closed, workspace / "reports" / PAGE)
+        return CLOSED
+
+    return run_process(" ".join(["The gate of", *given]), judge_stage)
+
+
+def pass_gate(workspace: Path, stage: str) -> ClosedGate | None:
+    """Judge `stage`, merge it into the report, publish it, and open its gate; gives what closed it, else nothing.
+
+    Raises:
+        SettingsError: params.yaml does not fit, or lacks a threshold.
+        WorkspaceError: the stage has not been measured, or a file cannot be read or written.
+    """
+    gate = workspace / "gates" / stage
+    gate.unlink(missing_ok=True)
+    result = findings.collect(workspace, load_settings(workspace), gated=stage)
+    build_report(workspace, result)
+    run_id = _publish(workspace, stage)
+    if run_id is not None:
+        stages = tuple(replace(one, mlflow_run_id=run_id) if one.stage == stage else one for one in result.stages)
+        build_report(workspace, replace(result, stages=stages))
+    upstream = STAGES[: STAGES.index(stage) + 1]
+    closed = next((one for one in _closed(result) if one.stage in upstream), None)
+    if closed is None:
+        write_whole(gate, OPEN)
+    return closed
+
+
+def closed_gates(workspace: Path) -> list[ClosedGate]:
+    """The gates that stopped the present run, as reports/findings.json tells; none when there is no run.
+
+    A stage that has to run again, since its settings, data or code have changed, stops nothing yet.
+    """
+    try:
+        result = findings.read(workspace / "reports")
+    except WorkspaceError:
+        return []
+    reached = list(findings.reached(workspace))
+    return [closed for closed in _closed(result) if closed.stage in reached]
+
+
+def _closed(result: findings.RunResult) -> list[ClosedGate]:
+    return [
+        ClosedGate(stage.stage, tuple(finding for finding in stage.findings if finding.verdict == "fail"))
+        for stage in result.stages
+        if stage.verdict == "fail"
+    ]
+
+
+def _stage_of(arguments: list[str]) -> str:
+    if len(arguments) != 1:
+        raise SettingsError(f"Name one stage: python -m recipe.gate STAGE, which is one of {', '.join(STAGES)}.")
+    if arguments[0] not in STAGES:
+        near = nearest(arguments[0], list(STAGES))
+        raise SettingsError(f"There is no stage '{arguments[0]}'{near}: name one of {', '.join(STAGES)}.")
+    return arguments[0]
+
+
+def _publish(workspace: Path, stage: str) -> str | None:
+    """The MLflow run of `stage`; whatever keeps it from being published must not stop the training."""
+    from recipe.tracking import publish_stage
+
+    try:
+        return publish_stage(workspace, stage)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        log.warning("MLflow has not taken the stage %s (%s): the run goes on without it.", stage, reason)
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

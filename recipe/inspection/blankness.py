@@ -1,0 +1,102 @@
+"""Which examples hold nothing that could be learnt from: flat, noise, partly missing, empty."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recipe.inspection.columns import is_text, numbers_of
+from recipe.preparation import as_text
+from recipe.settings.data import Blank
+
+CHUNK = 2_048  # images measured at once
+SMALLEST_SIDE = 8  # of an image in which noise can be told from a picture
+SMOOTH_SET = 0.4  # median correlation of neighbouring pixels from which images are smooth as a rule, as MNIST's 0.82 is
+FEW = 0.05  # what more images than this have is how the set is, and no fault
+FEWEST_COLUMNS = 3  # in fewer an empty or constant row is nothing unusual
+BLACK, SATURATED = 8, 247  # mean brightness out of 255
+
+
+def blank_images(images: NDArray[np.uint8], settings: Blank) -> pd.DataFrame:
+    """The images `(N, C, H, W)` that hold nothing. Columns: row, reason, score (0 to 1, higher is emptier)."""
+    measured = pd.concat(
+        [_measured(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)], ignore_index=True
+    )
+    flat = measured["deviation"] <= settings.flat
+    mean = measured["mean"]
+    reason = (
+        pd.Series("constant", index=measured.index).mask(mean <= BLACK, "black").mask(mean >= SATURATED, "saturated")
+    )
+    score = 1 - 0.1 * measured["deviation"] / max(settings.flat, 1e-12)
+
+    noise = ~flat & (measured["smoothness"] <= settings.noise) & (min(images.shape[2:]) >= SMALLEST_SIDE)
+    if noise.any() and measured["smoothness"][~flat & ~noise].median() >= SMOOTH_SET:
+        reason = reason.mask(noise, "noise")
+        score = score.mask(noise, 0.9 - 0.2 * measured["smoothness"].clip(lower=0))
+    else:
+        noise[:] = False
+
+    torn = ~flat & ~noise & (measured["band"] >= settings.band) & (measured["fill"] != measured["fill"].mode().iloc[0])
+    if torn.mean() > FEW:
+        torn[:] = False
+    reason = reason.mask(torn, "partly missing")
+    score = score.mask(torn, measured["band"])
+
+    found = (flat | noise | torn).to_numpy()
+    return pd.DataFrame({"row": np.flatnonzero(found), "reason": reason[found], "score": score[found]})
+
+
+def blank_rows(rows: pd.DataFrame, settings: Blank) -> pd.DataFrame:
+    """The rows of raw columns that hold nothing. Columns: row, reason, score (0 to 1, higher is emptier)."""
+    missing = np.mean([as_text(rows[name]).isna() for name in rows], axis=0)
+    empty = missing >= settings.missing_share if rows.shape[1] >= FEWEST_COLUMNS else np.zeros(len(rows), dtype=bool)
+    constant = _constant_rows(rows) & ~empty
+    found = empty | constant
+    reason = np.where(missing == 1, "empty", np.where(empty, "partly missing", "constant"))
+    score = np.where(empty, missing, 0.9)
+    return pd.DataFrame({"row": np.flatnonzero(found), "reason": reason[found], "score": score[found]})
+
+
+def _measured(images: NDArray[np.uint8]) -> pd.DataFrame:
+    pixels = np.asarray(images, dtype=np.float32)
+    mean = pixels.mean((1, 2, 3))
+    centred = pixels - pixels.mean((2, 3), keepdims=True)
+    variance = (centred**2).mean((1, 2, 3))
+    below = (centred[:, :, 1:] * centred[:, :, :-1]).mean((1, 2, 3))
+    beside = (centred[:, :, :, 1:] * centred[:, :, :, :-1]).mean((1, 2, 3))
+    band, fill = _largest_band(images)
+    return pd.DataFrame(
+        {
+            "mean": mean,
+            "deviation": pixels.std((1, 2, 3)) / 255,
+            "smoothness": (below + beside) / 2 / np.maximum(variance, 1e-6),
+            "band": band,
+            "fill": fill,
+        }
+    )
+
+
+def _largest_band(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The largest part of each image, from one side inwards, that is a single value; and that value, over channels.
+
+    Where there is no such part the value is that of the first pixel.
+    """
+    band = np.zeros(len(images))
+    fill = np.asarray(images[:, :, 0, 0]).mean(1).astype(np.int64)
+    for turned in (images, images[:, :, ::-1], images.swapaxes(2, 3), images.swapaxes(2, 3)[:, :, ::-1]):
+        corner = turned[:, :, :1, :1]
+        same = (turned == corner).all((1, 3))
+        depth = np.where(same.all(1), same.shape[1], same.argmin(1)) / same.shape[1]
+        wider = depth > band
+        band = np.where(wider, depth, band)
+        fill = np.where(wider, corner.mean((1, 2, 3)).astype(np.int64), fill)
+    return band, fill
+
+
+def _constant_rows(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Rows whose numbers are all the same, where that is an exception."""
+    numeric = [name for name in rows if not is_text(rows[name])]
+    if len(numeric) < FEWEST_COLUMNS:
+        return np.zeros(len(rows), dtype=bool)
+    numbers = np.column_stack([numbers_of(rows[name]) for name in numeric])
+    constant = (numbers == numbers[:, :1]).all(1)
+    return constant if constant.mean() <= FEW else np.zeros(len(rows), dtype=bool)

@@ -1,0 +1,148 @@
+"""The columns of a table as a user gave them: what is wrong with one, and which only number the rows."""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recipe.dataset import Dataset
+from recipe.dataset.columns import date_format_of, number_style
+from recipe.dataset.tables import LEADING_ZERO, feature_columns
+from recipe.preparation import as_dates, as_numbers, as_text
+
+Problem = Literal["constant", "missing", "identifier", "mixed_types", "number_as_text", "impossible_value"]
+Numbers = NDArray[np.float64]
+
+FEW_ROWS = 20  # fewer say too little about a column's nature
+FEW_ODD = 0.05  # impossible values are exceptions: where there are more, the column means something else
+MIXED_SHARE = 0.5  # of numbers, from which a column of text was meant to be one of numbers
+IDENTIFIER_SHARE = 0.95  # an identifier stays one when some rows were copied, identifier and all
+IDENTIFIER_NAME = re.compile(r"(^|[_\W])(id|uuid|guid|key|index|idx|nr|number)$", re.IGNORECASE)
+PLACEHOLDER = re.compile(r"^-?(1|9{2,})$")  # -1, 99, -999, 9999: how a missing number is often written
+NEVER_NEGATIVE = re.compile(r"(^|[_\W])(age|height|weight|price|count|length|width|area|distance)($|[_\W])", re.I)
+AGE = re.compile(r"(^|[_\W])age($|[_\W])", re.IGNORECASE)
+OLDEST_PERSON = 122  # years: Jeanne Calment
+ISO_DATE = r"\d{4}-\d{2}-\d{2}"
+CENTURIES = (1900, 2100)  # dates outside are placeholders more often than dates
+
+
+def features(dataset: Dataset) -> pd.DataFrame | None:
+    """The raw columns of a table without its label, split and group; None for images."""
+    if dataset.rows is None:
+        return None
+    return dataset.rows[feature_columns(list(dataset.rows.columns), dataset.settings.data)]
+
+
+def problems(column: pd.Series, missing_share: float) -> Iterator[tuple[Problem, str, bool]]:
+    """What is wrong with one raw column: the problem, the value that shows it, and whether it is flagged.
+
+    Missing values are listed wherever there are any, and flagged from `missing_share` on; all else is flagged.
+    """
+    text = as_text(column)
+    values = column[text.notna()]
+    absent = 1 - len(values) / max(len(column), 1)
+    if absent > 0:
+        yield "missing", f"{absent:.4f}", absent >= missing_share
+    if values.empty:
+        return
+    if text.nunique() == 1:
+        yield "constant", str(values.iloc[0]), True
+        return
+    numbers = numbers_of(values)
+    if is_text(values):
+        share = float(np.isfinite(numbers).mean())
+        if share == 1.0 and not values.astype("str").str.match(LEADING_ZERO).any():
+            yield "number_as_text", str(values.iloc[0]), True
+        elif MIXED_SHARE <= share < 1.0:
+            yield "mixed_types", str(values[np.isnan(numbers)].iloc[0]), True
+    if is_identifier(column):
+        yield "identifier", str(values.iloc[0]), True
+    for impossible in _impossible_values(str(column.name), values, numbers):
+        yield "impossible_value", impossible, True
+
+
+def is_text(column: pd.Series) -> bool:
+    """Whether cells are strings, or anything at all."""
+    return pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
+
+
+def numbers_of(column: pd.Series) -> Numbers:
+    """The column as float64 `(N,)`, NaN where a cell is no number: decorated ones such as `1,200` or `$5` are."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return np.full(len(column), np.nan)
+    return as_numbers(column, number_style(column.dropna()) or "1234.5")
+
+
+def dates_of(column: pd.Series) -> pd.Series | None:
+    """The column as timestamps, NaT where a cell holds none; None where it is no column of dates."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return as_dates(column, "ISO8601")
+    date_format = date_format_of(as_text(column).dropna()) if is_text(column) and column.notna().any() else None
+    return as_dates(column, date_format) if date_format else None
+
+
+def is_identifier(column: pd.Series) -> bool:
+    """Whether a column only tells rows apart: nearly all values differ, and they are codes or a dense numbering."""
+    values = column.dropna()
+    if len(values) < FEW_ROWS or values.nunique() < IDENTIFIER_SHARE * len(values):
+        return False
+    numbers = numbers_of(values)
+    if np.isfinite(numbers).all():
+        whole = bool((numbers % 1 == 0).all())
+        dense = numbers.max() - numbers.min() < 2 * len(numbers)
+        return whole and bool(dense or IDENTIFIER_NAME.search(str(column.name)))
+    text = values.astype("str").str.strip()
+    return is_text(values) and not text.str.contains(r"\s").any() and not text.str.match(ISO_DATE).all()
+
+
+def _impossible_values(name: str, values: pd.Series, numbers: Numbers) -> Iterator[str]:
+    years = _years(values)
+    if years is not None:
+        outside = ~years.between(*CENTURIES)
+        if outside.any():
+            yield f"{values[outside].iloc[0]} ({int(outside.sum())} rows)"
+    if pd.api.types.is_float_dtype(values) and np.isinf(values).any():
+        yield f"infinite ({int(np.isinf(values).sum())} rows)"
+    numbers = numbers[np.isfinite(numbers)]
+    if len(numbers) < FEW_ROWS:
+        return
+    placeholder = _placeholder(numbers)
+    if placeholder is not None:
+        yield f"{placeholder:g} ({int((numbers == placeholder).sum())} rows)"
+        numbers = numbers[numbers != placeholder]
+    if NEVER_NEGATIVE.search(name) and 0 < (numbers < 0).mean() < FEW_ODD:
+        yield f"{numbers.min():g} ({int((numbers < 0).sum())} rows)"
+    if AGE.search(name) and 0 < (numbers > OLDEST_PERSON).mean() < FEW_ODD:
+        yield f"{numbers.max():g} ({int((numbers > OLDEST_PERSON).sum())} rows)"
+
+
+def _placeholder(numbers: Numbers) -> float | None:
+    """A number that stands for a missing one: at an end of the range, far from the rest, written like a placeholder.
+
+    Far is more than the range of all other values. For a repeated zero among varied positive values half again their
+    interquartile range is enough: a measurement that can be zero comes near it as well.
+    """
+    for end in (float(numbers.min()), float(numbers.max())):
+        rest = numbers[numbers != end]
+        if not len(rest):
+            continue
+        gap = float(np.abs(rest - end).min())
+        if PLACEHOLDER.match(f"{end:.12g}") and gap > np.ptp(rest) > 0:
+            return end
+        zeros = len(numbers) - len(rest)
+        if end == 0 and len(np.unique(rest)) >= FEW_ROWS and 2 <= zeros <= 0.2 * len(numbers):
+            low, high = np.quantile(rest, [0.25, 0.75])
+            if 0 < 1.5 * (high - low) < gap:
+                return end
+    return None
+
+
+def _years(values: pd.Series) -> pd.Series | None:
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values.dt.year
+    if is_text(values) and values.astype("str").str.match(ISO_DATE).all():
+        return values.astype("str").str[:4].astype(int)
+    return None

@@ -1,0 +1,129 @@
+"""How well each raw column alone tells the label: a probe of one column, out of fold."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recipe.dataset import Dataset
+from recipe.inspection.columns import dates_of, features, is_text, numbers_of
+from recipe.preparation import as_text, epoch_days
+from recipe.settings.data import Leakage
+
+Targets = NDArray[Any]  # int64 (N,) for classes, float32 (N, k) for a number
+
+FOLDS = 3
+FEWEST_OF_A_CLASS = 2 * FOLDS  # examples; rarer classes say nothing out of fold
+FEWEST_IN_A_LEAF = 5  # so that a leaf is a rule and no memory of a row
+LEAVES_A_CLASS = 4  # a copy or a code of the label needs one
+LEAVES_OF_A_NUMBER = 64
+NUMBER_INSIDE = r"(-?\d+(?:\.\d+)?)"
+MISSING_PLACE = -1.0  # standard deviations below the smallest number: a missing cell is a place of its own
+
+
+def column_scores(dataset: Dataset, settings: Leakage) -> pd.DataFrame:
+    """The raw columns of a table, those that tell most first. Columns: column, score (0 chance, 1 perfect), leaks.
+
+    For classes the score is balanced accuracy out of fold, scaled; for a number the larger of the rank correlation and
+    the R2 out of fold. Images have no columns of the user's that the net would see: no rows.
+    """
+    rows = features(dataset)
+    if rows is None:
+        return pd.DataFrame({"column": pd.Series(dtype="str"), "score": [], "leaks": pd.Series(dtype="bool")})
+    chosen = np.random.default_rng(dataset.settings.seed).permutation(len(rows))[: settings.column_rows]
+    is_class = dataset.preparation["classes"] is not None
+    targets = np.asarray(dataset.targets[chosen])
+    limit = settings.column_score if is_class else settings.rank_correlation
+    scores = {name: _best_score(rows[name].iloc[chosen], targets, is_class) for name in rows}
+    table = pd.DataFrame({"column": list(scores), "score": list(scores.values())})
+    table["leaks"] = table["score"] >= limit
+    return table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+
+def _best_score(column: pd.Series, targets: Targets, is_class: bool) -> float:
+    """The best score over the ways to read the column: numbers, dates, categories, text without its digits."""
+    if is_class:
+        common = np.bincount(targets)[targets] >= FEWEST_OF_A_CLASS
+        column, targets = column[common], targets[common]
+        if len(np.unique(targets)) < 2:
+            return 0.0
+    folds = _folds(targets) if is_class else np.arange(len(targets)) % FOLDS
+    dates = dates_of(column)
+    if dates is not None:
+        return _score_of_numbers(_filled(epoch_days(dates)), targets, folds, is_class)
+    if is_text(column):
+        text = as_text(column).fillna("")
+        readings = [text, text.str.replace(r"\d+", "", regex=True)]
+        scores = [_score_of_categories(pd.factorize(reading)[0], targets, folds, is_class) for reading in readings]
+        inside = pd.to_numeric(text.str.extract(NUMBER_INSIDE, expand=False), errors="coerce")
+        return max(*scores, _score_of_numbers(_filled(inside.to_numpy()), targets, folds, is_class))
+    return _score_of_numbers(_filled(numbers_of(column)), targets, folds, is_class)
+
+
+def _filled(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`numbers` with a place of its own, below all others, for what is missing."""
+    known = numbers[~np.isnan(numbers)]
+    if not len(known):
+        return np.zeros(len(numbers))
+    return np.where(np.isnan(numbers), known.min() + MISSING_PLACE * max(known.std(), 1.0), numbers)
+
+
+def _folds(targets: Targets) -> NDArray[np.int64]:
+    """Each example's fold, every class spread evenly."""
+    return np.asarray(pd.Series(targets).groupby(targets).cumcount() % FOLDS, dtype=np.int64)
+
+
+def _score_of_numbers(
+    numbers: NDArray[np.float64], targets: Targets, folds: NDArray[np.int64], is_class: bool
+) -> float:
+    from scipy.stats import spearmanr
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    if len(np.unique(numbers)) < 2:
+        return 0.0
+    leaves = LEAVES_A_CLASS * len(np.unique(targets)) if is_class else LEAVES_OF_A_NUMBER
+    shape = {"max_leaf_nodes": max(leaves, 2), "min_samples_leaf": FEWEST_IN_A_LEAF, "random_state": 0}
+    tree = DecisionTreeClassifier(class_weight="balanced", **shape) if is_class else DecisionTreeRegressor(**shape)
+    predicted = np.empty_like(targets)
+    for fold in range(FOLDS):
+        inside = folds != fold
+        tree.fit(numbers[inside, None], targets[inside])
+        predicted[~inside] = tree.predict(numbers[~inside, None]).reshape(predicted[~inside].shape)
+    if is_class:
+        return balanced_accuracy(predicted, targets)
+    rank = max(abs(float(spearmanr(numbers, target).statistic)) for target in targets.reshape(len(targets), -1).T)
+    return max(rank, _r2(predicted, targets))
+
+
+def _score_of_categories(codes: NDArray[np.int64], targets: Targets, folds: NDArray[np.int64], is_class: bool) -> float:
+    """Each category predicts its commonest class, or its mean, in the other folds; unseen ones what is commonest."""
+    predicted = np.empty_like(targets)
+    for fold in range(FOLDS):
+        inside = folds != fold
+        known, seen = targets[inside], np.bincount(codes[inside], minlength=codes.max() + 1)
+        if is_class:
+            sizes = np.bincount(known)
+            counts = np.zeros((len(seen), len(sizes)))
+            np.add.at(counts, (codes[inside], known), 1 / np.maximum(sizes, 1)[known])
+            means = counts.argmax(1)
+            means[seen == 0] = sizes.argmax()
+        else:
+            sums = np.zeros((len(seen), *known.shape[1:]))
+            np.add.at(sums, codes[inside], known)
+            means = (sums + known.mean(0)) / (seen + 1.0).reshape(-1, *[1] * (sums.ndim - 1))
+        predicted[~inside] = means[codes[~inside]]
+    return balanced_accuracy(predicted, targets) if is_class else _r2(predicted, targets)
+
+
+def balanced_accuracy(predicted: Targets, targets: Targets) -> float:
+    """The mean recall over classes, scaled so that chance is 0 and perfect 1."""
+    classes = np.unique(targets)
+    recall = float(np.mean([(predicted[targets == name] == name).mean() for name in classes]))
+    chance = 1 / len(classes)
+    return max(0.0, (recall - chance) / (1 - chance))
+
+
+def _r2(predicted: Targets, targets: Targets) -> float:
+    total = float(((targets - targets.mean(0)) ** 2).sum())
+    return max(0.0, 1 - float(((targets - predicted) ** 2).sum()) / total) if total > 0 else 0.0

@@ -1,0 +1,212 @@
+"""From params.yaml and the prepared data to the experiment that the practices of a stage work on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recipe.dataset import Dataset, load_dataset
+from recipe.experiment import Experiment, Training, component, training_from_json
+from recipe.settings import Settings
+from recipe.test_set import readings, record_reading
+from recipe.training.device import choose_device
+from recipe.training.objective import Objective, default_loss
+from recipe.training.split import Split, View, acts_alone
+from recipe.workspace import fingerprint
+
+if TYPE_CHECKING:
+    from recipe.stage import Stage
+
+BYTES_PER_FLOAT = 4
+TRIED = 16  # examples on which a transform is tried: does it act on each alone, without chance?
+
+
+def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
+    """The experiment of the workspace's settings and prepared data.
+
+    Args:
+        build_on: the stage whose chosen training is the base here; without its file, the settings' own is.
+
+    Raises:
+        TargetError: a `_target_` cannot be found or built.
+        DataError: the prepared data cannot be read.
+    """
+    settings, workspace = stage.settings, stage.workspace
+    torch.set_num_threads(1)  # two threads gain nothing on small nets, and one gives the same bits everywhere
+    dataset = load_dataset(workspace, settings)
+    transform = build_transform(dataset, settings)
+    loss = component("loss", settings.loss)
+    task = dataset.preparation["task"]
+    n_outputs = len(dataset.preparation["classes"]) if task == "classification" else dataset.targets.shape[1]
+    training = _settings_training(settings, len(dataset.where("train")))
+    chosen = workspace / "chosen" / f"{build_on}.json"
+    if build_on and chosen.is_file():
+        training = training_from_json(json.loads(chosen.read_text(encoding="utf-8")))
+    return Experiment(
+        train=split_of(dataset, "train", transform, settings),
+        validation=split_of(dataset, "validation", transform, settings),
+        objective=Objective(task, n_outputs, loss.as_function() if loss else default_loss(task)),
+        training=training,
+        augment=component("augment", settings.augment),
+        classes=tuple(dataset.preparation["classes"] or ()),
+        features=tuple(dataset.preparation["features"] or ()),
+        decode=decoder(dataset, settings),
+        device=choose_device(settings.device, settings.precision),
+        stages=settings.stages,
+        thresholds=settings.thresholds,
+        seeds=settings.budget.seeds,
+        trials=settings.budget.trials,
+        members=settings.budget.members,
+        backend=settings.fanout.backend,
+        workers=settings.fanout.workers or len(os.sched_getaffinity(0)),
+        fingerprint=identity(workspace, settings),
+        folder=str(workspace / ".recipe" / "trainings"),
+        loss_name=loss.name if loss else "the default loss",
+    )
+
+
+def with_test(experiment: Experiment, stage: Stage) -> Experiment:
+    """The same with the test split behind its door: opened by name, each reading written to the ledger."""
+    settings, workspace = stage.settings, stage.workspace
+    dataset = load_dataset(workspace, settings)
+    version = fingerprint(_digest(workspace / "data" / "prepared" / "manifest.parquet"))
+
+    def open_test(reader: str) -> Split:
+        return split_of(dataset, "test", build_transform(dataset, settings), settings)
+
+    def note_reading(reader: str, examples: int, figure: float) -> int:
+        record_reading(workspace, reader, version, examples, figure)
+        return len(readings(workspace, version))
+
+    return replace(experiment, open_test=open_test, note_reading=note_reading)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What an exported model needs to take raw input: two examples before the transform, and how they were prepared."""
+
+    inputs: Tensor
+    transform: View | None
+    preparation: dict[str, Any]
+
+
+def raw_examples(stage: Stage) -> Raw:
+    """Two prepared training examples, images (2, C, H, W) in 0..1 or rows (2, F), and what happens to them next."""
+    dataset = load_dataset(stage.workspace, stage.settings)
+    return Raw(_examples(dataset, 2), build_transform(dataset, stage.settings), dataset.preparation)
+
+
+def _settings_training(settings: Settings, examples: int) -> Training:
+    """The base training as the settings name it."""
+    model = component("model", settings.model)
+    optimizer = component("optimizer", settings.optimizer)
+    assert model is not None and optimizer is not None, "settings are checked for both where they are composed"
+    steps_per_epoch = math.ceil(examples / settings.batch_size)
+    epochs = max(settings.budget.epochs, math.ceil(settings.budget.steps / steps_per_epoch))
+    return Training(model, optimizer, epochs=epochs, batch_size=settings.batch_size, seed=settings.seed)
+
+
+def split_of(dataset: Dataset, name: str, transform: View | None, settings: Settings) -> Split:
+    """One split as the training loop takes it: resident, transformed once where that changes nothing."""
+    rows = dataset.where(name)
+    ids = tuple(dataset.manifest["id"].to_numpy()[rows].tolist())
+    targets = torch.from_numpy(np.ascontiguousarray(dataset.targets[rows]))
+    view = _view(dataset, transform)
+    size = dataset.inputs.shape[0] * int(np.prod(dataset.inputs.shape[1:])) * BYTES_PER_FLOAT
+    if size > settings.data.memory_limit_mb * 2**20:
+        return Split(torch.from_numpy(dataset.inputs), targets, view, ids, torch.from_numpy(rows))
+    split = Split(torch.from_numpy(np.ascontiguousarray(dataset.inputs[rows])), targets, view, ids)
+    if view is not None and len(split) and acts_alone(view, split.inputs[:TRIED]):
+        return split.materialised()
+    return split
+
+
+def _view(dataset: Dataset, transform: View | None) -> View | None:
+    """What makes stored inputs into what the net receives: bytes to 0..1, then the transform."""
+    if dataset.preparation["kind"] == "table":
+        return transform
+    if transform is None:
+        return to_unit
+    return lambda batch: transform(to_unit(batch))
+
+
+def to_unit(batch: Tensor) -> Tensor:
+    """Bytes (N, C, H, W) as float32 in 0..1."""
+    return batch.float().div_(255)
+
+
+def build_transform(dataset: Dataset, settings: Settings) -> View | None:
+    """The data's transform, offered the training statistics of the pixels.
+
+    Raises:
+        TargetError: it cannot be built, or does not take a batch and give one.
+    """
+    part = component("data.transform", settings.data.transform)
+    if part is None:
+        return None
+    pixels = dataset.preparation["pixels"] or {}
+    return part.as_batch_function(_examples(dataset, 2), mean=pixels.get("mean"), std=pixels.get("std"))
+
+
+def _examples(dataset: Dataset, count: int) -> Tensor:
+    """The first training examples as a transform gets them: images in 0..1, rows as they are."""
+    inputs = torch.from_numpy(np.ascontiguousarray(dataset.inputs[dataset.where("train")[:count]]))
+    return inputs if dataset.preparation["kind"] == "table" else to_unit(inputs)
+
+
+def decoder(dataset: Dataset, settings: Settings) -> Callable[[Tensor], Tensor] | None:
+    """What turns the net's inputs back into what a person looks at; known for the default transform and for tables."""
+    preparation = dataset.preparation
+    if preparation["kind"] == "table":
+        return None
+    transform = settings.data.transform.target
+    if transform is None:
+        return lambda batch: batch
+    if transform != "recipe.transforms.Standardize":
+        return None
+    mean, std = (torch.tensor(preparation["pixels"][name]).view(-1, 1, 1) for name in ("mean", "std"))
+    return lambda batch: batch * std + mean
+
+
+def identity(workspace: Path, settings: Settings) -> str:
+    """Names the data and the code: finished trainings are found again only where both are the same."""
+    prepared = workspace / "data" / "prepared"
+    content: dict[str, Any] = {
+        "data": [_digest(prepared / name) for name in ("manifest.parquet", "preparation.json")],
+        "settings": [
+            settings.data.transform.model_dump(by_alias=True),
+            settings.loss.model_dump(by_alias=True),
+        ],
+        "code": [_digest(path) for path in _code(workspace, settings)],
+    }
+    return fingerprint(content)
+
+
+def _code(workspace: Path, settings: Settings) -> list[Path]:
+    """The files that decide the bits of a training: the library's engine and the user's own."""
+    here = Path(__file__).parent
+    engine = [
+        here / "training",
+        *(here / name for name in ("augmentation.py", "experiment.py", "models.py", "transforms.py")),
+    ]
+    own = [workspace / source for source in settings.sources.model_dump().values()]
+    return engine + own
+
+
+def _digest(path: Path) -> str:
+    """The hash of a file, or of the Python files below a folder."""
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.hexdigest()

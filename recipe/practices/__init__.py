@@ -1,0 +1,1 @@
+"""The practices of the recipe, one module each, found from its id."""

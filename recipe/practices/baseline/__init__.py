@@ -1,0 +1,1 @@
+"""The recipe's second part: the whole skeleton, with dumb baselines."""

@@ -1,0 +1,129 @@
+"""baseline/input_independent: does the net read its input at all."""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recipe import drawing
+from recipe.causes import IGNORES
+from recipe.evidence import Finding, at_least, practice
+from recipe.experiment import Experiment, Training
+from recipe.probes import everything, ignores_input, rows, some, stirred_model
+from recipe.training.evaluation import Evaluation, evaluate_outputs, mean_interval, metric_name, scores
+from recipe.training.fit import Trained, fit_all
+from recipe.training.split import Split
+
+TRIED = 64  # examples that change places, to see whether the outputs follow
+ROUNDS = 300  # of shuffled targets; their spread is then known to 4 %
+CLEAR = 5.0  # standard errors; below, the net is trained for longer before anything is said
+UNRELATED = 3.0  # below, chance will do: shuffled labels reach 2.1 once the best epoch is taken, measured on 24 sets
+ROUNDING = 1e-12  # a spread over shuffles below this is that of equal outputs
+
+
+@practice("baseline/input_independent")
+def input_independent(exp: Experiment) -> Finding:
+    """The net does clearly better on real inputs than on zeros, and than the best constant guess.
+
+    Better in the metric or in the loss: a rare class moves the loss alone, an overconfident net the metric alone.
+    Clearly, by a permutation test: how much better the outputs fit their own targets than shuffled ones, in standard
+    deviations over shuffles. A net that shows nothing is trained for longer, up to its best epoch, before it is blamed.
+    Source: the recipe, 2, "input-independent baseline".
+    """
+    settings = exp.stages.baseline.input_independent
+    blank = exp.variant("zero inputs", train=_zeros(exp.train), validation=_zeros(exp.validation))
+    [blind] = fit_all(blank, [exp.training.having(epochs=min(exp.training.epochs, settings.epochs))])
+    [trained] = fit_all(exp, [exp.training])
+    real = trained.evaluation(exp)
+    others = {"zero inputs": blind.evaluation(blank), "the best constant": _constant(exp, real.targets)}
+    if _certainty(real) < CLEAR or _lead(real, others) <= 0:
+        [trained] = fit_all(exp, [_longer(exp)])
+        real = trained.evaluation(exp)
+    certainty = _certainty(real)
+    gain = _each(real) - _each(max(others.values(), key=lambda one: one.metric))
+    beside = ", ".join(f"{one.metric:.3f} with {kind}" for kind, one in others.items())
+    name = metric_name(real.targets)
+    return Finding(
+        summary=f"{name} {real.metric:.3f} on real inputs, {beside}; the outputs fit their own targets better than "
+        f"shuffled ones by {certainty:.1f} standard deviations{_cause(exp, trained, certainty)}.",
+        measured=gain.mean().item(),
+        interval=mean_interval(gain),
+        advice="See that each input travels with its own label, through every shuffle, sort and join, and that the "
+        "model uses what it is given.",
+        requirements=(at_least(certainty, "min_certainty"), at_least(_lead(real, others), "min_lead")),
+        figures={
+            "baselines": drawing.intervals(
+                {kind: (one.metric, *one.interval()) for kind, one in {"real inputs": real, **others}.items()},
+                name,
+                title="Real inputs against none",
+            )
+        },
+    )
+
+
+def _zeros(split: Split) -> Split:
+    """The same examples with nothing in them."""
+    view = split.view or (lambda batch: batch)
+    return replace(split, view=lambda batch: torch.zeros_like(view(batch)))
+
+
+def _constant(exp: Experiment, targets: Tensor) -> Evaluation:
+    guess = exp.objective.prior_outputs(exp.train.targets.cpu())
+    return evaluate_outputs(guess.expand(len(targets), -1), targets, exp.objective)
+
+
+def _longer(exp: Experiment) -> Training:
+    """At least as many steps as the settings say, ending with the best epoch."""
+    steps_per_epoch = math.ceil(len(exp.train) / exp.training.batch_size)
+    epochs = math.ceil(exp.stages.baseline.input_independent.steps / steps_per_epoch)
+    return exp.training.having(epochs=max(exp.training.epochs, epochs), keep_best=True)
+
+
+def _lead(real: Evaluation, others: dict[str, Evaluation]) -> float:
+    """By how much real inputs beat every other, in the metric or as a share of the loss, whichever is more."""
+    metric = max(one.metric for one in others.values())
+    loss = min(one.loss for one in others.values())
+    leads = (real.metric - metric, (loss - real.loss) / abs(loss) if loss else 0.0)
+    return max((lead for lead in leads if math.isfinite(lead)), default=-math.inf)
+
+
+def _certainty(evaluation: Evaluation) -> float:
+    """How much better the outputs fit their own targets than shuffled ones, in standard deviations over shuffles."""
+    targets = evaluation.targets
+    generator = torch.Generator().manual_seed(0)
+    fits = [_fit(evaluation, targets[torch.randperm(len(targets), generator=generator)]) for _ in range(ROUNDS)]
+    own, shuffled = _fit(evaluation, targets), torch.stack(fits)
+    spread = shuffled.std()
+    if not (own.isfinite() and spread.isfinite()):
+        return -math.inf
+    return ((own - shuffled.mean()) / spread).item() if spread > ROUNDING else 0.0
+
+
+def _fit(evaluation: Evaluation, targets: Tensor) -> Tensor:
+    """The mean log probability of the classes, or minus the mean squared error."""
+    outputs = rows(evaluation.outputs, len(targets)).double()
+    if targets.dim() == 1:
+        return -functional.cross_entropy(outputs, targets)
+    return -functional.mse_loss(outputs, targets.double())
+
+
+def _each(evaluation: Evaluation) -> Tensor:
+    """What each example adds to the metric, (N,)."""
+    return scores(rows(evaluation.outputs, len(evaluation.targets)), evaluation.targets)
+
+
+def _cause(exp: Experiment, trained: Trained, certainty: float) -> str:
+    """Why the inputs do not help, as far as model and training tell; nothing where they do."""
+    if certainty >= CLEAR:
+        return ""
+    inputs, _ = everything(some(exp, exp.validation, TRIED))
+    with torch.no_grad():
+        if ignores_input(stirred_model(exp), inputs):
+            return f": {IGNORES}"
+        if trained.history.diverged or ignores_input(trained.model(exp), inputs):
+            return ": training has left every example with the same outputs, so the learning rate is likely too high"
+    if certainty < UNRELATED:
+        return ": the labels look unrelated to the inputs, as when they were shuffled or joined by the wrong key"
+    return ""

@@ -1,0 +1,134 @@
+"""baseline/just_before_net: a look at the very tensors that enter the net."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recipe import drawing
+from recipe.decoding import label_of, picture
+from recipe.evidence import Finding, at_least, at_most, practice
+from recipe.experiment import Experiment
+from recipe.probes import everything, some
+
+CHANCE = 1e-6  # p-value, over all columns, below which two splits are not one distribution; healthy sets stay silent
+BINS = 60
+UNSCALED = 10.0  # pixels in 0..255 have a mean and a standard deviation of 30 to 130
+
+
+@practice("baseline/just_before_net")
+def just_before_net(exp: Experiment) -> Finding:
+    """What enters `model(x)` is finite, of a plausible scale, and prepared alike in training and evaluation.
+
+    Source: the recipe, 2, "visualize just before the net"; LeCun et al. 1998, "Efficient BackProp", 4.3: inputs of
+    mean 0 and variance 1.
+    """
+    settings = exp.stages.baseline.just_before_net
+    parts = {
+        "train": some(exp, exp.train, settings.examples),
+        "validation": some(exp, exp.validation, settings.examples),
+    }
+    inputs = {name: everything(part)[0].float().cpu() for name, part in parts.items()}
+    both = torch.cat(list(inputs.values()))
+    values = both[both.isfinite()].double()
+    broken = both.numel() - len(values)
+    mean, std = (values.mean().item(), values.std().item()) if len(values) > 1 else (float("nan"), float("nan"))
+    columns = _columns(exp, inputs["train"], inputs["validation"])
+    furthest = max(columns, key=lambda column: column.distance)
+    summary = (
+        f"{len(both)} examples {tuple(both.shape[1:])} as the net gets them: mean {mean:.3g}, standard deviation "
+        f"{std:.3g}, from {values.min().item():.3g} to {values.max().item():.3g}"
+        if len(values)
+        else f"{len(both)} examples as the net gets them hold no finite number"
+    )
+    if broken:
+        summary += f"; {broken} numbers are NaN or infinite, the first in {_first_broken(exp, both)}"
+    if max(std, abs(mean)) > UNSCALED:
+        summary += "; the inputs are not scaled"
+    if furthest.distance:
+        summary += f"; {furthest.name} is distributed otherwise in validation than in train"
+    few = parts["train"].head(settings.shown)
+    captions = [label_of(exp, target) for target in few.targets.cpu()]
+    return Finding(
+        summary=f"{summary}.",
+        measured=std,
+        expected="mean 0, standard deviation 1",
+        advice="Scale the inputs by the training set's mean and standard deviation (data.transform), pixels from 0..1 "
+        "and not 0..255; fill what is missing; prepare every split by the same code and the same numbers.",
+        requirements=(
+            at_most(broken, "max_not_finite"),
+            at_most(std, "max_std"),
+            at_least(std, "min_std"),
+            at_most(abs(mean), "max_mean"),
+            at_most(furthest.distance, "max_split_distance"),
+        ),
+        figures={
+            "inputs": picture(exp, few, captions, "What enters the net, with its label"),
+            "values": _histogram(inputs),
+        },
+        table=pd.DataFrame([vars(column) for column in columns]),
+    )
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature, or one figure of an image's channel, over the training examples.
+
+    `distance` is Kolmogorov and Smirnov's between train and validation where chance does not explain it, else 0.
+    """
+
+    name: str
+    mean: float
+    std: float
+    low: float
+    high: float
+    distance: float
+
+
+def _columns(exp: Experiment, train: Tensor, validation: Tensor) -> list[Column]:
+    """Each feature; of images, each channel's mean and spread, since the pixels of one image are not independent."""
+    if train.dim() > 2:
+        names = [f"channel {i} {figure}" for figure in ("mean", "spread") for i in range(train.shape[1])]
+        train, validation = _per_channel(train), _per_channel(validation)
+    else:
+        names = list(exp.features) or [f"input {i}" for i in range(train.shape[1])]
+    ones, others = train.numpy(), validation.numpy()
+    return [_column(name, ones[:, i], others[:, i], len(names)) for i, name in enumerate(names)]
+
+
+def _per_channel(images: Tensor) -> Tensor:
+    places = images.flatten(2)
+    return torch.cat([places.mean(2), places.std(2)], 1)
+
+
+def _column(name: str, train: NDArray[np.float32], validation: NDArray[np.float32], tried: int) -> Column:
+    from scipy.stats import ks_2samp
+
+    one, other = train[np.isfinite(train)], validation[np.isfinite(validation)]
+    if not len(one) or not len(other):
+        return Column(name, math.nan, math.nan, math.nan, math.nan, float(len(one) != len(other)))
+    test = ks_2samp(one, other, method="asymp")
+    distance = float(test.statistic) if test.pvalue * tried < CHANCE else 0.0
+    return Column(name, float(one.mean()), float(one.std()), float(one.min()), float(one.max()), distance)
+
+
+def _first_broken(exp: Experiment, inputs: Tensor) -> str:
+    place = (~inputs.isfinite()).nonzero()[0, 1:].tolist()
+    return exp.features[place[0]] if inputs.dim() == 2 and exp.features else f"input {tuple(place)}"
+
+
+def _histogram(inputs: dict[str, Tensor]) -> object:
+    figure, chart = drawing.new_figure()
+    finite = {name: tensor[tensor.isfinite()].numpy() for name, tensor in inputs.items()}
+    if any(len(values) for values in finite.values()):
+        edges = np.histogram_bin_edges(np.concatenate(list(finite.values())), BINS)
+        for name, values in finite.items():
+            chart.hist(values, edges.tolist(), histtype="step", density=True, label=name, linewidth=1.4)
+        chart.set_yscale("log")
+        chart.legend(frameon=False, fontsize=8)
+    drawing.label(chart, "value that enters the net", "density", "Inputs of the two splits")
+    return figure

@@ -1,0 +1,172 @@
+"""baseline/overfit_one_batch: a net that cannot learn a handful of examples by heart has a bug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from recipe import drawing
+from recipe.causes import built_in_causes, likely_causes
+from recipe.decoding import label_of, picture
+from recipe.drawing import Curve
+from recipe.evidence import Finding, at_most, practice
+from recipe.experiment import Experiment, Training
+from recipe.probes import everything, rows, some
+from recipe.training import train
+from recipe.training.split import Split
+
+FASTER = (10.0, 100.0, 1000.0)  # times the learning rate; linear models on tables need up to 100 in so few steps
+SLOWER = (0.1, 0.01, 1e-3, 1e-4)
+RISEN = 2.0  # times the first loss, at any step; at a rate that fits the loss of one batch hardly ever rises
+LAST = 5  # steps whose median is the final loss: one lucky step is not enough
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try: what was changed (nothing, the width, the learning rate) and how far the loss came down.
+
+    `share` is what remains of the loss, from 1 at the start to 0 at the lowest that any outputs could reach.
+    """
+
+    label: str
+    model: nn.Module
+    losses: Tensor
+    share: float
+    rate_factor: float = 1.0
+
+
+@practice("baseline/overfit_one_batch")
+def overfit_one_batch(exp: Experiment) -> Finding:
+    """The net overfits a handful of examples to (near) zero loss.
+
+    Tried as it is; where that is not enough, with more capacity if the model has a setting for it, and at a higher
+    learning rate, since a few hundred steps at a low one may not do. Where the loss went up instead, lower rates are
+    tried, only to say that the rate is the cause. Source: the recipe, 2, "overfit one batch".
+    """
+    settings = exp.stages.baseline.overfit_one_batch
+    few = some(exp, exp.train, settings.examples)
+    floor = _lowest_loss(exp, few)
+    first = last = _attempt(exp, few, exp.training, floor, "as it is")
+    tried = [first]
+    built_in = [] if first.share <= settings.target else built_in_causes(exp, few)
+    for changed in [] if built_in else _changes(exp, first):
+        if last.share <= settings.target:
+            break
+        last = _attempt(exp, few, changed.training, floor, changed.label, changed.rate_factor)
+        tried.append(last)
+    best = min((one for one in tried if one.rate_factor >= 1), key=lambda one: one.share)
+    solved = best.share <= settings.target
+    how = "" if best is first else f" {best.label}"
+    summary = f"{len(few)} examples: {best.share:.1%} of the first loss is left after {len(best.losses)} steps{how}"
+    if not solved:
+        rescue = last.label if last.share <= settings.target else ""
+        summary += f"; likely cause: {'; '.join(_causes(exp, few, first, rescue))}"
+    return Finding(
+        summary=f"{summary}.",
+        measured=best.share,
+        expected=0.0,
+        advice="Look for the bug before anything else: scores into the loss and not probabilities, outputs and targets "
+        "of one shape, each label with its own input, every layer in the optimizer, a learning rate that fits.",
+        requirements=(
+            at_most(best.share, "max_loss_share"),
+            at_most(best.rate_factor if solved else 1.0, "max_rate_factor", otherwise="warn"),
+        ),
+        figures={
+            "loss": drawing.curves(
+                {one.label: Curve(range(1, len(one.losses) + 1), one.losses.numpy()) for one in tried},
+                "step",
+                "loss",
+                "Overfitting one batch",
+                log_y=True,
+            ),
+            "examples": _examples(exp, few, best.model),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Change:
+    label: str
+    training: Training
+    rate_factor: float = 1.0
+
+
+def _changes(exp: Experiment, first: Attempt) -> Iterator[_Change]:
+    """What to try next, while the net does not overfit: slower where the loss went up, else wider, then faster."""
+    went_up = not first.losses.max() < RISEN * first.losses[0]
+    model, optimizer = exp.training.model, exp.training.optimizer
+    if model.declares("width") and not went_up:
+        for doublings in range(1, exp.stages.baseline.overfit_one_batch.widenings + 1):
+            width = int(model.default_of("width") << doublings)
+            yield _Change(f"with width {width}", exp.training.having(model=model.having(width=width)))
+    if not optimizer.declares("lr") or not optimizer.default_of("lr"):
+        return
+    rate = float(optimizer.default_of("lr"))
+    for factor in SLOWER if went_up else FASTER:
+        training = exp.training.having(optimizer=optimizer.having(lr=rate * factor))
+        yield _Change(f"with a learning rate of {rate * factor:g}", training, factor)
+
+
+def _attempt(
+    exp: Experiment, few: Split, training: Training, floor: float, label: str, rate_factor: float = 1.0
+) -> Attempt:
+    settings = exp.stages.baseline.overfit_one_batch
+    model = exp.new_model(training=training)
+    guess = exp.objective.even_loss(few.targets.cpu())
+    reach = settings.target * (guess - floor) + floor
+    history = train(
+        model,
+        exp.objective,
+        exp.new_optimizer(model, training),
+        few,
+        epochs=settings.steps,
+        batch_size=len(few),
+        seed=training.seed,
+        on_epoch=lambda epoch, history: bool((history.train_loss[-LAST:] > reach).any()),
+    )
+    final = history.train_loss[-LAST:].median().item()
+    share = (final - floor) / (guess - floor)
+    return Attempt(label, model.eval(), history.train_loss, share, rate_factor)
+
+
+def _lowest_loss(exp: Experiment, few: Split) -> float:
+    """The least that any outputs could cost on these targets: 0 for cross-entropy, more with smoothed labels.
+
+    Found with the outputs themselves as parameters, each example alone, so that a loss that mixes examples is not
+    excused, and held at 0, which log probabilities would undercut if they need not sum to one.
+    """
+    targets = few.targets
+    outputs = torch.zeros(len(few), exp.objective.n_outputs, device=targets.device, requires_grad=True)
+    solver = torch.optim.LBFGS([outputs], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        alone = zip(outputs.split(1), targets.split(1), strict=True)
+        value = torch.stack([exp.objective(output, target) for output, target in alone]).mean().clamp_min(0)
+        value.backward()
+        return value
+
+    solver.step(loss)
+    return loss().item()
+
+
+def _causes(exp: Experiment, few: Split, first: Attempt, rescue: str) -> list[str]:
+    causes = likely_causes(exp, first.model, few)
+    if rescue:
+        return [f"the learning rate is too high: {rescue} it overfits", *causes]
+    return causes or ["none that is known shows; the model may be too small or cut off from its input"]
+
+
+def _examples(exp: Experiment, few: Split, model: nn.Module) -> object:
+    """Each example with its label and what the net says of it."""
+    inputs, targets = everything(few)
+    with torch.no_grad():
+        outputs = rows(model(inputs), len(few)).cpu()
+    said = outputs.argmax(1) if exp.task == "classification" else outputs
+    captions = [
+        f"{label_of(exp, target)} → {label_of(exp, guess)}" for target, guess in zip(targets.cpu(), said, strict=True)
+    ]
+    return picture(exp, few, captions, "Label → prediction")

@@ -1,0 +1,1 @@
+"""The recipe's first part: become one with the data."""

@@ -1,0 +1,63 @@
+"""data/corrupt_labels: labels that cannot be meant as they stand."""
+
+import pandas as pd
+
+from recipe.dataset import Dataset
+from recipe.dataset.labels import label_numbers
+from recipe.evidence import Finding, at_most, practice
+from recipe.inspection.misspelling import faulty_classes, outlying_numbers
+from recipe.intervals import wilson
+
+COLUMNS = ["id", "path", "label", "reason", "suggested"]
+PLAIN_REASONS = {"the label is missing": "missing", "the label is not a finite number": "not a number"}
+
+
+@practice("data/corrupt_labels")
+def corrupt_labels(dataset: Dataset) -> Finding:
+    """Every example has a label, and each label is one of the classes, written as the others of its class are.
+
+    Examples without a usable label are in quarantine. A label that only a slip made, but that can be read, makes a
+    class of its own: a phantom that the net would learn to predict.
+    """
+    refused = _refused(dataset)
+    phantoms = _outlying(dataset) if dataset.preparation["classes"] is None else _phantoms(dataset)
+    table = pd.concat([phantoms, refused], ignore_index=True)[COLUMNS]
+    total = len(dataset.manifest) + len(dataset.quarantine)
+    summary = f"{len(table)} of {total} labels are corrupt"
+    if len(table):
+        reasons = table["reason"].value_counts()
+        summary += ": " + ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        summary += f"; the first is '{table['label'].iloc[0]}' of {table['path'].iloc[0]}"
+    is_number = dataset.preparation["classes"] is None
+    return Finding(
+        summary=summary + ".",
+        measured=len(table) / total,
+        interval=wilson(len(table), total),
+        advice="Write each listed label as the class that was meant, perhaps the one suggested, or delete the row.",
+        requirements=(
+            at_most(len(table), "max_examples", otherwise="warn"),
+            at_most(len(refused) / total, "max_share"),
+            at_most(len(phantoms), "max_phantoms", otherwise="warn" if is_number else "fail"),
+        ),
+        table=table,
+    )
+
+
+def _refused(dataset: Dataset) -> pd.DataFrame:
+    refused = dataset.quarantine[dataset.quarantine["kind"] == "label"]
+    return refused.assign(reason=refused["reason"].replace(PLAIN_REASONS), suggested="")
+
+
+def _phantoms(dataset: Dataset) -> pd.DataFrame:
+    labels = dataset.manifest["label"].astype("str")
+    faulty = faulty_classes(labels.value_counts(), dataset.settings.stages.data.corrupt_labels)
+    rows = dataset.manifest[labels.isin(list(faulty))]
+    named = rows["label"].astype("str")
+    reasons = named.map(lambda name: faulty[name][0])
+    suggested = named.map(lambda name: faulty[name][1])
+    return rows.assign(label=named, reason=reasons, suggested=suggested)[COLUMNS]
+
+
+def _outlying(dataset: Dataset) -> pd.DataFrame:
+    outside = outlying_numbers(label_numbers(dataset.manifest["label"]))
+    return dataset.manifest[outside].assign(reason="out of range", suggested="")[COLUMNS]

@@ -1,0 +1,36 @@
+"""data/expectations: the tabular facts, ours and the user's own, as Great Expectations suites."""
+
+from pathlib import Path
+
+from recipe.dataset import Dataset
+from recipe.evidence import Finding, at_most, practice
+from recipe.inspection.expectations import import_expectations, validate_manifest
+from recipe.settings.data import Expectations
+
+DOCS = Path("reports") / "data" / "data_docs"
+
+
+@practice("data/expectations")
+def expectations(dataset: Dataset) -> Finding:
+    """The tabular facts hold: every expectation of the manifest's suite, and of your own, is met.
+
+    The Data Docs go to reports/data/data_docs/ of the workspace.
+    """
+    settings = dataset.settings.stages.data.expectations
+    suites: Path | None = dataset.workspace / settings.suites
+    if settings.suites == Expectations().suites and not (dataset.workspace / settings.suites).exists():
+        suites = None
+    import_expectations(settings.modules)
+    report = validate_manifest(dataset, dataset.workspace / DOCS, suites)
+    failed, total = len(report.failed), len(report.results)
+    named = report.results["suite"].nunique()
+    summary = f"{total - failed} of {total} expectations in {named} {'suite' if named == 1 else 'suites'} are met"
+    if failed:
+        summary += f"; the first that is not: {report.failed[0]}"
+    return Finding(
+        summary=summary + ".",
+        measured=failed,
+        advice="Open data_docs/index.html in reports/data, and mend the rows that it names, or the expectation.",
+        requirements=(at_most(failed, "max_failed"),),
+        table=report.results,
+    )

@@ -1,0 +1,70 @@
+"""data/imbalance: how many examples each class has in each split."""
+
+import numpy as np
+import pandas as pd
+
+from recipe import drawing
+from recipe.dataset import Dataset
+from recipe.dataset.splits import SPLITS
+from recipe.evidence import Finding, at_most, practice, skip
+
+MOST_BARS = 30  # classes that a figure has room for
+
+
+@practice("data/imbalance")
+def imbalance(dataset: Dataset) -> Finding:
+    """Every class is in every split, and none is so rare that a net can do well without it.
+
+    A class's ratio is that of the split's largest class to it; the measured one is taken over the whole set.
+    """
+    classes = dataset.preparation["classes"]
+    if classes is None:
+        return skip("The label is a number, so there are no classes to count.")
+    counts = {split: np.bincount(dataset.targets[dataset.where(split)], minlength=len(classes)) for split in SPLITS}
+    table = pd.concat([_of_split(split, counts[split], classes) for split in SPLITS], ignore_index=True)
+    limit = dataset.settings.stages.data.imbalance.flag_ratio
+    table["flagged"] = (table["count"] == 0) | (table["ratio"] > limit)
+    table = table.sort_values(["flagged", "count"], ascending=[False, True], kind="stable", ignore_index=True)
+
+    whole = np.sum(list(counts.values()), axis=0)
+    ratio = float(whole.max() / max(whole.min(), 1))
+    rarest, commonest = classes[int(whole.argmin())], classes[int(whole.argmax())]
+    missing = table[table["count"] == 0]
+    summary = (
+        f"The largest class, '{commonest}' ({whole.max()}), has {ratio:.3g} times the examples of the smallest, "
+        f"'{rarest}' ({whole.min()})."
+    )
+    if len(missing):
+        summary += f" {len(missing)} are missing from a split: {_named(missing)}."
+    return Finding(
+        summary=summary,
+        measured=ratio,
+        advice="Collect more of the rare classes, weight the loss or sample them more often, and read per-class "
+        "figures; a class missing from a split cannot be learnt or judged there.",
+        requirements=(
+            at_most(ratio, "max_ratio", otherwise="warn"),
+            at_most(float(table["ratio"].max()), "max_ratio", otherwise="warn"),
+            at_most(len(missing), "max_missing"),
+        ),
+        figures={"classes": _figure(counts, classes, whole)},
+        table=table,
+    )
+
+
+def _of_split(split: str, counts: np.ndarray, classes: list[str]) -> pd.DataFrame:
+    ratio = np.divide(counts.max(), counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    return pd.DataFrame({"split": split, "class": classes, "count": counts, "ratio": ratio})
+
+
+def _named(missing: pd.DataFrame) -> str:
+    named = [f"'{row['class']}' from {row['split']}" for _, row in missing.head(3).iterrows()]
+    return ", ".join(named) + (", ..." if len(missing) > 3 else "")
+
+
+def _figure(counts: dict[str, np.ndarray], classes: list[str], whole: np.ndarray) -> object:
+    """The share of each class in each split; where there are many, the rarest."""
+    shown = np.sort(np.argsort(whole, kind="stable")[:MOST_BARS])
+    shares = {split: count[shown] / max(count.sum(), 1) for split, count in counts.items()}
+    names = [classes[place] for place in shown]
+    title = "Classes in each split" if len(shown) == len(classes) else f"The {len(shown)} rarest classes"
+    return drawing.bars(names, shares, y_label="share of the split", x_label="class", title=title)

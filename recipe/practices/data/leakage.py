@@ -1,0 +1,113 @@
+"""data/leakage: what a test example shares with training that a new one would not."""
+
+from itertools import combinations
+
+import pandas as pd
+
+from recipe import drawing
+from recipe.dataset import Dataset
+from recipe.dataset.splits import SPLITS
+from recipe.evidence import Finding, at_most, practice
+from recipe.inspection.columns import features
+from recipe.inspection.content import equal_groups, equal_pairs, near_pairs
+from recipe.inspection.giveaway import column_scores
+
+COLUMNS = ["kind", "id_a", "path_a", "split_a", "id_b", "path_b", "split_b", "group", "column", "score", "distance"]
+MOST_SHOWN = 20  # columns in the figure
+
+
+@practice("data/leakage")
+def leakage(dataset: Dataset) -> Finding:
+    """No example, and no group, is in two splits, not even nearly, and no single column gives the label away.
+
+    Kaufman et al. 2012, "Leakage in data mining": what is not known when the model is used must not be learnt from.
+    """
+    settings = dataset.settings.stages.data.leakage
+    scores = column_scores(dataset, settings)
+    crossings = pd.concat(
+        [
+            _exact(dataset),
+            _near(dataset, settings.near_rows if features(dataset) is not None else settings.near_images),
+            _groups(dataset),
+            scores[scores["leaks"]].assign(kind="column"),
+        ],
+        ignore_index=True,
+    ).reindex(columns=COLUMNS)
+    count = {kind: int((crossings["kind"] == kind).sum()) for kind in ("exact", "near", "group", "column")}
+    figures = {"columns": _figure(scores, settings.column_score)} if len(scores) else {}
+    return Finding(
+        summary=_summary(count, crossings),
+        measured=sum(count.values()),
+        advice="Keep copies and groups in one split (drop the split column, or name the group with data.group_column), "
+        "and leave out a column that would not be known when the model is used.",
+        requirements=(
+            at_most(count["exact"], "max_exact"),
+            at_most(count["group"], "max_group"),
+            at_most(count["column"], "max_column"),
+            at_most(count["near"], "max_near", otherwise="warn"),
+        ),
+        figures=figures,
+        table=crossings,
+    )
+
+
+def _summary(count: dict[str, int], crossings: pd.DataFrame) -> str:
+    if not len(crossings):
+        return "Nothing crosses between the splits, and no column gives the label away."
+    columns = crossings.loc[crossings["kind"] == "column", "column"].tolist()
+    parts = [
+        f"{count['exact']} pairs of equal content in two splits" if count["exact"] else "",
+        f"{count['near']} nearly equal ones" if count["near"] else "",
+        f"{count['group']} groups in two splits" if count["group"] else "",
+        f"the label is given away by {', '.join(map(repr, columns[:5]))}" if columns else "",
+    ]
+    return "; ".join(part for part in parts if part).capitalize() + "."
+
+
+def _exact(dataset: Dataset) -> pd.DataFrame:
+    splits = dataset.manifest["split"].to_numpy()
+    crossing = [group for group in equal_groups(dataset) if len(set(splits[group])) > 1]
+    pairs = [pair for pair in equal_pairs(dataset, crossing) if splits[pair.a] != splits[pair.b]]
+    exact = [(pair.a, pair.b) for pair in pairs if pair.kind != "but_id"]
+    but_id = [(pair.a, pair.b) for pair in pairs if pair.kind == "but_id"]
+    return pd.concat(
+        [
+            _crossings(dataset, exact).assign(kind="exact", score=1.0, distance=0.0),
+            _crossings(dataset, but_id).assign(kind="near", score=1.0, distance=0.0),
+        ]
+    )
+
+
+def _near(dataset: Dataset, limit: float) -> pd.DataFrame:
+    train, validation, test = (dataset.where(split) for split in SPLITS)
+    found = [
+        near_pairs(dataset, left, right, limit)
+        for left, right in ((validation, train), (test, train), (test, validation))
+    ]
+    pairs = pd.concat(found, ignore_index=True).sort_values("distance", kind="stable", ignore_index=True)
+    crossings = _crossings(dataset, list(zip(pairs["a"], pairs["b"], strict=True)))
+    return crossings.assign(kind="near", score=1 - pairs["distance"], distance=pairs["distance"])
+
+
+def _groups(dataset: Dataset) -> pd.DataFrame:
+    """One row for each group and pair of splits that it is in, with its first example in each."""
+    groups = dataset.manifest["group"]
+    pairs = []
+    for _, members in groups.dropna().groupby(groups, sort=False):
+        splits = dataset.manifest["split"].loc[members.index].drop_duplicates()
+        pairs += list(combinations(splits.index, 2))
+    rows = _crossings(dataset, pairs)
+    return rows.assign(kind="group", score=1.0, group=[groups[a] for a, _ in pairs])
+
+
+def _crossings(dataset: Dataset, pairs: list[tuple[int, int]]) -> pd.DataFrame:
+    known = dataset.manifest[["id", "path", "split"]]
+    sides = [known.iloc[[pair[side] for pair in pairs]].reset_index(drop=True) for side in (0, 1)]
+    return pd.concat([sides[0].add_suffix("_a"), sides[1].add_suffix("_b")], axis=1)
+
+
+def _figure(scores: pd.DataFrame, limit: float) -> object:
+    shown = scores.head(MOST_SHOWN)
+    values = {name: (score, 0.0, score) for name, score in zip(shown["column"], shown["score"], strict=True)}
+    title = "How well one column alone tells the label"
+    return drawing.intervals(values, "0 chance, 1 perfect, out of fold", title, references={"limit": limit})

@@ -1,0 +1,32 @@
+"""data/unreadable: what could not be read, and why."""
+
+from recipe.dataset import Dataset
+from recipe.evidence import Finding, at_most, practice
+from recipe.intervals import wilson
+
+
+@practice("data/unreadable")
+def unreadable(dataset: Dataset) -> Finding:
+    """Every example that the source names can be read.
+
+    What does not decode, is cut short, empty, of the wrong type or missing is in quarantine; the rest goes on.
+    """
+    refused = dataset.quarantine[dataset.quarantine["kind"] != "label"]
+    count = len(refused)
+    total = len(dataset.manifest) + len(dataset.quarantine)
+    if count:
+        first = refused.iloc[0]
+        summary = f"{count} of {total} examples could not be read; the first is {first['path']}: {first['reason']}."
+    else:
+        summary = f"All {total} examples could be read."
+    return Finding(
+        summary=summary,
+        measured=count / total,
+        interval=wilson(count, total),
+        advice="Mend or delete what the table lists; it was left out of this run.",
+        requirements=(
+            at_most(count, "max_examples", otherwise="warn"),
+            at_most(len(dataset.quarantine) / total, "max_share"),  # with those left out for their label
+        ),
+        table=refused[["id", "path", "reason"]],
+    )

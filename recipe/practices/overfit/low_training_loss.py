@@ -1,0 +1,138 @@
+"""overfit/low_training_loss: a model that cannot memorise its training set cannot be regularised into a good one."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from recipe import drawing
+from recipe.causes import likely_causes
+from recipe.evidence import Finding, at_most, practice
+from recipe.experiment import Experiment
+from recipe.models import count_parameters
+from recipe.probes import everything, some
+from recipe.training.evaluation import evaluate, metric_name
+from recipe.training.fit import Trained, fit_all
+
+TRIED = 64  # examples on which likely causes, and a straight line, are looked for
+STRAIGHT = 1e-4  # of the outputs' spread: less is the rounding of float32
+STILL_FALLING = 0.05  # of the loss, over the last tenth of the epochs
+SOLVER_STEPS = 500  # of L-BFGS
+SOLVER_BATCH = 512  # examples at a time: memory, not the result, depends on it
+
+
+@practice("overfit/low_training_loss")
+def low_training_loss(exp: Experiment) -> Finding:
+    """The model memorises the training set: hardly anything is left of the loss of a constant guess.
+
+    Trained past the budget where that is needed, up to a cap. A model whose outputs are a straight line in its inputs
+    cannot memorise by construction, and is held to the lowest loss that it can reach, which a full-batch solver finds
+    because its loss is convex. Source: the recipe, 3, "overfit".
+    """
+    settings = exp.stages.overfit.low_training_loss
+    guess = exp.objective.prior_loss(exp.train.targets.cpu())
+    optimum = own_optimum(exp) if is_straight(exp) else None
+    floor = optimum or 0.0
+    until = floor + settings.target * (guess - floor)
+    training = exp.training.having(epochs=exp.training.epochs * settings.cap, until=until)
+    [run] = fit_all(exp, [training])
+    reached = evaluate(run.model(exp), exp.objective, exp.train)
+    share = (reached.loss - floor) / (guess - floor)
+    last = run.history.epoch_loss()[-1].item()
+    remark = ""
+    if optimum is not None:
+        remark = (
+            f" The model is linear in its inputs and cannot memorise: it is held to its own optimum, {optimum:.4g}."
+        )
+    if not last <= until:
+        remark += f" Likely causes: {'; '.join(_causes(exp, run))}."
+    name = metric_name(reached.targets)
+    return Finding(
+        summary=f"After {run.history.epochs} epochs the training loss is {reached.loss:.3g}: {share:.1%} is left of "
+        f"what was to be learnt from a constant guess at {guess:.3g}; the training {name} is "
+        f"{reached.metric:.4f}.{remark}",
+        measured=share,
+        expected=0.0,
+        advice="Make the model larger, train longer, or mend the first of the likely causes; regularise only then.",
+        requirements=(at_most(share, "max_loss_share"),),
+        figures={"loss": _figure(run, guess, until)},
+    )
+
+
+def is_straight(exp: Experiment) -> bool:
+    """Whether the outputs half way between two inputs are half way between the two outputs."""
+    model = exp.new_model().eval()
+    inputs, _ = everything(some(exp, exp.train, TRIED))
+    other = inputs.roll(1, 0)
+    with torch.no_grad():
+        ends, middle = model(inputs), model((inputs + other) / 2)
+    return bool((middle - (ends + ends.roll(1, 0)) / 2).abs().max() <= STRAIGHT * ends.std().clamp_min(STRAIGHT))
+
+
+def own_optimum(exp: Experiment) -> float:
+    """The lowest training loss of a model that is linear in its inputs: L-BFGS over the whole training set."""
+    model = exp.new_model().eval()
+    split = exp.train.to(exp.device.torch)
+    parts = torch.arange(len(split), device=split.device).split(SOLVER_BATCH)
+    solver = torch.optim.LBFGS(model.parameters(), max_iter=SOLVER_STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        total = torch.zeros((), device=split.device)
+        for part in parts:
+            inputs, targets = split.batch(part)
+            share = exp.objective(model(inputs), targets) * (len(part) / len(split))
+            share.backward()
+            total += share.detach()
+        return total
+
+    solver.step(loss)
+    return loss().item()
+
+
+def _causes(exp: Experiment, run: Trained) -> list[str]:
+    """Why the training set was not memorised, the surest first."""
+    model, history = run.model(exp), run.history
+    found = likely_causes(exp, model, some(exp, exp.train, TRIED))
+    if history.diverged:
+        found.append("the loss became infinite: the learning rate is too high")
+    conflicts = _conflicts(exp)
+    if conflicts:
+        found.append(f"{conflicts} training examples equal another one whose target is different")
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    if frozen:
+        found.append(f"{len(frozen)} parameters are frozen, {frozen[0]} for one")
+    losses = history.epoch_loss()
+    tenth = max(1, len(losses) // 10)
+    if losses[-1] < (1 - STILL_FALLING) * losses[-1 - tenth : -tenth].mean():
+        found.append("the loss was still falling: more epochs, or a higher learning rate, would bring it down")
+    numbers = count_parameters(model)
+    if numbers < len(exp.train) * exp.objective.n_outputs:
+        found.append(f"{numbers} parameters are few for {len(exp.train)} examples: a larger model")
+    return found or ["none that is known shows: try a larger model and a higher learning rate"]
+
+
+def _conflicts(exp: Experiment) -> int:
+    """Training examples whose equal has another target."""
+    seen: dict[bytes, bytes] = {}
+    conflicts = 0
+    for part in torch.arange(len(exp.train)).split(SOLVER_BATCH):
+        inputs, targets = exp.train.batch(part)
+        for example, target in zip(inputs.cpu().numpy(), targets.cpu().numpy(), strict=True):
+            key = hashlib.sha256(example.tobytes()).digest()
+            conflicts += seen.setdefault(key, target.tobytes()) != target.tobytes()
+    return conflicts
+
+
+def _figure(run: Trained, guess: float, until: float) -> object:
+    losses = run.history.epoch_loss()
+    return drawing.curves(
+        {"training loss": drawing.Curve(range(1, len(losses) + 1), losses.numpy())},
+        "epoch",
+        "training loss",
+        "Memorising the training set",
+        references={"a constant guess": guess, "memorised": until},
+        log_y=bool((losses > 0).all()) and until > 0,
+    )

@@ -1,0 +1,1 @@
+"""The recipe's fourth part: some training loss given up for validation loss."""

@@ -1,0 +1,50 @@
+"""regularize/dropout: units, or whole channels, left out at random."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+from recipe.comparison import Change, compare, finding
+from recipe.evidence import Finding, at_most, practice, skip
+from recipe.experiment import Experiment, Training
+
+
+@practice("regularize/dropout")
+def dropout(exp: Experiment) -> Finding:
+    """Units, or whole channels, left out at random lower the validation loss.
+
+    Source: the recipe, 4, "drop"; Srivastava et al. 2014; for channels Tompson et al. 2015.
+    """
+    changes = dropout_changes(exp)
+    if not changes:
+        return skip(f"{exp.training.model.name} declares neither dropout nor spatial_dropout, or has them on already.")
+    norms = _batch_norms(exp.new_model())
+    return finding(
+        exp,
+        [compare(exp, exp.training, change) for change in changes],
+        advice="Beside batch norm, keep dropout after the last norm or leave it out: the norm gathers its statistics "
+        "with units missing and uses them with all of them."
+        if norms
+        else "Leave it out, or try a lower rate.",
+        requirements=(at_most(norms, "max_batch_norms", otherwise="warn"),),
+        remark=f" The model has {norms} batch norm layers, which sit badly with dropout." if norms else "",
+    )
+
+
+def dropout_changes(exp: Experiment) -> list[Change]:
+    """Dropout, and spatial dropout, where the model declares them and has them off."""
+    settings, model = exp.stages.regularize.dropout, exp.training.model
+    rates = {"dropout": settings.rate, "spatial_dropout": settings.spatial_rate}
+    return [_with(name, rate) for name, rate in rates.items() if model.declares(name) and not model.default_of(name)]
+
+
+def _with(setting: str, rate: float) -> Change:
+    def apply(training: Training) -> Training:
+        return training.having(model=training.model.having(**{setting: rate}))
+
+    return Change(f"{setting.replace('_', ' ')} {rate:g}", apply)
+
+
+def _batch_norms(model: nn.Module) -> int:
+    return sum(isinstance(module, BatchNorm) for module in model.modules())

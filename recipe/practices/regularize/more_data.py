@@ -1,0 +1,122 @@
+"""regularize/more_data: what twice the data would buy."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recipe import drawing
+from recipe.comparison import validation, with_seeds
+from recipe.evidence import Finding, practice, skip
+from recipe.experiment import Experiment, Training
+from recipe.training.fit import fit_all
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+
+@practice("regularize/more_data")
+def more_data(exp: Experiment) -> Finding:
+    """More data is the best regulariser: the validation loss falls as a power of the number of examples.
+
+    loss = b n^-c (Hestness et al. 2017), fitted to the logarithms by least squares; first without the last point,
+    which it must foretell, then with it. Every point takes as many steps and is judged at its best epoch. The interval
+    is the bootstrap's, over seeds and validation examples. Source: the recipe, 4, "get more data".
+    """
+    shares = (*exp.stages.regularize.more_data.shares, 1.0)
+    counts = np.array([math.ceil(share * len(exp.train)) for share in shares], dtype=float)
+    fit_all(exp, more_data_trainings(exp))
+    losses = np.stack([validation(exp, _on_share(exp, share))[0].numpy() for share in shares])
+    means = losses.mean((1, 2))
+    if not np.isfinite(means).all() or means.min() <= 0:
+        return skip("A power law speaks of finite losses above zero, and a loss here is not.")
+    drawn = _resampled(exp, losses)
+    foretold = float(_law(counts[:-1], means[:-1], counts[-1]))
+    miss_low, miss_high = _interval(_law(counts[:-1], drawn[:, :-1], counts[-1]) - drawn[:, -1])
+    gain, interval = float(_doubling(counts, means)), _interval(_doubling(counts, drawn))
+    return Finding(
+        summary=f"{len(exp.train)} examples give a validation loss of {means[-1]:.4g}; the power law through fewer "
+        f"foretells {foretold:.4g}, off by [{miss_low:.3g}, {miss_high:.3g}], and "
+        f"{'can' if miss_low <= 0 <= miss_high else 'cannot'} be trusted here. Twice the data would take {gain:.3g} "
+        f"[{interval[0]:.3g}, {interval[1]:.3g}] off the loss, {gain / means[-1]:.0%}.",
+        measured=gain,
+        interval=interval,
+        expected="knowledge",
+        advice="Where twice the data takes much off the loss, collect it before tuning anything else.",
+        figures={"learning_curve": _figure(counts, means, drawn)},
+        table=_table(counts, means, drawn),
+    )
+
+
+def more_data_trainings(exp: Experiment) -> list[Training]:
+    """The trainings on each share; those on the whole set are the control's."""
+    shares = exp.stages.regularize.more_data.shares
+    return [training for share in shares for training in with_seeds(exp, _on_share(exp, share))]
+
+
+def _on_share(exp: Experiment, share: float) -> Training:
+    """As many steps on fewer examples, at the best epoch, so that neither too few steps nor too many decide."""
+    epochs = math.ceil(exp.training.epochs / share)
+    return exp.training.having(share=share, epochs=epochs, keep_best=True)
+
+
+def _law(counts: Array, losses: Array, at: float) -> Array:
+    """What the power law through `losses` (..., points) at `counts` (points,) says for `at` examples."""
+    x, y = np.log(counts), np.log(losses)
+    centred = x - x.mean()
+    slope = (y * centred).sum(-1) / (centred**2).sum()
+    law: Array = np.exp(y.mean(-1) + slope * (math.log(at) - x.mean()))
+    return law
+
+
+def _doubling(counts: Array, losses: Array) -> Array:
+    """The fall of the loss from the whole set to twice as much, by the law through all points."""
+    return _law(counts, losses, counts[-1]) - _law(counts, losses, 2 * counts[-1])
+
+
+def _resampled(exp: Experiment, losses: Array) -> Array:
+    """Mean losses (rounds, points) of `losses` (points, seeds, N), seeds and examples drawn again with replacement."""
+    rounds, random = exp.stages.regularize.more_data.rounds, np.random.default_rng(exp.training.seed)
+    points, seeds, count = losses.shape
+    weights = random.multinomial(count, np.full(count, 1 / count), size=rounds) / count
+    by_seed = np.einsum("rn,psn->rps", weights, losses)
+    chosen = random.integers(seeds, size=(rounds, points, seeds))
+    means: Array = np.take_along_axis(by_seed, chosen, 2).mean(2)
+    return means
+
+
+def _interval(drawn: Array) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _table(counts: Array, means: Array, drawn: Array) -> object:
+    import pandas as pd
+
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    return pd.DataFrame({"examples": counts.astype(int), "loss": means, "low": low, "high": high})
+
+
+def _figure(counts: Array, means: Array, drawn: Array) -> Figure:
+    """The measured points with their intervals, and the law on to twice the data."""
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    along = np.geomspace(counts[0], 2 * counts[-1], 50)
+    laws = np.stack([_law(counts, drawn, at) for at in along], 1)
+    law_low, law_high = np.quantile(laws, [0.025, 0.975], axis=0)
+    law = np.array([_law(counts, means, at) for at in along])
+    return drawing.curves(
+        {
+            "measured": drawing.Curve(counts, means, low, high),
+            "power law, to twice the data": drawing.Curve(along, law, law_low, law_high),
+        },
+        "training examples",
+        "validation loss",
+        "What more data buys",
+        log_x=True,
+        log_y=True,
+    )

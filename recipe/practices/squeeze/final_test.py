@@ -1,0 +1,125 @@
+"""squeeze/final_test: the test set, used once, at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recipe import drawing
+from recipe.baselines import linear_training
+from recipe.ensemble import average, ensemble_temperature, train_members
+from recipe.evidence import Finding, at_least, at_most, practice, skip
+from recipe.experiment import Experiment
+from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs, mean_interval, metric_name, scores
+from recipe.training.fit import fit_all
+from recipe.training.split import Split
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """One of those that are compared on the test set."""
+
+    name: str
+    evaluation: Evaluation
+
+
+@practice("squeeze/final_test")
+def final_test(exp: Experiment) -> Finding:
+    """On examples that nothing was chosen by, the ensemble is better than every baseline.
+
+    The test labels are read once, for all predictors together, and the reading is written to the ledger. Source: the
+    recipe, 2, "never evaluate on the test set to be confident in the middle"; differences are paired, example by
+    example.
+    """
+    if exp.open_test is None:
+        return skip("This experiment has no test split.")
+    test = exp.open_test("squeeze/final_test")
+    predictors = _predictors(exp, test)
+    ours = predictors[0].evaluation
+    strongest = max(predictors[2:], key=lambda one: one.evaluation.metric)
+    lead = ours.metric - strongest.evaluation.metric
+    readings = exp.note_reading("squeeze/final_test", len(test), ours.metric) if exp.note_reading else 1
+    name = metric_name(test.targets)
+    low, high = ours.interval()
+    return Finding(
+        summary=f"{name} {ours.metric:.4f} [{low:.4f}, {high:.4f}] on {len(test)} test examples; the strongest "
+        f"baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}. The test set has been read {readings} "
+        f"time{'s' if readings > 1 else ''}; no person's annotations are at hand to compare with.",
+        measured=ours.metric,
+        interval=(low, high),
+        expected=f"above {strongest.evaluation.metric:.4f}",
+        advice="Where a baseline is as good, use the baseline; where the set has been read too often, its figure is no "
+        "longer that of unseen data: collect new test examples.",
+        requirements=(
+            at_least(lead, "min_lead", otherwise="warn"),
+            at_most(readings, "max_readings", otherwise="warn"),
+        ),
+        figures={"predictors": _drawn(predictors, name)},
+        table=_table(predictors, name),
+    )
+
+
+def _predictors(exp: Experiment, test: Split) -> list[Predictor]:
+    """The ensemble as it is exported and one of its members, then the baselines: linear and input-independent."""
+    members = train_members(exp)
+    outputs = torch.stack([evaluate(one.model(exp), exp.objective, test).outputs for one in members])
+    targets = test.targets.cpu()
+    [plain] = fit_all(exp, [linear_training(exp)])
+    constant = exp.objective.prior_outputs(exp.train.targets.cpu()).expand(len(targets), -1)
+    joint = {
+        f"ensemble of {len(members)}": average(outputs, exp.task, ensemble_temperature(exp, members)),
+        "single net": outputs[0],
+        "linear": evaluate(plain.model(exp), exp.objective, test).outputs,
+        "input-independent": constant,
+    }
+    return [Predictor(name, evaluate_outputs(one, targets, exp.objective)) for name, one in joint.items()]
+
+
+def _drawn(predictors: list[Predictor], name: str) -> object:
+    rows = {one.name: (one.evaluation.metric, *one.evaluation.interval()) for one in predictors}
+    return drawing.intervals(rows, f"test {name}", title="On the test set")
+
+
+def _table(predictors: list[Predictor], name: str) -> object:
+    """A row a predictor; `difference` is what the ensemble has over it, paired by example, with its 95 % interval.
+
+    `p_value` is McNemar's, exact, for classes; `rmse` is in standard deviations of the training targets.
+    """
+    import pandas as pd
+
+    classes = predictors[0].evaluation.targets.dim() == 1
+    ours = scores(predictors[0].evaluation.outputs, predictors[0].evaluation.targets)
+    rows = []
+    for one in predictors:
+        low, high = one.evaluation.interval()
+        differences = ours - scores(one.evaluation.outputs, one.evaluation.targets)
+        paired = mean_interval(differences) if one is not predictors[0] else (0.0, 0.0)
+        rows.append(
+            {
+                "predictor": one.name,
+                "metric": name,
+                "figure": one.evaluation.metric,
+                "low": low,
+                "high": high,
+                "loss": one.evaluation.loss,
+                "difference": differences.mean().item(),
+                "difference_low": paired[0],
+                "difference_high": paired[1],
+                **(_mcnemar(differences) if classes else _rmse(one.evaluation)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _mcnemar(differences: Tensor) -> dict[str, float]:
+    """How likely so uneven a split of the examples that only one of two gets right is by chance (McNemar 1947)."""
+    from scipy.stats import binomtest
+
+    ours, theirs = int((differences > 0).sum()), int((differences < 0).sum())
+    return {"p_value": float(binomtest(ours, ours + theirs).pvalue) if ours + theirs else 1.0}
+
+
+def _rmse(evaluation: Evaluation) -> dict[str, float]:
+    return {"rmse": (evaluation.outputs - evaluation.targets).double().square().mean().sqrt().item()}

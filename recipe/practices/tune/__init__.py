@@ -1,0 +1,1 @@
+"""Stage 5: search the hyperparameters, and confirm what the search prefers."""

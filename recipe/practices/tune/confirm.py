@@ -1,0 +1,174 @@
+"""tune/confirm: the best few again with new seeds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from recipe import drawing
+from recipe.comparison import Gain, gain, with_seeds
+from recipe.evidence import Finding, at_most, practice, skip
+from recipe.experiment import Experiment, Training
+from recipe.pilot import search_from_pilot
+from recipe.search import Trial, at_best_epoch, in_order, new_seeds
+from recipe.space import space_of
+from recipe.training.fit import fit_all
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial of the search and what it gives with new seeds: the losses of the validation examples, (seeds, N)."""
+
+    trial: Trial
+    losses: Tensor
+    metric: float
+
+    @property
+    def confirmed(self) -> float:
+        """The mean validation loss over the new seeds; infinite where one diverged."""
+        mean = self.losses.mean().item()
+        return mean if math.isfinite(mean) else math.inf
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the confirmed loss, over new seeds and new examples."""
+        mean = gain(self.losses)
+        return mean.low, mean.high
+
+    @property
+    def shrinkage(self) -> float:
+        """By what share of the loss found in the search the confirmed one is higher."""
+        return self.confirmed / self.trial.loss - 1
+
+
+@practice("tune/confirm")
+def confirm(exp: Experiment) -> Finding:
+    """The best of the search stay better than the start when they are trained again with new seeds.
+
+    The best of many trials owes part of its lead to a lucky seed; a mean over seeds that the search has not seen has no
+    such luck. The lowest confirmed mean is chosen, the start among them, so tuning never ends below it. The validation
+    examples are the same, so some optimism stays: the test set ends it. Source: the recipe, 5; Smith and Winkler 2006,
+    "the optimizer's curse".
+    """
+    if not space_of(exp).axes:
+        return skip("Nothing was searched, so there is nothing to confirm; what regularize chose goes on.")
+    candidates = _candidates(exp)
+    best, start = _best(candidates), candidates[0]
+    favourite = min(candidates, key=lambda one: one.trial.loss)
+    lead = gain(start.losses - best.losses)
+    return Finding(
+        summary=_in_words(exp, best, start, favourite, lead),
+        measured=lead.value,
+        interval=(lead.low, lead.high),
+        expected="at least 0",
+        advice="What the search prefers is mostly luck: give it more trials and more seeds (budget=thorough), or a "
+        "larger validation split.",
+        requirements=(at_most(max(0.0, favourite.shrinkage), "max_shrinkage", otherwise="warn"),),
+        figures={"confirmed": _drawn(candidates)},
+        table=_table(candidates, best),
+    )
+
+
+def chosen(exp: Experiment) -> Training:
+    """What squeeze builds on: the training with the lowest confirmed loss, with the start's seed and its best epoch."""
+    space = space_of(exp)
+    best = _best(_candidates(exp)).trial.training if space.axes else space.start
+    return best.having(seed=space.start.seed, keep_best=True)
+
+
+def _candidates(exp: Experiment) -> list[Candidate]:
+    """The start, then the best of the other trials that were trained to the end, the first of them augmented too."""
+    trials = search_from_pilot(exp)
+    others = [trial for trial in in_order(trials) if trial.finished and trial.number and math.isfinite(trial.loss)]
+    few = [trials[0], *others[: exp.stages.tune.confirm.candidates]]
+    few += [_augmented(exp, trial) for trial in few[1:2] if exp.augment and not trial.training.augment]
+    fit_all(exp, [one for trial in few for one in _again(exp, trial)])
+    return [_candidate(exp, trial) for trial in few]
+
+
+def _augmented(exp: Experiment, trial: Trial) -> Trial:
+    """The same with the augmentation at hand: at the rate that regularize had, it may not have paid yet."""
+    training = trial.training.having(augment=exp.augment)
+    return replace(trial, training=training, point={**trial.point, "augment": True})
+
+
+def _again(exp: Experiment, trial: Trial) -> list[Training]:
+    """The trial with new seeds; the start with those by which regularize chose it, which if anything favours it."""
+    return new_seeds(exp, trial.training) if trial.number else with_seeds(exp, trial.training)
+
+
+def _candidate(exp: Experiment, trial: Trial) -> Candidate:
+    losses, scores = zip(*(at_best_epoch(run) for run in fit_all(exp, _again(exp, trial))), strict=True)
+    return Candidate(trial, torch.stack(losses), torch.stack(scores).mean().item())
+
+
+def _best(candidates: list[Candidate]) -> Candidate:
+    """The lowest confirmed loss; the start, which is the first, where another is only as good."""
+    return min(candidates, key=lambda one: one.confirmed)
+
+
+def _in_words(exp: Experiment, best: Candidate, start: Candidate, favourite: Candidate, lead: Gain) -> str:
+    seeds = f"{exp.seeds} new seeds"
+    curse = (
+        f"the search's favourite, {_name(favourite)}, went from {favourite.trial.loss:.4f} to "
+        f"{favourite.confirmed:.4f} ({favourite.shrinkage:+.0%})"
+    )
+    if best is start:
+        return f"Over {seeds} nothing beats the start's validation loss of {start.confirmed:.4f}; {curse}."
+    return (
+        f"Over {seeds} {_name(best)} has a mean validation loss of {best.confirmed:.4f}, the start "
+        f"{start.confirmed:.4f}, a gain of {lead.value:.3g} [{lead.low:.3g}, {lead.high:.3g}]; {curse}."
+    )
+
+
+def _name(candidate: Candidate) -> str:
+    if not candidate.trial.number:
+        return "the start"
+    augmented = " with augmentation" if candidate.trial.point.get("augment") else ""
+    return f"trial {candidate.trial.number}{augmented}"
+
+
+def _drawn(candidates: list[Candidate]) -> object:
+    """The confirmed mean with its interval, and beside it what the search had seen."""
+    figure = drawing.intervals(
+        {_name(one): (one.confirmed, *one.interval) for one in candidates if math.isfinite(one.confirmed)},
+        "validation loss",
+        "Confirmed with new seeds",
+    )
+    chart = figure.axes[0]
+    shown = [one for one in candidates if math.isfinite(one.confirmed)]
+    chart.plot(
+        [one.trial.loss for one in shown],
+        range(len(shown)),
+        "D",
+        color=drawing.PALETTE[1],
+        markersize=5,
+        linestyle="none",
+        label="in the search",
+    )
+    chart.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _table(candidates: list[Candidate], best: Candidate) -> pd.DataFrame:
+    rows = []
+    for one in sorted(candidates, key=lambda one: one.confirmed):
+        low, high = one.interval
+        rows.append(
+            {
+                "trial": one.trial.number,
+                "chosen": one is best,
+                "confirmed_loss": one.confirmed,
+                "confirmed_low": low,
+                "confirmed_high": high,
+                "searched_loss": one.trial.loss,
+                "shrinkage": one.shrinkage,
+                "metric": one.metric,
+                **one.trial.point,
+            }
+        )
+    return pd.DataFrame(rows)

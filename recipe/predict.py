@@ -1,0 +1,240 @@
+"""Predictions from raw inputs with a model folder or a registered model.
+
+Nothing that a model brings is run as Python: the installed inference.py and preparation.py do the work, and its program
+is read only when it holds no pickle and calls nothing but torch's operators.
+"""
+
+import json
+import logging
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import recipe.preparation
+from recipe.dataset.delimited import read_table
+from recipe.dataset.listing import LABELS
+from recipe.dataset.tables import typed
+from recipe.errors import DataError, RecipeError, WorkspaceError
+from recipe.inference import BATCH, EXPORTED_PROGRAM, PREPARATION, PREPARATION_CODE, TRACED_PROGRAM, FinalModel
+from recipe.inference import load_program as load_trusted_program
+from recipe.registry import find_version
+from recipe.settings import load_settings
+from recipe.tracking import connect, tracking_uri
+from recipe.workspace import find_workspace
+
+logger = logging.getLogger(__name__)
+
+ARTIFACTS = "artifacts"
+ERROR = "error"
+
+# Where torch.export keeps tensors and graph: torch/export/pt2_archive/constants.py
+TENSOR_TABLES = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+GRAPH = "models/model.json"
+# What a program may call, and what its sizes may be computed with: operators by name and sums of symbols, which leaves
+# no way to the attributes of torch's modules or to eval.
+OPERATOR = re.compile(r"torch\.ops(\.(?!__)\w+){2,3}|_operator\.(?!__)\w+|torch\.sym_\w+")
+EXPRESSION = re.compile(r"(?:[A-Za-z0-9_\s,()=+*/<>-]|'[A-Za-z0-9]+')*")
+
+
+class ModelError(RecipeError):
+    """A model that cannot be read, or is not safe to read."""
+
+
+def predict(model: str, inputs: Sequence[Path]) -> pd.DataFrame:
+    """What `model` says of every image or row in `inputs`, in their order.
+
+    Args:
+        model: a folder that holds an exported model, `models:/NAME/VERSION`, `models:/NAME@ALIAS`, or the name of a
+            registered model, which means its champion.
+        inputs: image files and folders of them, or CSV and Parquet files with the model's raw columns.
+
+    Returns:
+        `path`, for a table `row` (0-based), the columns of `FinalModel.predict_prepared`, and `error`: why an input
+        could not be read, missing where it could.
+
+    Raises:
+        ModelError, RegistryError: there is no such model, or it cannot be read.
+        DataError: an input is missing, or is not what the model takes.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise DataError(f"There is no {path}: name files or folders that exist.")
+    final = load_model(model)
+    read = _predict_images if final.preparation["kind"] == "images" else _predict_tables
+    predictions = pd.concat(list(read(final, inputs)), ignore_index=True)
+    return predictions[[*(name for name in predictions.columns if name != ERROR), ERROR]]
+
+
+def load_model(model: str) -> FinalModel:
+    """The model in a folder or in the registry.
+
+    Raises:
+        ModelError, RegistryError: there is none, or it cannot be read.
+    """
+    if Path(model).is_dir():
+        return _load_folder(Path(model))
+    with _registered(model) as folder:
+        return _load_folder(folder)
+
+
+def _load_folder(folder: Path) -> FinalModel:
+    files = folder / ARTIFACTS
+    program = next((files / name for name in (EXPORTED_PROGRAM, TRACED_PROGRAM) if (files / name).is_file()), None)
+    if program is None or not (files / PREPARATION).is_file():
+        raise ModelError(f"{folder} holds no exported model: name a folder such as models/final.")
+    shipped = files / PREPARATION_CODE
+    if shipped.is_file() and shipped.read_bytes() != Path(recipe.preparation.__file__).read_bytes():
+        logger.warning("%s was exported by another version of recipe: its inputs are prepared by this one.", folder)
+    try:
+        preparation = json.loads((files / PREPARATION).read_text(encoding="utf-8"))
+        if program.name == EXPORTED_PROGRAM:
+            refuse_unsafe(program)
+        return FinalModel(load_trusted_program(program), preparation, recipe.preparation)
+    except (ValueError, OSError, RuntimeError, KeyError, AssertionError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ModelError(f"The model in {folder} cannot be read ({reason}): export it again.") from error
+
+
+@contextmanager
+def _registered(reference: str) -> Iterator[Path]:
+    """The files of a registered model, fetched for as long as the context lasts where they are not on this machine."""
+    uri = _tracking_uri(reference)
+    client = connect(uri)
+    source = find_version(client, reference).source or ""
+    with tempfile.TemporaryDirectory(prefix="recipe-model-") as beside:
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield Path(download_artifacts(artifact_uri=source, dst_path=beside, tracking_uri=uri))
+        except (MlflowException, OSError) as error:
+            raise ModelError(f"The files of {reference} are not at {source}: register the model again.") from error
+
+
+def _tracking_uri(reference: str) -> str:
+    try:
+        workspace = find_workspace()
+        return tracking_uri(workspace, load_settings(workspace))
+    except WorkspaceError as error:
+        if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+            return uri
+        raise ModelError(
+            f"'{reference}' is no folder, and there is no registry to look it up in: run this inside a workspace, "
+            "or set MLFLOW_TRACKING_URI."
+        ) from error
+
+
+def refuse_unsafe(program: Path) -> None:
+    """Refuse an exported program with pickles in it, which torch.export.load would run, or with other than operators.
+
+    torch (2.13) unpickles what a program's tables mark as such, example inputs, and the formats before its present
+    one; it looks a graph's targets up as attributes of torch, and evaluates the expressions of its sizes.
+
+    Raises:
+        ValueError: says what was found.
+    """
+    with zipfile.ZipFile(program) as archive:
+        files = {PurePosixPath(*PurePosixPath(name).parts[1:]).as_posix(): name for name in archive.namelist()}
+        if not all(name in files for name in (*TENSOR_TABLES, GRAPH)):
+            raise ValueError("it is not of torch's present format")
+        _refuse_pickles(archive, files)
+        graph = json.loads(archive.read(files[GRAPH]))
+    if graph.get("guards_code"):
+        raise ValueError("it holds code")
+    for key, value in _strings(graph):
+        if key == "target" and not OPERATOR.fullmatch(value):
+            raise ValueError(f"it calls {value}")
+        if key == "expr_str" and ("__" in value or not EXPRESSION.fullmatch(value)):
+            raise ValueError(f"it computes {value}")
+
+
+def _refuse_pickles(archive: zipfile.ZipFile, files: Mapping[str, str]) -> None:
+    for name, stored in files.items():
+        if PurePosixPath(name).suffix in (".pt", ".pkl") and archive.getinfo(stored).file_size:
+            raise ValueError(f"it holds a pickle, {name}")
+    for table in TENSOR_TABLES:
+        for entry in json.loads(archive.read(files[table]))["config"].values():
+            name = PurePosixPath(entry["path_name"]).name
+            if entry["use_pickle"] or not name.startswith(("weight_", "tensor_")):
+                raise ValueError(f"it holds a pickle, {name}")
+
+
+def _strings(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every string in JSON-like `content`, with the key that it stands under."""
+    if isinstance(content, str):
+        yield key, content
+    elif isinstance(content, dict):
+        for name, value in content.items():
+            yield from _strings(value, name)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _strings(value, key)
+
+
+# Inputs
+
+
+def _predict_images(model: FinalModel, inputs: Sequence[Path]) -> Iterator[pd.DataFrame]:
+    paths = [image for path in inputs for image in _image_paths(path)]
+    for start in range(0, len(paths), BATCH):
+        yield _predict_batch(model, paths[start : start + BATCH])
+
+
+def _predict_batch(model: FinalModel, paths: Sequence[Path]) -> pd.DataFrame:
+    images: dict[int, np.ndarray] = {}
+    errors: dict[int, str] = {}
+    for position, path in enumerate(paths):
+        try:
+            images[position] = model.prepare_image(path.read_bytes(), str(path))
+        except OSError as error:
+            errors[position] = f"{path} cannot be opened: {error.strerror}."
+        except ValueError as error:
+            errors[position] = str(error)
+    predictions = _merged(model.predict_images(list(images.values())), list(images), errors)
+    predictions.insert(0, "path", [str(path) for path in paths])
+    return predictions
+
+
+def _image_paths(path: Path) -> list[Path]:
+    """`path` itself if it is a file; every file below it that is neither hidden nor a list of labels, sorted."""
+    if not path.is_dir():
+        return [path]
+    files = [file for file in sorted(path.rglob("*")) if file.is_file() and file.name != LABELS]
+    shown = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+    if not shown:
+        raise DataError(f"{path} holds no files: name a folder of images.")
+    return shown
+
+
+def _predict_tables(model: FinalModel, inputs: Sequence[Path]) -> Iterator[pd.DataFrame]:
+    for path in inputs:
+        try:
+            table = read_table(path)
+        except DataError as error:
+            yield pd.DataFrame({"path": [str(path)], ERROR: [str(error).replace("set data.path to", "name")]})
+            continue
+        try:
+            predicted = model.predict(typed(table.frame))
+        except ValueError as error:
+            raise DataError(f"{path} does not fit the model: {error}") from error
+        errors = {int(row.path.removeprefix("row:")): f"{row.path} of {path}: {row.reason}." for row in table.malformed}
+        predictions = _merged(predicted, list(table.frame.index), errors)
+        predictions.insert(0, "path", str(path))
+        predictions.insert(1, "row", range(len(predictions)))
+        yield predictions
+
+
+def _merged(predictions: pd.DataFrame, positions: Sequence[int], errors: Mapping[int, str]) -> pd.DataFrame:
+    """`predictions`, made for the inputs at `positions`, with a row for each of `errors` where it belongs."""
+    count = len(positions) + len(errors)
+    merged = predictions.set_index(pd.Index(np.asarray(positions, dtype=np.int64))).reindex(range(count))
+    merged[ERROR] = [errors.get(position) for position in range(count)]
+    return merged

@@ -1,0 +1,260 @@
+"""Raw inputs to what is stored and fed to the net. Standalone: shipped inside the exported model, so that training and
+serving prepare by the very same code; it imports the standard library, numpy, pandas and Pillow alone.
+"""
+
+import math
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 89_478_485  # Pillow's own limit, a quarter of a gigabyte of RGB; above it lies a decompression bomb
+SIXTEEN_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+GRAY_MODES = ("1", "L", "F", *SIXTEEN_BIT_MODES)
+ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+COLOUR_STRIDE = 8  # a sparse look finds colour in most coloured images before the whole is compared
+
+# pandas' own list for CSV, and the question mark of the UCI archive
+MISSING = frozenset(("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")) | {
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", "?")
+}
+NUMBER_STYLES = ("1234.5", "1,234.5", "1.234,5")
+SECONDS_A_DAY = 86_400
+DAYS_A_YEAR = 365.2425  # the mean Gregorian year
+LARGEST_NUMBER = float(np.finfo(np.float32).max)  # the net computes in float32
+
+
+class UnreadableImageError(ValueError):
+    """Bytes that are no image, or one that is refused; the message is the reason, as the end of a sentence."""
+
+
+def prepare_image(image: Image.Image | Path | str | bytes, preparation: dict[str, Any]) -> np.ndarray:
+    """An image as it is stored: uint8 (C, H, W), upright, resized to the preparation's height and width.
+
+    The net gets it as float32 divided by 255, then goes the transform.
+
+    Raises:
+        UnreadableImageError: it does not decode.
+        OSError: the path cannot be opened.
+    """
+    pixels = preparation["pixels"]
+    if not isinstance(image, Image.Image):
+        image = open_image(image)
+    image = resized(normalised(image), pixels["height"], pixels["width"])
+    return to_array(image, pixels["channels"])
+
+
+def prepare_rows(rows: pd.DataFrame, preparation: dict[str, Any]) -> np.ndarray:
+    """Rows of a table as the net gets them: float32 (N, F), in the order of `preparation["features"]`.
+
+    Raises:
+        ValueError: a column that the preparation knows is missing.
+    """
+    missing = [column["name"] for column in preparation["columns"] if column["name"] not in rows.columns]
+    if missing:
+        raise ValueError(f"The rows lack the columns {', '.join(missing)}.")
+    prepared = np.empty((len(rows), len(preparation["features"])), dtype=np.float32)
+    start = 0
+    for column in preparation["columns"]:
+        block = prepare_column(rows[column["name"]], column)
+        prepared[:, start : start + block.shape[1]] = block
+        start += block.shape[1]
+    return prepared
+
+
+# Images
+
+
+def open_image(source: Path | str | bytes) -> Image.Image:
+    """The first frame of an image file, decoded and upright.
+
+    Raises:
+        UnreadableImageError: it is empty, no image, cut short, broken, or larger than `MAX_PIXELS`.
+        OSError: the path cannot be opened.
+    """
+    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    if not data:
+        raise UnreadableImageError("the file is empty")
+    try:
+        image: Image.Image = Image.open(BytesIO(data))
+        refuse_bomb(image.size)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception as error:  # Pillow's decoders raise a dozen kinds
+        raise UnreadableImageError(reason_of(error)) from error
+    return image
+
+
+def refuse_bomb(size: tuple[int, int]) -> None:
+    """Refuse an image whose header promises more than `MAX_PIXELS`.
+
+    Raises:
+        UnreadableImageError: it does.
+    """
+    if size[0] * size[1] > MAX_PIXELS:
+        raise UnreadableImageError(f"{size[0]} x {size[1]} pixels are more than the {MAX_PIXELS} allowed")
+
+
+def reason_of(error: Exception) -> str:
+    """Why an image did not decode, as the end of a sentence."""
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "it is not an image"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than the {MAX_PIXELS} pixels allowed"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def normalised(image: Image.Image) -> Image.Image:
+    """`image` in mode L or RGB: 16 bits scaled to 8, what is transparent on white, palettes and inks to RGB."""
+    if image.mode in SIXTEEN_BIT_MODES:
+        levels = np.clip(np.asarray(image, dtype=np.int64), 0, 65_535) >> 8
+        return Image.fromarray(levels.astype(np.uint8))
+    if image.mode in GRAY_MODES:
+        return image if image.mode == "L" else image.convert("L")
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def resized(image: Image.Image, height: int, width: int) -> Image.Image:
+    """`image` stretched to `height` x `width`; Pillow's bilinear filter averages when it shrinks."""
+    return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def to_array(image: Image.Image, channels: int) -> np.ndarray:
+    """A normalised image as uint8 (C, H, W) with 1 or 3 channels."""
+    mode = "L" if channels == 1 else "RGB"
+    array = np.asarray(image if image.mode == mode else image.convert(mode))
+    return array[np.newaxis] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def has_colour(pixels: np.ndarray) -> bool:
+    """Whether uint8 pixels (H, W) or (H, W, 3) differ between their channels anywhere."""
+    if pixels.ndim == 2:
+        return False
+    for look in (pixels[::COLOUR_STRIDE, ::COLOUR_STRIDE], pixels):
+        red = look[..., 0]
+        if not (np.array_equal(red, look[..., 1]) and np.array_equal(red, look[..., 2])):
+            return True
+    return False
+
+
+# Tables
+
+
+def prepare_column(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
+    """One raw column as its features (N, f), float64: see `feature_names` for what they are."""
+    if column["kind"] == "number":
+        return _standardised(as_numbers(values, column["style"]), column)
+    if column["kind"] == "date":
+        return _date_features(as_dates(values, column["format"]), column)
+    return _one_hot(as_text(values), column)
+
+
+def feature_names(column: dict[str, Any]) -> list[str]:
+    """The names of a column's features, in the order of `prepare_column`."""
+    name = column["name"]
+    if column["kind"] == "number":
+        names = [name]
+    elif column["kind"] == "date":
+        names = [f"{name} {part}" for part in ("days", *column["cycles"])]
+    else:
+        names = [f"{name}={category}" for category in column["categories"]]
+        names += [f"{name}=other"] if column["other"] else []
+    return [*names, f"{name} missing"] if column["missing"] else names
+
+
+def as_text(values: pd.Series) -> pd.Series:
+    """Any column as stripped text; whole floats as integers, so that 3.0 and "3" are the same; missing as NaN."""
+    text = values.astype("str")
+    if pd.api.types.is_float_dtype(values.dtype):
+        text = text.str.replace(r"\.0$", "", regex=True)
+    text = text.str.strip()
+    return text.mask(text.isin(MISSING))
+
+
+def as_numbers(values: pd.Series, style: str) -> np.ndarray:
+    """Any column as float64 (N,); NaN where there is no number that a float32 can hold.
+
+    Text may be written in one of `NUMBER_STYLES`, with a currency sign before it or a per cent sign after.
+    """
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        values = values.dt.total_seconds()
+    if pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
+        values = _parsed(as_text(values), style)
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.abs(numbers) <= LARGEST_NUMBER, numbers, np.nan)
+
+
+def _parsed(text: pd.Series, style: str) -> pd.Series:
+    if style == "1,234.5":
+        text = text.str.replace(",", "", regex=False)
+    elif style == "1.234,5":
+        text = text.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+    numbers = pd.to_numeric(text, errors="coerce").astype("float64")
+    left = numbers.isna() & text.notna()
+    if left.any():
+        bare = text[left].str.replace(r"^[$€£¥]\s*|\s*%$", "", regex=True)
+        numbers[left] = pd.to_numeric(bare, errors="coerce").astype("float64")
+    return numbers
+
+
+def as_dates(values: pd.Series, date_format: str) -> pd.Series:
+    """Any column as naive UTC timestamps; NaT where there is none."""
+    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+        values = as_text(values)
+        dates = pd.to_datetime(values, format=date_format, errors="coerce", utc=True)
+    else:
+        dates = pd.to_datetime(values, utc=True)
+    return dates.dt.tz_localize(None)
+
+
+def epoch_days(dates: pd.Series) -> np.ndarray:
+    """Days since 1970-01-01, with their fraction, float64 (N,); NaN where there is no date."""
+    microseconds = dates.to_numpy().astype("datetime64[us]")  # nanoseconds end in 2262, and begin in 1677
+    seconds = np.where(np.isnat(microseconds), np.nan, microseconds.astype(np.int64) / 1e6)
+    return seconds / SECONDS_A_DAY
+
+
+def _standardised(numbers: np.ndarray, column: dict[str, Any]) -> np.ndarray:
+    missing = np.isnan(numbers)
+    filled = np.where(missing, column["fill"], numbers)
+    block = ((filled - column["mean"]) / column["std"])[:, np.newaxis]
+    return np.column_stack([block, missing]) if column["missing"] else block
+
+
+CYCLE_DAYS = {"year": DAYS_A_YEAR, "week": 7.0, "day": 1.0}
+
+
+def _date_features(dates: pd.Series, column: dict[str, Any]) -> np.ndarray:
+    """Standardised epoch days, and the sine or cosine of the phase within each cycle, 0 where the date is missing."""
+    days = epoch_days(dates)
+    missing = np.isnan(days)
+    block = [_standardised(days, {**column, "missing": False})]
+    for cycle in column["cycles"]:
+        period, _, wave = cycle.partition(" ")
+        phase = 2 * math.pi * np.where(missing, 0.0, days) / CYCLE_DAYS[period]
+        block.append(np.where(missing, 0.0, np.sin(phase) if wave == "sine" else np.cos(phase))[:, np.newaxis])
+    return np.column_stack([*block, missing] if column["missing"] else block)
+
+
+def _one_hot(text: pd.Series, column: dict[str, Any]) -> np.ndarray:
+    """A column a category; "other" takes what is rare or unseen, where training knew such; else that is all zeros."""
+    categories = column["categories"]
+    codes = pd.Index(categories, dtype=object).get_indexer(pd.Index(text.astype(object)))
+    missing = text.isna().to_numpy()
+    block = np.zeros((len(text), len(feature_names(column))))
+    known = codes >= 0
+    block[np.flatnonzero(known), codes[known]] = 1.0
+    if column["other"]:
+        block[:, len(categories)] = ~known & ~missing
+    if column["missing"]:
+        block[:, -1] = missing
+    return block

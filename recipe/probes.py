@@ -1,0 +1,137 @@
+"""Small probes of a model: does an example reach another's output, does the input matter, which units are dead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from recipe.experiment import Experiment
+from recipe.training.split import Split
+
+STIR = 0.02  # of a weight: wakes layers that start at zero (Goyal et al. 2017) and leaves the others about as they are
+DEAD = (nn.ReLU, nn.ReLU6, nn.Threshold)  # give exactly zero, and no gradient, where they are off
+SATURATING = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0), nn.Hardsigmoid: (0.0, 1.0)}
+
+
+def some(experiment: Experiment, split: Split, count: int) -> Split:
+    """`count` random examples of `split`, always the same, on the experiment's device."""
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))
+    return split.at(order[:count]).to(experiment.device.torch)
+
+
+def everything(split: Split) -> tuple[Tensor, Tensor]:
+    """All of a small split as one batch: inputs (N, ...) as the net receives them, and targets."""
+    return split.batch(torch.arange(len(split), device=split.device))
+
+
+def stirred_model(experiment: Experiment) -> nn.Module:
+    """A fresh model in evaluation mode, each parameter moved a little, so that no layer hides behind a zero."""
+    model = experiment.new_model().eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
+            parameter.add_(STIR * noise)
+    return model
+
+
+def rows(outputs: Tensor, count: int) -> Tensor:
+    """Outputs of any shape as one row an example, (N, k)."""
+    return outputs.reshape(count, -1)
+
+
+def gradient_reach(model: nn.Module, inputs: Tensor) -> Tensor | None:
+    """How strongly output i depends on input j, (N, N): the gradient's norm; None where no gradient reaches the inputs.
+
+    An output row is summed with random weights, because a plain sum can be constant, as that of a softmax is.
+    """
+    inputs = inputs.detach().clone().requires_grad_()
+    outputs = rows(model(inputs), len(inputs))
+    if not outputs.requires_grad:
+        return None
+    weights = torch.randn(outputs.shape[1], generator=torch.Generator().manual_seed(0)).to(outputs)
+    reach = []
+    for output in outputs @ weights:
+        (gradient,) = torch.autograd.grad(output, inputs, retain_graph=True, allow_unused=True, materialize_grads=True)
+        reach.append(gradient.flatten(1).norm(dim=1))
+    return torch.stack(reach).cpu() if any(bool(row.any()) for row in reach) else None
+
+
+@torch.no_grad()
+def replacement_reach(model: nn.Module, inputs: Tensor) -> Tensor:
+    """How much output i changes when input j is replaced by another example, (N, N)."""
+    before = rows(model(inputs), len(inputs))
+    reach = []
+    for j in range(len(inputs)):
+        changed = inputs.clone()
+        changed[j] = inputs[j - 1]
+        reach.append((rows(model(changed), len(inputs)) - before).abs().amax(1))
+    return torch.stack(reach, 1).cpu()
+
+
+@torch.no_grad()
+def ignores_input(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether the outputs stay the same, to the last bit, when the examples change places."""
+    return torch.equal(model(inputs), model(inputs.roll(1, 0)))
+
+
+def is_distribution(outputs: Tensor) -> bool:
+    """Whether every row of `outputs` (N, k), k > 1, is non-negative and sums to one: a softmax has been applied."""
+    if outputs.dim() != 2 or outputs.shape[1] < 2:
+        return False
+    return bool((outputs >= 0).all()) and torch.allclose(outputs.sum(1), torch.ones_like(outputs[:, 0]), atol=1e-4)
+
+
+def applies_softmax(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> bool:
+    """Whether the loss takes scores, as cross-entropy does: adding the same number to every output changes nothing."""
+    return torch.allclose(loss(outputs, targets), loss(outputs + 1, targets), atol=1e-5)
+
+
+def takes_log_probabilities(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> bool:
+    """Whether the loss reads off what it is given, as negative log-likelihood does: 1 more everywhere costs 1 less."""
+    return targets.dim() == 1 and torch.allclose(loss(outputs + 1, targets), loss(outputs, targets) - 1, atol=1e-4)
+
+
+@dataclass(frozen=True)
+class Units:
+    """A layer's units after its non-linearity: the share that is zero, and the share at a bound, on every example."""
+
+    layer: str
+    dead: float
+    saturated: float
+
+
+@torch.no_grad()
+def watch_units(model: nn.Module, inputs: Tensor, saturated: float) -> list[Units]:
+    """The units behind every non-linearity that is a module, on `inputs` (N, ...); a channel is one unit.
+
+    Args:
+        saturated: the part of the way from the middle to a bound beyond which a unit counts as saturated.
+    """
+    found: list[Units] = []
+    handles = [
+        module.register_forward_hook(
+            lambda module, _, output, name=name: found.append(_units(name, module, output, saturated))
+        )
+        for name, module in model.named_modules()
+        if type(module) in (*DEAD, *SATURATING)
+    ]
+    try:
+        model(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def _units(name: str, module: nn.Module, values: Tensor, saturated: float) -> Units:
+    if values.dim() > 2:  # (N, C, ...) -> every place of a channel is one more look at the same unit
+        values = values.transpose(1, -1).reshape(-1, values.shape[1])
+    if type(module) in SATURATING:
+        low, high = SATURATING[type(module)]
+        extent = (values - (low + high) / 2).abs() / ((high - low) / 2)
+        return Units(name, 0.0, (extent > saturated).all(0).float().mean().item())
+    return Units(name, (values == 0).all(0).float().mean().item(), 0.0)

@@ -1,0 +1,103 @@
+"""What a stage trained, as files that trackers and `dvc plots` read: a name, parameters, curves and figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recipe.training.fit import Trained
+
+CURVE_POINTS = 200  # a curve's points in trainings.json: more than a plot's width resolves
+
+Record = dict[str, Any]
+
+
+def training_records() -> list[Record]:
+    """The trainings that this process carried out or read, by name; one that trained nothing never imports torch."""
+    if "recipe.training.fit" not in sys.modules:
+        return []
+    from recipe.training.fit import MEMORY
+
+    usual = _usual([trained.training.parameters() for trained in MEMORY.values()])
+    records = [_finite(_record(key, trained, usual)) for key, trained in MEMORY.items()]
+    return sorted(records, key=lambda record: (record["name"], record["key"]))
+
+
+def curves_csv(records: Sequence[Record]) -> str:
+    """Every curve of `records`, a row a point."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["training", "step", "curve", "value"])
+    for record in records:
+        for curve, points in record["curves"].items():
+            writer.writerows([record["name"], step, curve, value] for step, value in points)
+    return text.getvalue()
+
+
+def _record(key: str, trained: Trained, usual: Mapping[str, str]) -> Record:
+    history, parameters = trained.history, trained.training.parameters()
+    ends = range(history.steps_per_epoch, len(history.train_loss) + 1, history.steps_per_epoch)
+    metrics: dict[str, float] = {}
+    if history.validation_loss:
+        metrics = {
+            "validation_loss": history.validation_loss[-1],
+            "validation_metric": history.validation_metric[-1],
+            "best_epoch": history.best_epoch,
+        }
+    return {
+        "name": _name(trained, usual),
+        "key": key,
+        "params": parameters,
+        "curves": {
+            "train_loss": _thinned(list(enumerate(history.train_loss.tolist(), start=1))),
+            "validation_loss": list(zip(ends, history.validation_loss, strict=False)),
+            "validation_metric": list(zip(ends, history.validation_metric, strict=False)),
+        },
+        "metrics": metrics,
+    }
+
+
+def _name(trained: Trained, usual: Mapping[str, str]) -> str:
+    """What tells the training from the others: `zero inputs seed=0`, `dropout=0.3 seed=1`."""
+    parameters = trained.training.parameters()
+    parts = [trained.variant, *_differences(parameters, usual), f"seed={parameters['seed']}"]
+    return " ".join(part for part in parts if part)
+
+
+def _usual(parameters: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What most trainings have in common: each parameter's most common value."""
+    names = {name for one in parameters for name in one}
+    return {name: Counter(_text(one.get(name)) for one in parameters).most_common(1)[0][0] for name in names}
+
+
+def _differences(parameters: Mapping[str, Any], usual: Mapping[str, str]) -> Iterator[str]:
+    """`dropout=0.3` for each parameter, but the seed, that is not the usual one."""
+    for name, value in parameters.items():
+        if name != "seed" and _text(value) != usual[name]:
+            yield f"{name.rpartition('.')[2]}={_text(value)}"
+
+
+def _text(value: object) -> str:
+    """A number in four digits; of a dotted name the last part."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value).rpartition(".")[2]
+
+
+def _thinned(curve: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    return curve[:: max(1, math.ceil(len(curve) / CURVE_POINTS))]
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no infinity: a number that is none becomes null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,226 @@
+"""The findings of a run: what its stages measured, judged by the present thresholds, merged into findings.json."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from recipe.errors import WorkspaceError
+from recipe.evidence import SEVERITY, Finding, Verdict, from_json, judge, worst
+from recipe.report.freshness import is_current, read_lock
+from recipe.settings import Settings, Stages
+from recipe.workspace import fingerprint, write_json, write_whole
+
+STAGES = tuple(Stages.model_fields)  # in the recipe's order
+FINDINGS = "findings.json"
+TABLES = "tables"
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """One stage: its judged findings, what it took in seconds, and its run in MLflow once it is published."""
+
+    stage: str
+    findings: tuple[Finding, ...]
+    seconds: float
+    mlflow_run_id: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        return worst(list(self.findings))
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run: what was run, and the stages that it has reached, in the recipe's order."""
+
+    run: Mapping[str, Any]
+    stages: tuple[StageResult, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        return max((stage.verdict for stage in self.stages), key=SEVERITY.__getitem__, default="pass")
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for stage in self.stages for finding in stage.findings)
+
+    def stage(self, name: str) -> StageResult | None:
+        return next((stage for stage in self.stages if stage.stage == name), None)
+
+
+def collect(workspace: Path, settings: Settings, gated: str | None = None) -> RunResult:
+    """The run as the workspace holds it, every stage judged by the present thresholds.
+
+    What `gated`, the stage whose gate asks, was built on has just been reproduced, so it counts as it is. What comes
+    later counts only while it still belongs to the present settings and data: nothing is shown past a closed gate, a
+    stage that has yet to run again, or one that DVC would run again.
+
+    Raises:
+        WorkspaceError: a measured.json cannot be read.
+        SettingsError: a practice names a threshold that the settings do not hold.
+    """
+    run_ids = _published(workspace)
+    stages: list[StageResult] = []
+    for name in reached(workspace, gated):
+        stage = read_judged(workspace / "reports", name, settings)
+        stages.append(replace(stage, mlflow_run_id=run_ids.get(name)))
+        if stages[-1].verdict == "fail":
+            break
+    return RunResult(describe(settings), tuple(stages))
+
+
+def describe(settings: Settings) -> dict[str, str | int]:
+    """The run in a few words that a person tells runs apart by; `settings` is the fingerprint of all of them."""
+    return {
+        "data": settings.data.name,
+        "model": settings.model.target or "none",
+        "budget": settings.budget.name,
+        "seed": settings.seed,
+        "settings": fingerprint(settings.model_dump(mode="json", by_alias=True)),
+        "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def read_judged(reports: Path, stage: str, settings: Settings) -> StageResult:
+    """What `stage` measured, judged by the thresholds of `settings`.
+
+    Raises:
+        WorkspaceError, SettingsError: see `collect`.
+    """
+    measured = read_measured(reports, stage)
+    limits = settings.thresholds.of(stage)
+    return replace(measured, findings=tuple(judge(finding, limits) for finding in measured.findings))
+
+
+def read_measured(reports: Path, stage: str) -> StageResult:
+    """What `stage` measured, not yet judged; figures and tables named relative to `reports`.
+
+    Raises:
+        WorkspaceError: its measured.json is missing or is not what a stage writes.
+    """
+    path = reports / stage / "measured.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        findings = tuple(from_json(finding) for finding in content["findings"])
+        return StageResult(stage, tuple(_with_public_table(finding) for finding in findings), float(content["seconds"]))
+    except FileNotFoundError:
+        raise WorkspaceError(
+            f"{path} is missing: measure the stage first, with `recipe run --until {stage}`."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(
+            f"{path} is not what the stage {stage} writes ({error}): delete it and run `recipe run --until {stage}`."
+        ) from error
+
+
+def save(reports: Path, result: RunResult) -> None:
+    """Write findings.json, and gather the stages' tables in tables/, which then holds no other run's tables."""
+    write_json(reports / FINDINGS, to_json(result))
+    _gather_tables(reports, [stage.stage for stage in result.stages])
+
+
+def to_json(result: RunResult) -> dict[str, Any]:
+    """The content of findings.json."""
+    return {
+        "run": {**result.run, "verdict": result.verdict},
+        "stages": [
+            {
+                "stage": stage.stage,
+                "verdict": stage.verdict,
+                "seconds": stage.seconds,
+                "mlflow_run_id": stage.mlflow_run_id,
+            }
+            for stage in result.stages
+        ],
+        "findings": [_entry(finding) for finding in result.findings],
+    }
+
+
+def read(reports: Path) -> RunResult:
+    """The run as findings.json tells it.
+
+    Raises:
+        WorkspaceError: there is none, or it is not one of ours.
+    """
+    path = reports / FINDINGS
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        findings = [_from_entry(entry) for entry in content["findings"]]
+        stages = tuple(
+            StageResult(
+                stage["stage"],
+                tuple(finding for finding in findings if finding.practice.startswith(f"{stage['stage']}/")),
+                float(stage["seconds"]),
+                stage["mlflow_run_id"],
+            )
+            for stage in content["stages"]
+        )
+        return RunResult(content["run"], stages)
+    except FileNotFoundError:
+        raise WorkspaceError(
+            f"{path} is missing: there is no run to report yet, start one with `recipe run`."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(f"{path} is not a run's findings ({error}): delete it and run `recipe report`.") from error
+
+
+def reached(workspace: Path, gated: str | None = None) -> Iterator[str]:
+    """The stages that the present run has reached, as far as files can tell."""
+    lock = read_lock(workspace)
+    certain = STAGES.index(gated) if gated else -1
+    for position, stage in enumerate(STAGES):
+        measured = (workspace / "reports" / stage / "measured.json").is_file()
+        if position > certain and not is_current(workspace, lock, stage, measured):
+            return
+        if measured or stage == gated:
+            yield stage
+
+
+def _published(workspace: Path) -> dict[str, str | None]:
+    """The MLflow runs of stages that were published before; publishing is idempotent, so they still hold."""
+    try:
+        return {stage.stage: stage.mlflow_run_id for stage in read(workspace / "reports").stages}
+    except WorkspaceError:
+        return {}
+
+
+def _with_public_table(finding: Finding) -> Finding:
+    return replace(finding, table=f"{TABLES}/{PurePosixPath(finding.table).name}") if finding.table else finding
+
+
+def _gather_tables(reports: Path, stages: list[str]) -> None:
+    wanted = {path.name: path for stage in stages for path in sorted((reports / stage / TABLES).glob("*.csv"))}
+    folder = reports / TABLES
+    for path in folder.glob("*.csv"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, source in wanted.items():
+        content = source.read_bytes()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != content:
+            write_whole(folder / name, content)
+
+
+def _entry(finding: Finding) -> dict[str, Any]:
+    return {
+        "practice": finding.practice,
+        "hypothesis": finding.hypothesis,
+        "verdict": finding.verdict,
+        "measured": finding.measured,
+        "interval": list(finding.interval) if finding.interval else None,
+        "expected": finding.expected,
+        "tolerance": finding.tolerance,
+        "summary": finding.summary,
+        "advice": finding.advice,
+        "figures": list(finding.figures.values()),
+        "table": finding.table,
+        "seconds": finding.seconds,
+    }
+
+
+def _from_entry(entry: Mapping[str, Any]) -> Finding:
+    figures = {PurePosixPath(path).stem: path for path in entry["figures"]}
+    interval = tuple(entry["interval"]) if entry["interval"] else None
+    return Finding(**{**entry, "figures": figures, "interval": interval})

@@ -1,0 +1,199 @@
+"""reports/index.html: one self-contained page with every practice in the recipe's order, its numbers and pictures."""
+
+import base64
+import csv
+import itertools
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from recipe.evidence import Finding, Verdict
+from recipe.report.facts import Facts
+from recipe.report.findings import STAGES, RunResult, StageResult
+from recipe.report.numbers import duration, expectation, interval, number
+from recipe.workspace import write_whole
+
+PAGE = "index.html"
+PREVIEW_ROWS = 8
+CELL_LENGTH = 90
+CELL_DECIMALS = 4  # the same down a column, so that figures stand under each other
+PNG_HEADER = struct.Struct(">8x8xII")  # signature, length and name of the first chunk, then width and height
+PIXEL_RATIO = 1.5  # figures are drawn at 144 dots an inch, a page has 96
+
+FINAL = "squeeze/final_test"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure inside the page: its data URI, what it shows in words, and its size in CSS pixels."""
+
+    source: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The first rows of a table; `numeric` says of each column whether it holds numbers only."""
+
+    path: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the final figure is compared with: its name, its figure, and the practice that measured it."""
+
+    name: str
+    measured: float | None
+    interval: tuple[float, float] | None
+    practice: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stage on the page; without a result, one that the run has not reached."""
+
+    name: str
+    result: StageResult | None
+    counts: dict[Verdict, int]
+
+    @property
+    def verdict(self) -> str:
+        return self.result.verdict if self.result else "none"
+
+
+def write_page(reports: Path, result: RunResult, facts: Facts | None = None) -> Path:
+    """Write the page of `result` into the folder `reports`, which its figures and tables are named relative to."""
+    page = reports / PAGE
+    write_whole(page, render(reports, result, facts or Facts()))
+    return page
+
+
+def render(reports: Path, result: RunResult, facts: Facts) -> str:
+    """The page as HTML. Whatever comes from a user's data is escaped, and no file outside `reports` is shown."""
+    environment = Environment(
+        loader=PackageLoader("recipe.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=number, interval=interval, duration=duration, words=words)
+    template = environment.get_template("page.html.j2")
+    return template.render(
+        run=result.run,
+        headline=headline(result),
+        sections=_sections(result),
+        found={verdict: [one for one in result.findings if one.verdict == verdict] for verdict in ("fail", "warn")},
+        final=_find(result, FINAL),
+        baselines=_baselines(reports, _find(result, FINAL)),
+        seconds=sum(stage.seconds for stage in result.stages),
+        facts=facts,
+        expectation=expectation,
+        pictures=lambda finding: list(_pictures(reports, finding)),
+        preview=lambda finding: _preview(reports, finding.table),
+    )
+
+
+def headline(result: RunResult) -> str:
+    """The verdict of the run in one sentence."""
+    closed = next((stage for stage in result.stages if stage.verdict == "fail"), None)
+    if closed is not None:
+        causes = [words(finding.practice) for finding in closed.findings if finding.verdict == "fail"]
+        named = ", ".join(causes[:3]) + (f" and {len(causes) - 3} more" if len(causes) > 3 else "")
+        return f"Stopped at {closed.stage}: {named} {'does' if len(causes) == 1 else 'do'} not hold."
+    if not result.stages:
+        return "Nothing has been measured yet."
+    warned = sum(finding.verdict == "warn" for finding in result.findings)
+    look = f", and {warned} {'practice asks' if warned == 1 else 'practices ask'} for a look" if warned else ""
+    last = result.stages[-1].stage
+    reach = "Every gate is open" if last == STAGES[-1] else f"Every gate up to {last} is open"
+    return f"{reach}{look}."
+
+
+def words(practice: str) -> str:
+    """`baseline/loss_at_init` as a person says it: loss at init."""
+    return practice.rpartition("/")[2].replace("_", " ")
+
+
+def _sections(result: RunResult) -> list[Section]:
+    known = [(name, result.stage(name)) for name in STAGES]
+    return [
+        Section(name, stage, dict(Counter(finding.verdict or "skip" for finding in stage.findings)) if stage else {})
+        for name, stage in known
+    ]
+
+
+def _baselines(reports: Path, final: Finding | None) -> list[Baseline]:
+    """What the final figure stands beside: the other predictors on the same test examples, from its own table."""
+    path = _inside(reports, final.table) if final and final.table else None
+    if path is None:
+        return []
+    with open(path, encoding="utf-8", newline="") as handle:
+        _, *others = csv.DictReader(handle)
+    return [
+        Baseline(row["predictor"], float(row["figure"]), (float(row["low"]), float(row["high"])), FINAL)
+        for row in others
+    ]
+
+
+def _find(result: RunResult, practice: str) -> Finding | None:
+    found = next((finding for finding in result.findings if finding.practice == practice), None)
+    return found if found and found.measured is not None else None
+
+
+def _pictures(reports: Path, finding: Finding) -> Iterator[Picture]:
+    for name, relative in finding.figures.items():
+        path = _inside(reports, relative)
+        if path is None:
+            continue
+        data = path.read_bytes()
+        width, height = PNG_HEADER.unpack_from(data)
+        caption = words(name.rpartition(".")[2]).capitalize()
+        source = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
+        size = round(width / PIXEL_RATIO), round(height / PIXEL_RATIO)
+        yield Picture(source, f"{caption}. {finding.summary}", caption, *size)
+
+
+def _preview(reports: Path, relative: str | None) -> Preview | None:
+    path = _inside(reports, relative) if relative else None
+    if path is None:
+        return None
+    with open(path, encoding="utf-8", newline="") as handle:
+        lines = csv.reader(handle)
+        columns = tuple(next(lines, []))
+        rows = tuple(tuple(_cell(cell) for cell in line) for line in itertools.islice(lines, PREVIEW_ROWS))
+        total = len(rows) + sum(1 for _ in lines)
+    numeric = tuple(all(_is_number(row[place]) for row in rows if place < len(row)) for place in range(len(columns)))
+    return Preview(PurePosixPath(relative or "").as_posix(), columns, rows, numeric, total)
+
+
+def _inside(reports: Path, relative: str) -> Path | None:
+    """The file `relative` to `reports`, unless it is missing or lies outside."""
+    path = (reports / relative).resolve()
+    return path if path.is_relative_to(reports.resolve()) and path.is_file() else None
+
+
+def _cell(text: str) -> str:
+    if _is_number(text) and "." in text:
+        value = float(text)
+        return f"{value:.{CELL_DECIMALS}f}" if value == 0 or 1e-4 <= abs(value) < 1e6 else number(value)
+    return text if len(text) <= CELL_LENGTH else f"{text[: CELL_LENGTH - 1]}…"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text or "0")
+    except ValueError:
+        return False
+    return True

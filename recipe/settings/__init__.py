@@ -1,0 +1,214 @@
+"""What a run is: params.yaml read, checked and frozen; a wrong key or value is one clear sentence."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from recipe.errors import SettingsError
+from recipe.settings.baseline import BaselineStage, BaselineThresholds
+from recipe.settings.data import DataStage, DataThresholds
+from recipe.settings.ingest import IngestStage, IngestThresholds
+from recipe.settings.overfit import OverfitStage, OverfitThresholds
+from recipe.settings.regularize import RegularizeStage, RegularizeThresholds
+from recipe.settings.squeeze import SqueezeStage, SqueezeThresholds
+from recipe.settings.strict import Strict
+from recipe.settings.tune import TuneStage, TuneThresholds
+
+PARAMS = "params.yaml"
+
+
+def load_settings(workspace: Path) -> "Settings":
+    """The settings in the workspace's params.yaml.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML, or holds a key or value that does not fit.
+    """
+    path = workspace / PARAMS
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing: write it with `recipe run`.") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(
+            f"{path} is not valid YAML ({str(error).splitlines()[0]}): mend it or rerun `recipe run`."
+        ) from error
+    return parse_settings(content, origin=str(path))
+
+
+def parse_settings(content: Any, origin: str = "the settings") -> "Settings":
+    """`content`, a mapping as composed from conf/, as checked settings.
+
+    Raises:
+        SettingsError: names the first key that does not fit, and the nearest right one.
+    """
+    if not isinstance(content, Mapping):
+        raise SettingsError(f"{origin} holds no settings: compose them with `recipe run`.")
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, origin)) from None
+
+
+class Part(BaseModel):
+    """A `_target_` and the settings that it is called with; without a target it is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    target: str | None = Field(default=None, alias="_target_")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Split(Strict):
+    validation: float = Field(gt=0, lt=1)
+    test: float = Field(gt=0, lt=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _leaves_some_to_train(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test together leave nothing to train on")
+        return self
+
+
+class Quarantine(Strict):
+    max_share: float = Field(ge=0, le=1)
+
+
+class Image(Strict):
+    size: tuple[int, int] | None = None
+    channels: Literal[1, 3] | None = None
+
+
+class Data(Strict):
+    name: str
+    kind: Literal["builtin", "image_folder", "table"]
+    path: str
+    task: Literal["auto", "classification", "regression"] = "auto"
+    label: str = "label"
+    split_column: str = "split"
+    group_column: str = "group"
+    split: Split
+    quarantine: Quarantine
+    transform: Part = Part()
+    image: Image = Image()
+    memory_limit_mb: int = Field(gt=0)
+
+
+class Budget(Strict):
+    name: str
+    epochs: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    seeds: int = Field(ge=2)
+    trials: int = Field(ge=2)
+    members: int = Field(ge=2)
+
+
+class Fanout(Strict):
+    backend: Literal["loky", "sequential"] = "loky"
+    workers: int | None = Field(default=None, ge=1)
+
+
+class Tracking(Strict):
+    uri: str | None = None
+
+
+class Sources(Strict):
+    model: str
+    loss: str
+    optimizer: str
+    transform: str
+    augment: str
+
+
+class Thresholds(Strict):
+    """`thresholds`: per stage, practice and limit."""
+
+    ingest: IngestThresholds = IngestThresholds()
+    data: DataThresholds = DataThresholds()
+    baseline: BaselineThresholds = BaselineThresholds()
+    overfit: OverfitThresholds = OverfitThresholds()
+    regularize: RegularizeThresholds = RegularizeThresholds()
+    tune: TuneThresholds = TuneThresholds()
+    squeeze: SqueezeThresholds = SqueezeThresholds()
+
+    def of(self, stage: str) -> dict[str, dict[str, float]]:
+        """The limits of one stage: practice name to limit name to number."""
+        limits: dict[str, dict[str, float]] = getattr(self, stage).model_dump()
+        return limits
+
+
+class Stages(Strict):
+    """`stages`: how each stage measures."""
+
+    ingest: IngestStage = IngestStage()
+    data: DataStage = DataStage()
+    baseline: BaselineStage = BaselineStage()
+    overfit: OverfitStage = OverfitStage()
+    regularize: RegularizeStage = RegularizeStage()
+    tune: TuneStage = TuneStage()
+    squeeze: SqueezeStage = SqueezeStage()
+
+
+class Settings(Strict):
+    """Everything that a run depends on, as conf/ composes it."""
+
+    seed: int = Field(ge=0)
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"] = "32-true"
+    batch_size: int = Field(ge=1)
+    data: Data
+    model: Part
+    loss: Part
+    optimizer: Part
+    augment: Part
+    budget: Budget
+    fanout: Fanout
+    tracking: Tracking
+    sources: Sources
+    stages: Stages
+    thresholds: Thresholds
+
+
+def nearest(word: str, words: list[str]) -> str:
+    """` (did you mean 'x'?)` with the word most like `word`, or nothing when none is like it."""
+    matches = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f" (did you mean '{matches[0]}'?)" if matches else ""
+
+
+def _sentence(error: ValidationError, origin: str) -> str:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        return f"The setting '{key}' in {origin} does not exist{nearest(location[-1], _fields(location[:-1]))}."
+    if first["type"] == "missing":
+        return f"The setting '{key}' in {origin} is missing: give it as an override, {key}=..."
+    return (
+        f"The setting '{key}' in {origin} is {_shown(first['input'])}, which does not fit: {_reason(first, location)}."
+    )
+
+
+def _reason(error: ErrorDetails, location: list[str]) -> str:
+    if error["type"] == "model_type":
+        return f"it holds {', '.join(_fields(location))}"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should", "it should", 1)
+    return message.partition(", unable to parse")[0]
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(f"{name}={item}" for name, item in value.items()) if isinstance(value, Mapping) else repr(value)
+
+
+def _fields(location: list[str]) -> list[str]:
+    model: Any = Settings
+    for part in location:  # a mapping of settings by name, such as a search space, has one type for all
+        named = getattr(model, "model_fields", None)
+        model = named[part].annotation if named else get_args(model)[1]
+    return [field.alias or name for name, field in model.model_fields.items()]

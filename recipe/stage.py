@@ -1,0 +1,163 @@
+"""The frame that every stage runs in: settings, practices one after another, and what they find as files."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from recipe import progress
+from recipe.errors import RecipeError, SettingsError
+from recipe.evidence import Finding, Practice, at_most, to_json
+from recipe.records import curves_csv, training_records
+from recipe.settings import Settings, load_settings, nearest
+from recipe.stage_process import DONE, TRACEBACK, first_line, is_told, run_process
+from recipe.workspace import private_folder, write_json, write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PASSING = (RecipeError, OSError, MemoryError, BrokenExecutor)  # bad input, or a machine that is out of something
+
+
+@dataclass
+class Stage:
+    """A stage at work: where it writes, what it was told, and what it has found so far.
+
+    `only`: the practices to run, by id; empty for all. `counts`: figures for `dvc metrics` beside the findings'.
+    """
+
+    name: str
+    workspace: Path
+    settings: Settings
+    only: tuple[str, ...] = ()
+    findings: list[Finding] = field(default_factory=list)
+    counts: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def reports(self) -> Path:
+        return self.workspace / "reports" / self.name
+
+    def run(self, practices: Sequence[Practice], subject: Any) -> None:
+        """Carry out `practices` on `subject` in their order and save what each draws and lists.
+
+        Raises:
+            SettingsError: `only` names a practice that is not among them.
+        """
+        self._require_known(practices)
+        due = [one for one in practices if not self.only or one.id in self.only]
+        for number, practice in enumerate(due):
+            progress.practice(practice.id, number, len(due))
+            began = time.perf_counter()
+            try:
+                finding = practice(subject)
+            except Exception as error:
+                finding = self._unmeasured(practice, error)
+            self.findings.append(self._saved(replace(finding, seconds=round(time.perf_counter() - began, 3))))
+        progress.practice("", len(due), len(due))
+
+    def write(self) -> None:
+        """The stage's outputs; measured.json, which the gate reads, comes last, when all it names is there."""
+        records = training_records()
+        write_json(self.reports / "trainings.json", records)
+        write_whole(self.workspace / "plots" / f"{self.name}.csv", curves_csv(records))
+        write_json(self.workspace / "metrics" / f"{self.name}.json", self.figures())
+        measured = {
+            "stage": self.name,
+            "findings": [to_json(finding) for finding in self.findings],
+            "seconds": round(time.perf_counter() - self.started, 3),
+        }
+        write_json(self.reports / "measured.json", measured)
+
+    def figures(self) -> dict[str, float]:
+        """What was measured, for `dvc metrics`: practice to number, with the ends of its interval."""
+        figures = dict(self.counts)
+        for finding in self.findings:
+            name = finding.practice.partition("/")[2]
+            if finding.measured is not None:
+                figures[name] = finding.measured
+            if finding.interval is not None:
+                figures[f"{name}_low"], figures[f"{name}_high"] = finding.interval
+        return figures
+
+    def _unmeasured(self, practice: Practice, error: Exception) -> Finding:
+        """What raised on the data or the model at hand closes the gate; the other practices still have their say.
+
+        Raises:
+            The error itself, where it says what to mend or where trying again may help.
+        """
+        if isinstance(error, PASSING) or type(error).__name__ == "OutOfMemoryError":
+            error.add_note(practice.id)
+            raise error
+        record = private_folder(self.workspace) / TRACEBACK
+        write_whole(record, "".join(traceback.format_exception(error)))
+        return Finding(
+            summary=f"It could not be measured: {type(error).__name__}: {first_line(error)}.",
+            advice=f"What went wrong before it, if anything did, says more; the traceback is in {record}.",
+            requirements=(at_most(math.nan, 0.0),),  # a number that is none holds to nothing
+            practice=practice.id,
+            hypothesis=practice.hypothesis,
+        )
+
+    def _require_known(self, practices: Sequence[Practice]) -> None:
+        known = [practice.id for practice in practices]
+        for name in self.only:
+            if name not in known:
+                near = nearest(name, known)
+                raise SettingsError(f"There is no practice '{name}'{near}: name one of {', '.join(known)}.")
+
+    def _saved(self, finding: Finding) -> Finding:
+        """`finding` with its figures and table on disk, and named relative to reports/."""
+        label = finding.practice.replace("/", ".")
+        figures: dict[str, str] = {}
+        for name, figure in finding.figures.items():
+            from recipe.drawing import to_png
+
+            figures[name] = self._written(f"figures/{label}.{name}.png", to_png(figure))
+        table = None if finding.table is None else self._written(f"tables/{label}.csv", _csv(finding.table))
+        return replace(finding, figures=figures, table=table)
+
+    def _written(self, name: str, content: str | bytes) -> str:
+        write_whole(self.reports / name, content)
+        return f"{self.name}/{name}"
+
+
+def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
+    """Run a stage as a process: `work` measures; exit 0 once measured, 2 on bad input, 130 when interrupted."""
+    arguments = _parser(name).parse_args()
+
+    def measure(workspace: Path) -> int:
+        stage = Stage(name, workspace, load_settings(workspace), tuple(arguments.practices))
+        note = private_folder(workspace) / progress.PLACE if is_told() else None
+        with progress.displayed(name, note):
+            work(stage)
+            stage.write()
+        return DONE
+
+    sys.exit(run_process(f"The stage {name}", measure, arguments.workspace))
+
+
+def _csv(table: pd.DataFrame) -> str:
+    """`table` as others read it: booleans in lower case, empty cells empty."""
+    import pandas as pd
+
+    table = table.copy()
+    for column in table.columns:
+        if pd.api.types.is_bool_dtype(table[column]):
+            table[column] = table[column].map({True: "true", False: "false"})
+    return str(table.to_csv(index=False, lineterminator="\n"))
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m tasks.{name}", description=f"The stage {name}.")
+    parser.add_argument("practices", nargs="*", help="only these practices, by id")
+    parser.add_argument("--workspace", type=Path, help="where params.yaml is and outputs go")
+    return parser

@@ -1,0 +1,181 @@
+"""One training from its description to its result, and many of them side by side, kept when finished."""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from recipe import progress
+from recipe.experiment import Experiment, Training, set_seed
+from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
+from recipe.training.loop import History, train
+from recipe.training.split import Split
+from recipe.workspace import fingerprint, write_whole
+
+Stop = Callable[[int, History], bool]  # asked after each epoch; False ends the training
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of one training: its record, its final weights, and its outputs (N, k) on the validation split.
+
+    `variant` names the changed data or loss that it was trained with; empty for the experiment's own.
+    """
+
+    training: Training
+    history: History
+    state: dict[str, Tensor]
+    outputs: Tensor
+    variant: str = ""
+
+    def evaluation(self, experiment: Experiment) -> Evaluation:
+        """The figures on the validation split."""
+        return evaluate_outputs(self.outputs, experiment.validation.targets.cpu(), experiment.objective)
+
+    def model(self, experiment: Experiment) -> nn.Module:
+        """The trained model, in evaluation mode."""
+        model = experiment.new_model(training=self.training)
+        model.load_state_dict(self.state)
+        return model.eval()
+
+
+def fit(experiment: Experiment, training: Training, stop: Stop | None = None) -> Trained:
+    """Carry out `training`; the same experiment and training give the same bits in any process."""
+    device = experiment.device
+    model = experiment.new_model(training=training)
+    optimizer = experiment.new_optimizer(model, training)
+    placed, placed_optimizer, backward = device.place(model, optimizer)
+    set_seed(training.seed)
+    validation = experiment.validation.to(device.torch)
+    history = train(
+        placed,
+        experiment.objective,
+        placed_optimizer,
+        part_of(experiment.train, training.share, training.seed).to(device.torch),
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        seed=training.seed,
+        augment=experiment.new_augment(training),
+        validation=validation,
+        keep_best=training.keep_best,
+        backward=backward,
+        on_epoch=_goes_on(training, stop),
+    )
+    outputs = evaluate(placed, experiment.objective, validation).outputs
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    return Trained(training, history, state, outputs, experiment.variant_name)
+
+
+def _goes_on(training: Training, stop: Stop | None) -> Stop | None:
+    """What ends a training early: its own target, and whatever else the caller asks for."""
+    until = training.until
+    if until is None:
+        return stop
+    return lambda epoch, history: float(history.epoch_loss()[-1]) > until and (stop is None or stop(epoch, history))
+
+
+def part_of(split: Split, share: float, seed: int) -> Split:
+    """A random `share` of the examples."""
+    if share >= 1:
+        return split
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
+    return split.at(order[: max(1, math.ceil(share * len(split)))])
+
+
+def fit_all(
+    experiment: Experiment,
+    trainings: Sequence[Training],
+    on_done: Callable[[Training], None] = lambda training: None,
+) -> list[Trained]:
+    """Carry out `trainings`, in their order, side by side; what was finished before is read, not trained again.
+
+    Equal trainings are carried out once. Each finished one is kept at once, so that a killed stage goes on from it.
+    """
+    shelf = Shelf(experiment)
+    finished: dict[str, Trained] = {}
+    due: dict[str, Training] = {}
+    for training in trainings:
+        key = shelf.key(training)
+        kept = finished.get(key) or shelf.read(training)
+        if kept is None:
+            due[key] = training
+        else:
+            finished[key] = kept
+            on_done(training)
+    progress.training(0, len(due))
+    for number, trained in enumerate(_side_by_side(experiment, list(due.values())), start=1):
+        key = shelf.key(trained.training)
+        finished[key] = MEMORY[key] = trained  # one that a worker carried out is in the worker's memory only
+        progress.training(number, len(due))
+        on_done(trained.training)
+    return [finished[shelf.key(training)] for training in trainings]
+
+
+def _side_by_side(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
+    if experiment.workers == 1 or len(trainings) < 2 or experiment.backend == "sequential":
+        yield from (_fit_and_keep(experiment, training) for training in trainings)
+        return
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(n_jobs=experiment.workers, backend=experiment.backend, return_as="generator_unordered")
+    yield from parallel(delayed(_fit_in_worker)(experiment, training) for training in trainings)
+
+
+def _fit_in_worker(experiment: Experiment, training: Training) -> Trained:
+    torch.set_num_threads(1)
+    return _fit_and_keep(experiment, training)
+
+
+def _fit_and_keep(experiment: Experiment, training: Training) -> Trained:
+    trained = fit(experiment, training)
+    Shelf(experiment).keep(trained)
+    return trained
+
+
+MEMORY: dict[str, Trained] = {}  # what this process has trained or read; a stage's practices share trainings
+
+
+class Shelf:
+    """Where finished trainings are kept: in memory, and in `.recipe/trainings` for an experiment with a folder."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.folder = Path(experiment.folder) if experiment.folder else None
+
+    def key(self, training: Training) -> str:
+        device = self.experiment.device
+        return fingerprint([self.experiment.fingerprint, device.name, device.precision, training.parameters()])
+
+    def read(self, training: Training) -> Trained | None:
+        key = self.key(training)
+        if key not in MEMORY and self.folder and (self.folder / f"{key}.pt").is_file():
+            try:
+                content = torch.load(self.folder / f"{key}.pt", weights_only=True)
+            except (RuntimeError, EOFError, pickle.UnpicklingError):
+                return None  # a damaged file is worth one training, not a stopped run
+            MEMORY[key] = _from_tensors(training, content, self.experiment.variant_name)
+        return MEMORY.get(key)
+
+    def keep(self, trained: Trained) -> None:
+        key = self.key(trained.training)
+        MEMORY[key] = trained
+        if self.folder:
+            content = io.BytesIO()
+            torch.save(_to_tensors(trained), content)
+            write_whole(self.folder / f"{key}.pt", content.getvalue())
+
+
+def _to_tensors(trained: Trained) -> dict[str, Any]:
+    return {"history": vars(trained.history), "state": trained.state, "outputs": trained.outputs}
+
+
+def _from_tensors(training: Training, content: dict[str, Any], variant: str) -> Trained:
+    return Trained(training, History(**content["history"]), content["state"], content["outputs"], variant)

@@ -1,0 +1,113 @@
+"""The training loop: one function, one page, everything optional is a value passed in."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from recipe.training.evaluation import evaluate
+from recipe.training.objective import Objective
+from recipe.training.split import Split
+
+Augment = Callable[[Tensor], Tensor]
+
+
+class Optimizer(Protocol):
+    """What the loop calls; every torch.optim optimizer has it."""
+
+    def zero_grad(self) -> None: ...
+
+    def step(self) -> object: ...
+
+
+@dataclass
+class History:
+    """What one training recorded.
+
+    `train_loss` is the loss of every step, (steps,); `validation_loss` and `validation_metric` are of every epoch,
+    over the whole split; `example_losses` and `example_scores`, (epochs, N), hold what each of its examples adds to
+    them. `best_epoch` counts from 1.
+    """
+
+    train_loss: Tensor
+    steps_per_epoch: int
+    validation_loss: list[float] = field(default_factory=list)
+    validation_metric: list[float] = field(default_factory=list)
+    best_epoch: int = 0
+    diverged: bool = False
+    example_losses: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    example_scores: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+
+    @property
+    def epochs(self) -> int:
+        return len(self.train_loss) // self.steps_per_epoch
+
+    def epoch_loss(self) -> Tensor:
+        """The mean training loss of each epoch, (epochs,)."""
+        return self.train_loss.view(-1, self.steps_per_epoch).mean(1)
+
+
+def train(
+    model: nn.Module,
+    objective: Objective,
+    optimizer: Optimizer,
+    split: Split,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    augment: Augment | None = None,
+    validation: Split | None = None,
+    keep_best: bool = False,
+    backward: Callable[[Tensor], None] | None = None,
+    on_epoch: Callable[[int, History], bool] | None = None,
+) -> History:
+    """Train `model` in place and return what was recorded.
+
+    Args:
+        split: the training examples, resident; a batch of them is an index.
+        seed: decides the order of the examples; dropout and augmentation draw from torch's global generator.
+        augment: changes each training batch (N, ...) -> (N, ...).
+        validation: evaluated whole after every epoch.
+        keep_best: end with the weights of the lowest validation loss (early stopping without stopping early).
+        backward: called with the loss in place of `loss.backward()`, where a device scales its losses.
+        on_epoch: called after each epoch with its number from 1; False ends the training.
+    """
+    order = torch.Generator().manual_seed(seed)
+    steps = math.ceil(len(split) / batch_size)
+    history = History(torch.empty(0), steps)
+    losses: list[Tensor] = []  # stacked once an epoch: nothing waits for a number within a step
+    best: dict[str, Tensor] = {}
+    examples: list[tuple[Tensor, Tensor]] = []
+    for epoch in range(1, epochs + 1):
+        model.train()
+        for index in torch.randperm(len(split), generator=order).to(split.device).split(batch_size):
+            inputs, targets = split.batch(index)
+            if augment is not None:
+                inputs = augment(inputs)
+            optimizer.zero_grad()
+            loss = objective(model(inputs), targets)
+            loss.backward() if backward is None else backward(loss)
+            optimizer.step()
+            losses.append(loss.detach())
+        history.train_loss = torch.cat([history.train_loss, torch.stack(losses).float().cpu()])
+        losses.clear()
+        history.diverged = not bool(history.train_loss[-steps:].isfinite().all())
+        if validation is not None:
+            evaluation = evaluate(model, objective, validation)
+            if not history.validation_loss or evaluation.loss < min(history.validation_loss):
+                history.best_epoch = epoch
+                best = {name: value.clone() for name, value in model.state_dict().items()} if keep_best else {}
+            history.validation_loss.append(evaluation.loss)
+            history.validation_metric.append(evaluation.metric)
+            examples.append((evaluation.losses, evaluation.scores))
+        if history.diverged or (on_epoch is not None and not on_epoch(epoch, history)):
+            break
+    if best:
+        model.load_state_dict(best)
+    if examples:
+        history.example_losses, history.example_scores = map(torch.stack, zip(*examples, strict=True))
+    return history

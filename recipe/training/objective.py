@@ -1,0 +1,94 @@
+"""What training minimises, and what it should cost before anything is learned."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recipe.errors import TargetError
+
+Task = Literal["classification", "regression"]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss, called as `loss(outputs, targets)` and averaged over the batch.
+
+    Outputs are (N, k); targets int64 (N,) for classes, float32 (N, k) for regression.
+    """
+
+    task: Task
+    n_outputs: int
+    loss: Loss
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return self.loss(outputs, targets)
+
+    def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of each example, (N,): that of a batch of one."""
+        if self.loss is functional.cross_entropy:
+            return functional.cross_entropy(outputs, targets, reduction="none")
+        if self.loss is functional.mse_loss:
+            return functional.mse_loss(outputs, targets, reduction="none").mean(1)
+        ones = zip(outputs.split(1), targets.split(1), strict=True)
+        return torch.stack([self.loss(output, target) for output, target in ones])
+
+    def prior_outputs(self, targets: Tensor) -> Tensor:
+        """The outputs (k,) of the best constant guess: the log class frequencies, or the mean of the targets.
+
+        A class without an example counts as half of one, so that its logarithm is finite.
+        """
+        if self.task == "regression":
+            return targets.mean(0)
+        counts = torch.bincount(targets, minlength=self.n_outputs).float().clamp_min(0.5)
+        return (counts / counts.sum()).log()
+
+    def even_loss(self, targets: Tensor) -> float:
+        """What all-equal outputs cost on `targets`, in the loss's own units: ln k for cross-entropy over k classes.
+
+        For regression the constant is the targets' mean, so that squared error costs their variance.
+        """
+        constant = torch.zeros(self.n_outputs)
+        if self.task == "regression":
+            constant = targets.mean(0)
+        loss = self.loss(constant.expand(len(targets), -1), targets).item()
+        if loss == 0 and self.task == "classification":  # it takes log probabilities, as negative log-likelihood does
+            loss = self.loss((constant - math.log(self.n_outputs)).expand(len(targets), -1), targets).item()
+        return loss
+
+    def prior_loss(self, targets: Tensor) -> float:
+        """What the best constant guess costs on `targets`."""
+        return self.loss(self.prior_outputs(targets).expand(len(targets), -1), targets).item()
+
+
+def default_loss(task: Task) -> Loss:
+    """Cross-entropy for classes, mean squared error for regression."""
+    return functional.cross_entropy if task == "classification" else functional.mse_loss
+
+
+def check_loss(objective: Objective, outputs: Tensor, targets: Tensor, name: str) -> None:
+    """Call the loss once on a real batch.
+
+    Raises:
+        TargetError: it raises, or what it returns is not one number with a gradient.
+    """
+    try:
+        value = objective(outputs, targets)
+    except Exception as error:
+        message = str(error).strip().split("\n", 1)[0]
+        raise TargetError(
+            f"loss: {name} raised {type(error).__name__} on outputs {tuple(outputs.shape)} and targets "
+            f"{tuple(targets.shape)} {targets.dtype}: {message}. It is called as loss(outputs, targets)."
+        ) from error
+    if not isinstance(value, Tensor) or value.dim() != 0:
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise TargetError(
+            f"loss: {name} returned {shape} where one number is due: average over the batch (reduction='mean')."
+        )
+    if not value.requires_grad:
+        raise TargetError(f"loss: {name} returned a number without a gradient: compute it from the outputs by torch.")

@@ -1,0 +1,32 @@
+"""Stage 1: become one with the data. Reads what ingest prepared; every practice runs even when an earlier one fails."""
+
+from recipe.dataset import load_dataset
+from recipe.practices.data.blank import blank
+from recipe.practices.data.corrupt_labels import corrupt_labels
+from recipe.practices.data.distributions import distributions
+from recipe.practices.data.duplicates import duplicates
+from recipe.practices.data.expectations import expectations
+from recipe.practices.data.imbalance import imbalance
+from recipe.practices.data.leakage import leakage
+from recipe.practices.data.unreadable import unreadable
+from recipe.stage import Stage, main
+
+PRACTICES = (
+    distributions,
+    unreadable,
+    blank,
+    corrupt_labels,
+    duplicates,
+    leakage,
+    imbalance,
+    expectations,
+)
+
+
+def work(stage: Stage) -> None:
+    """Examine the prepared data set."""
+    stage.run(PRACTICES, load_dataset(stage.workspace, stage.settings))
+
+
+if __name__ == "__main__":
+    main("data", work)

@@ -1,0 +1,20 @@
+"""The first stage: reads the user's data, leaves out what cannot be used, splits the rest and prepares it once."""
+
+from recipe.dataset import ingest, load_dataset
+from recipe.stage import Stage, main
+from recipe.workspace import write_whole
+
+QUARANTINE = "data.quarantine.csv"
+
+
+def work(stage: Stage) -> None:
+    """Prepare data/prepared, and list what was left out of it."""
+    made = ingest(stage.workspace, stage.settings)
+    stage.counts |= {**made.splits, "quarantined": made.quarantined}
+    quarantine = load_dataset(stage.workspace, stage.settings).quarantine
+    listed = quarantine[["id", "path", "reason"]].to_csv(index=False, lineterminator="\n")
+    write_whole(stage.reports / "tables" / QUARANTINE, listed)
+
+
+if __name__ == "__main__":
+    main("ingest", work)

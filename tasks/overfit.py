@@ -1,0 +1,19 @@
+"""Stage 3: a model large enough to memorise the training set, trained by the plainest means until it does."""
+
+from recipe.loading import load_experiment
+from recipe.practices.overfit.adam import adam
+from recipe.practices.overfit.constant_rate import constant_rate
+from recipe.practices.overfit.low_training_loss import low_training_loss
+from recipe.practices.overfit.simple_architecture import simple_architecture
+from recipe.stage import Stage, main
+
+PRACTICES = (simple_architecture, adam, constant_rate, low_training_loss)
+
+
+def work(stage: Stage) -> None:
+    """Get the training loss low."""
+    stage.run(PRACTICES, load_experiment(stage).checked())
+
+
+if __name__ == "__main__":
+    main("overfit", work)

@@ -1,0 +1,24 @@
+"""Stage 5: search the hyperparameters, and confirm with new seeds what the search prefers."""
+
+from recipe.experiment import training_to_json
+from recipe.loading import load_experiment
+from recipe.practices.tune.bayesian import bayesian
+from recipe.practices.tune.confirm import chosen, confirm
+from recipe.practices.tune.importance import importance
+from recipe.practices.tune.random_over_grid import random_over_grid
+from recipe.stage import Stage, main
+from recipe.workspace import write_json
+
+PRACTICES = (random_over_grid, bayesian, importance, confirm)
+
+
+def work(stage: Stage) -> None:
+    """Search from what regularize chose, and write down what squeeze builds on."""
+    experiment = load_experiment(stage, build_on="regularize").checked()
+    stage.run(PRACTICES, experiment)
+    if not stage.only:
+        write_json(stage.workspace / "chosen" / "tune.json", training_to_json(chosen(experiment)))
+
+
+if __name__ == "__main__":
+    main("tune", work)

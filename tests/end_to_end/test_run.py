@@ -1,0 +1,130 @@
+"""`recipe run` from nothing to a registered model, and what a second run finds to do."""
+
+import csv
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from recipe.report.findings import STAGES
+from tests.end_to_end.conftest import QUICK
+from tests.workspaces import figures, make_workspace, recipe, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+
+FIELDS = {
+    "practice",
+    "hypothesis",
+    "verdict",
+    "measured",
+    "interval",
+    "expected",
+    "tolerance",
+    "summary",
+    "advice",
+    "figures",
+    "table",
+    "seconds",
+}
+
+
+def test_a_run_writes_the_findings_that_other_programs_rely_on(finished: Path) -> None:
+    content = json.loads((finished / "reports" / "findings.json").read_text())
+    assert [stage["stage"] for stage in content["stages"]] == list(STAGES)
+    assert all(stage["mlflow_run_id"] for stage in content["stages"])
+    assert {frozenset(finding) for finding in content["findings"]} == {frozenset(FIELDS)}
+    for finding in content["findings"]:
+        assert finding["verdict"] in ("pass", "warn", "skip")
+        assert finding["hypothesis"].endswith(".")
+        for name in [*finding["figures"], *([finding["table"]] if finding["table"] else [])]:
+            assert (finished / "reports" / name).is_file()
+
+
+def test_every_file_of_the_contract_is_there(finished: Path) -> None:
+    for stage in STAGES:
+        assert (finished / "gates" / stage).read_text() == "open\n"
+        assert json.loads((finished / "metrics" / f"{stage}.json").read_text())
+    page = (finished / "reports" / "index.html").read_text()
+    assert "<script src" not in page
+    assert 'src="http' not in page
+
+
+def test_the_full_lists_hold_every_example_and_pairs_name_two(finished: Path) -> None:
+    tables = finished / "reports" / "tables"
+    with open(tables / "data.imbalance.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 10
+    assert {row["flagged"] for row in rows} <= {"true", "false"}
+    with open(tables / "data.duplicates.csv", encoding="utf-8") as file:
+        header = next(csv.reader(file))
+    assert header == ["id_a", "path_a", "id_b", "path_b", "label_a", "label_b", "conflict", "kind"]
+
+
+def test_a_second_run_redoes_nothing_and_dvc_agrees(finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (finished / "reports").rglob("measured.json")}
+    began = time.monotonic()
+    again = recipe(finished, "run", *QUICK)
+    seconds = time.monotonic() - began
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert "up to date" in run(finished, "dvc", "status").stdout
+    assert seconds < 30  # 10 on a quiet machine
+
+
+def test_a_changed_threshold_judges_again_and_trains_nothing(finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (finished / "reports").rglob("measured.json")}
+    closed = recipe(finished, "run", *QUICK, "thresholds.baseline.special_case.max_output_difference=0")
+    assert closed.returncode == 1
+    assert "The gate of baseline is closed." in closed.stderr
+    assert "baseline/special_case" in closed.stderr
+    opened = recipe(finished, "run", *QUICK)
+    assert opened.returncode == 0, opened.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_the_flow_finds_nothing_to_do_after_a_run(finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (finished / "reports").rglob("measured.json")}
+    done = recipe(finished, "flow", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_the_model_predicts_from_raw_images(finished: Path, tmp_path: Path) -> None:
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    for index in range(5):
+        image = Image.fromarray((data.images[index] * 255 / 16).round().astype("uint8"))
+        image.save(tmp_path / f"{index}.png")
+    done = recipe(finished, "predict", "models/final", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [row["prediction"] for row in rows] == [str(label) for label in data.target[:5]]
+
+
+def test_another_folder_and_one_worker_give_the_same_figures_to_the_last_digit(finished: Path, tmp_path: Path) -> None:
+    other = make_workspace(tmp_path / "other")
+    done = recipe(other, "run", *QUICK, "fanout.workers=1", "--until", "regularize")
+    assert done.returncode == 0, done.stderr
+    ours = figures(other)
+    assert ours
+    assert ours == {name: text for name, text in figures(finished).items() if name in ours}
+
+
+def test_an_edited_model_file_reruns_what_uses_it_and_nothing_before(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "own")
+    shutil.copy(Path(__file__).with_name("own_model.py"), workspace / "own_model.py")
+    words = (*QUICK, "model._target_=own_model.Net", "--until", "baseline")
+    first = recipe(workspace, "run", *words)
+    assert first.returncode == 0, first.stderr
+    before = {stage: (workspace / "reports" / stage / "measured.json").stat().st_mtime_ns for stage in STAGES[:3]}
+    (workspace / "own_model.py").write_text((workspace / "own_model.py").read_text() + "\n# edited\n")
+    assert recipe(workspace, "run", *words).returncode == 0
+    after = {stage: (workspace / "reports" / stage / "measured.json").stat().st_mtime_ns for stage in STAGES[:3]}
+    assert after["baseline"] > before["baseline"]
+    assert {stage: after[stage] for stage in ("ingest", "data")} == {
+        stage: before[stage] for stage in ("ingest", "data")
+    }

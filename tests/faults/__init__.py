@@ -1,0 +1,1 @@
+"""Deliberately broken data sets, models, losses, optimizers and transforms."""

@@ -1,0 +1,115 @@
+"""A copy of the project to run in, and its servers."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from recipe.composition import compose_params
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDERS = (".dvc", "conf", "flows", "recipe", "tasks")
+FILES = (".gitignore", "dvc.yaml", "prefect.toml", "prefect.yaml", "requirements.lock")
+MADE_BY_RUNS = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
+PATIENCE = 240.0  # seconds for the servers to start on a busy machine
+
+
+@dataclass(frozen=True)
+class Served:
+    """The servers of a workspace: their process, what it printed, and the address of Prefect's API."""
+
+    workspace: Path
+    process: subprocess.Popen[str]
+    said: Path
+    api: str
+
+    def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run("-m", "prefect", *arguments, workspace=self.workspace, api=self.api)
+
+    def flow(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run("-m", "flows.recipe", *arguments, workspace=self.workspace, api=self.api)
+
+
+def copy_of_project(folder: Path) -> Path:
+    """A workspace as a fresh clone has it, below `folder`."""
+    workspace = folder / "workspace"
+    for name in FOLDERS:
+        shutil.copytree(REPOSITORY / name, workspace / name, ignore=MADE_BY_RUNS)
+    for name in FILES:
+        shutil.copy(REPOSITORY / name, workspace / name)
+    subprocess.run(["git", "init", "-q", str(workspace)], check=True)
+    compose_params(workspace, [])
+    return workspace
+
+
+def environment(workspace: Path, api: str | None = None) -> dict[str, str]:
+    """The user's environment with no server of theirs, nor their home's settings, but `api`."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_TRACKING"))}
+    own |= {"PREFECT_HOME": str(workspace.parent / "home"), "DO_NOT_TRACK": "1", "COLUMNS": "300"}
+    return own | ({"PREFECT_API_URL": api} if api else {})
+
+
+def run(*arguments: str, workspace: Path, api: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Python with `arguments` in `workspace`, all it says in stdout."""
+    command = [sys.executable, *arguments]
+    own = environment(workspace, api)
+    return subprocess.run(
+        command, cwd=workspace, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+
+
+def start_serving(workspace: Path) -> tuple[subprocess.Popen[str], Path]:
+    """`python -m flows.serve` in `workspace`, and the file that what it prints goes to."""
+    said = workspace.parent / "said.txt"
+    with open(said, "w") as output:
+        command = [sys.executable, "-m", "flows.serve"]
+        own = environment(workspace)
+        process = subprocess.Popen(command, cwd=workspace, env=own, stdout=output, stderr=output, text=True)
+    return process, said
+
+
+def wait_for(said: Path, pattern: str, process: subprocess.Popen[str]) -> re.Match[str]:
+    """What `pattern` finds in `said`, once it is there."""
+    deadline = time.monotonic() + PATIENCE
+    while not (match := re.search(pattern, said.read_text())):
+        assert process.poll() is None, said.read_text()
+        assert time.monotonic() < deadline, said.read_text()
+        time.sleep(0.2)
+    return match
+
+
+def processes_in(workspace: Path) -> list[int]:
+    """The ids of the processes whose working folder is `workspace`."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cwd").resolve(strict=True) == workspace:
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return copy_of_project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    workspace = copy_of_project(tmp_path_factory.mktemp("served"))
+    process, said = start_serving(workspace)
+    try:
+        api = wait_for(said, r"Prefect\s+(\S+)[\s\S]*Ctrl-C", process)[1] + "/api"
+        yield Served(workspace, process, said, api)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(120)

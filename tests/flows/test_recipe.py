@@ -1,0 +1,38 @@
+"""The flow from the command line, with no server set up."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.pipeline import stages_of
+from flows.recipe import as_markdown
+from recipe.evidence import Finding
+from tests.flows.conftest import REPOSITORY, run
+
+
+def test_every_stage_waits_for_the_gate_of_the_one_before() -> None:
+    stages = stages_of(REPOSITORY)
+    described = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    assert described["gate"]["matrix"]["stage"] == stages
+    for before, stage in itertools.pairwise(stages):
+        assert f"gates/{before}" in described[stage]["deps"]
+
+
+def test_findings_become_a_table_with_the_advice_where_something_does_not_hold() -> None:
+    holds = Finding("All decode.", measured=0.0, practice="data/unreadable", verdict="pass", advice="Mend them.")
+    leaks = Finding("12 | 14 cross.", measured=0.125, practice="data/leakage", verdict="fail", advice="Split again.")
+    shown = as_markdown([holds, leaks])
+    assert "| fail | data/leakage | 0.125 |  | 12 \\| 14 cross. |" in shown
+    assert "- **data/leakage**: Split again." in shown
+    assert "Mend them." not in shown
+
+
+@pytest.mark.slow
+def test_without_a_server_the_flow_starts_one_for_itself(project: Path) -> None:
+    done = run("-m", "flows.recipe", "data=digits", "budget=quick", "--until", "ingest", workspace=project)
+    assert done.returncode == 0, done.stdout
+    assert (project / "gates" / "ingest").read_text() == "open\n"
+    assert "ERROR" not in done.stdout
+    assert "Traceback" not in done.stdout

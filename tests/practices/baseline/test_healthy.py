@@ -1,0 +1,35 @@
+"""Nothing is wrong with these models and data sets, and no practice says that anything is."""
+
+import pytest
+
+from recipe.experiment import Experiment
+from recipe.models import Cnn, Linear, Mlp, ResNet
+from tasks.baseline import PRACTICES
+from tests.practices.baseline.conftest import Make
+
+
+def complaints(experiment: Experiment) -> list[str]:
+    findings = [experiment.examine(practice) for practice in PRACTICES]
+    return [f"{one.practice}: {one.summary}" for one in findings if one.verdict != "pass"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("model", [Linear, Mlp, Cnn])
+def test_no_practice_complains_about_a_healthy_net_on_digits(on_digits: Make, model: type, seed: int) -> None:
+    assert complaints(on_digits(model, seed=seed).checked()) == []
+
+
+def test_no_practice_complains_about_a_residual_net_with_batch_norm(on_digits: Make) -> None:
+    assert complaints(on_digits(ResNet, model_settings={"width": 8, "blocks": [1, 1, 1]}).checked()) == []
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("model", [Linear, Mlp])
+def test_no_practice_complains_about_a_healthy_net_on_a_table(on_breast_cancer: Make, model: type, seed: int) -> None:
+    assert complaints(on_breast_cancer(model, seed=seed).checked()) == []
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("model", [Linear, Mlp])
+def test_no_practice_complains_about_a_healthy_regression(on_diabetes: Make, model: type, seed: int) -> None:
+    assert complaints(on_diabetes(model, seed=seed).checked()) == []

@@ -1,0 +1,54 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from recipe.dataset import Dataset
+from recipe.evidence import judge
+from recipe.practices.data.imbalance import imbalance
+from tests.faults.data import arrays, breast_cancer, composed, digits, table
+
+LIMITS = composed().thresholds.of("data")
+
+
+def test_a_rare_class_warns_with_its_ratio() -> None:
+    images, labels = digits()
+    kept = np.concatenate([np.flatnonzero(labels != 7), np.flatnonzero(labels == 7)[:12]])
+
+    finding = judge(imbalance(arrays(images[kept], labels[kept])), LIMITS)
+
+    assert finding.verdict == "warn"
+    assert finding.measured == 183 / 12
+
+
+def test_a_class_missing_from_a_split_fails_and_is_named() -> None:
+    images, labels = digits()
+    splits = np.where((labels == 3) | (np.arange(len(labels)) % 5 > 1), "train", "test").astype(object)
+    splits[np.flatnonzero(splits == "train")[::5]] = "validation"
+
+    finding = judge(imbalance(arrays(images, labels, split=splits)), LIMITS)
+
+    assert finding.verdict == "fail"
+    assert "'3' from test" in finding.summary
+    first = finding.table.iloc[0]
+    assert (first["split"], first["class"], first["count"], first["flagged"]) == ("test", "3", 0, True)
+
+
+def test_every_class_of_every_split_is_listed(real: Callable[[str], Dataset]) -> None:
+    finding = judge(imbalance(real("digits")), LIMITS)
+
+    assert finding.verdict == "pass"
+    assert len(finding.table) == 30
+    assert finding.table["count"].sum() == 1797
+    assert list(finding.table.columns) == ["split", "class", "count", "ratio", "flagged"]
+
+
+def test_the_breast_cancer_classes_pass(tmp_path: Path) -> None:
+    finding = judge(imbalance(table(tmp_path, breast_cancer())), LIMITS)
+
+    assert finding.verdict == "pass"
+    assert finding.measured == 357 / 212
+
+
+def test_a_number_as_label_is_skipped(real: Callable[[str], Dataset]) -> None:
+    assert judge(imbalance(real("diabetes")), LIMITS).verdict == "skip"

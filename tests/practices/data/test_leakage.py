@@ -1,0 +1,129 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recipe.dataset import Dataset
+from recipe.evidence import judge
+from recipe.practices.data.leakage import leakage
+from tests.faults.data import (
+    arrays,
+    breast_cancer,
+    composed,
+    digits,
+    table,
+    with_near_copies_in_train,
+    with_test_images_in_train,
+)
+
+LIMITS = composed().thresholds.of("data")
+COLUMNS = ["kind", "id_a", "path_a", "split_a", "id_b", "path_b", "split_b", "group", "column", "score", "distance"]
+
+
+def test_test_images_that_are_also_in_train_fail_and_are_named() -> None:
+    finding = judge(leakage(with_test_images_in_train(5)), LIMITS)
+
+    assert finding.verdict == "fail"
+    assert finding.table["kind"].tolist() == ["exact"] * 5
+    assert set(finding.table["split_a"]) == {"test"}
+    assert set(finding.table["split_b"]) == {"train"}
+    assert list(finding.table.columns) == COLUMNS
+
+
+def test_noisy_copies_of_test_images_in_train_are_near() -> None:
+    finding = judge(leakage(with_near_copies_in_train(20)), LIMITS)
+
+    near = finding.table[finding.table["kind"] == "near"]
+    assert finding.verdict == "warn"
+    assert len(near) >= 18
+    assert near["distance"].between(0, 0.05).all()
+
+
+def test_slightly_brighter_copies_of_larger_images_are_near(real: Callable[[str], Dataset]) -> None:
+    mnist = real("mnist5k")
+    images, labels = mnist.inputs[:1500, 0], mnist.manifest["label"][:1500]
+    brighter = np.clip(images[:10] * 0.95 + 8, 0, 255)
+    splits = ["test"] * 10 + ["train"] * 1500
+    dataset = arrays(
+        np.vstack([images, brighter])[::-1].astype(np.uint8), np.r_[labels[:1500], labels[:10]], split=splits
+    )
+
+    near = leakage(dataset).table
+
+    assert near["kind"].tolist() == ["near"] * 10
+    assert set(near["id_b"]) == {f"digit-{place}" for place in range(1500, 1510)}
+
+
+def test_a_group_in_two_splits_fails_and_is_named() -> None:
+    images, labels = digits()
+    groups = [f"writer-{place}" for place in range(len(images))]
+    groups[0] = groups[14] = "writer-x"
+    splits = ["test", *["train"] * 1500, *["validation"] * 296]
+
+    finding = judge(leakage(arrays(images, labels, group=groups, split=splits)), LIMITS)
+
+    assert finding.verdict == "fail"
+    assert finding.table[["kind", "id_a", "id_b", "group"]].to_numpy().tolist() == [
+        ["group", "digit-0", "digit-14", "writer-x"]
+    ]
+
+
+Change = Callable[[Any], pd.Series]
+
+
+def _copied(frame: pd.DataFrame) -> pd.Series:
+    return frame["diagnosis"]
+
+
+def _coded(frame: pd.DataFrame) -> pd.Series:
+    return frame["diagnosis"].map({"benign": 17, "malignant": 4})
+
+
+def _noisy(frame: pd.DataFrame) -> pd.Series:
+    return _coded(frame) + np.random.default_rng(0).normal(0, 1.5, len(frame))
+
+
+def _missing(frame: pd.DataFrame) -> pd.Series:
+    measured = pd.Series(np.random.default_rng(0).normal(size=len(frame)))
+    return measured.mask(frame["diagnosis"] == "benign")
+
+
+def _in_a_name(frame: pd.DataFrame) -> pd.Series:
+    return frame["diagnosis"].str[0] + pd.Series(range(len(frame))).astype("str")
+
+
+@pytest.mark.parametrize("give_away", [_copied, _coded, _noisy, _missing, _in_a_name])
+def test_a_column_that_gives_the_label_away_fails_and_is_named(tmp_path: Path, give_away: Change) -> None:
+    frame = breast_cancer().assign(outcome=give_away(breast_cancer()))
+
+    finding = judge(leakage(table(tmp_path, frame)), LIMITS)
+
+    assert finding.verdict == "fail"
+    assert finding.table[["kind", "column"]].to_numpy().tolist() == [["column", "outcome"]]
+    assert "'outcome'" in finding.summary
+
+
+@pytest.mark.parametrize("change", [lambda y: y, lambda y: -3 * y + 7, np.log, lambda y: y.map("about {:.0f}".format)])
+def test_a_column_that_gives_a_number_away_fails_and_is_named(tmp_path: Path, change: Change) -> None:
+    from sklearn.datasets import load_diabetes
+
+    frame = load_diabetes(as_frame=True, scaled=False).frame
+    frame = pd.concat([frame, frame.assign(age=frame["age"] + 1)], ignore_index=True)
+    frame["follow_up"] = change(frame["target"])
+
+    finding = judge(leakage(table(tmp_path, frame, "data.task=regression", label="target")), LIMITS)
+
+    assert finding.verdict == "fail"
+    assert "follow_up" in set(finding.table["column"])
+    assert set(finding.table["column"].dropna()) == {"follow_up"}
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist5k", "breast_cancer", "diabetes"])
+def test_real_data_do_not_leak(real: Callable[[str], Dataset], name: str) -> None:
+    finding = judge(leakage(real(name)), LIMITS)
+
+    assert finding.verdict == "pass"
+    assert finding.measured == 0

@@ -1,0 +1,159 @@
+"""Low training loss by the plainest means, and what stands in its way is named."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from recipe.evidence import Finding
+from recipe.experiment import Experiment, Training, make_experiment
+from recipe.models import Cnn, Linear, Mlp
+from recipe.practices.overfit.adam import adam
+from recipe.practices.overfit.constant_rate import constant_rate
+from recipe.practices.overfit.low_training_loss import is_straight, low_training_loss, own_optimum
+from recipe.practices.overfit.simple_architecture import simple_architecture
+from recipe.training.targets import Component
+
+Data = tuple[Tensor, Tensor]
+
+
+class DecayingAdam(torch.optim.Adam):
+    """Adam with a schedule of its own inside, as taken over from elsewhere."""
+
+    def step(self, closure: object = None) -> None:  # type: ignore[override]
+        super().step()
+        for group in self.param_groups:
+            group["lr"] *= 0.999
+
+
+class ScheduledAdam(torch.optim.Adam):
+    """Adam with a schedule attached that has not moved yet."""
+
+    def __init__(self, params: object, lr: float = 3e-4) -> None:
+        super().__init__(params, lr=lr)  # type: ignore[arg-type]
+        self.schedule = torch.optim.lr_scheduler.StepLR(self, step_size=10_000)
+
+
+class FirstPixels(nn.Module):
+    """A custom model that sees four pixels of the image only."""
+
+    def __init__(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        super().__init__()
+        self.head = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, n_outputs))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.head(inputs.flatten(1)[:, 26:30])
+        return outputs
+
+
+def on_digits(digits: Data, model: type[nn.Module], epochs: int = 10, batch_size: int = 64) -> Experiment:
+    images, labels = digits
+    some, rest = slice(0, 300), slice(1000, 1300)
+    return make_experiment(
+        model, (images[some], labels[some]), (images[rest], labels[rest]), epochs=epochs, batch_size=batch_size
+    )
+
+
+def with_optimizer(exp: Experiment, call: object, **settings: float) -> Experiment:
+    training: Training = exp.training.having(optimizer=Component("optimizer", call, settings))  # type: ignore[arg-type]
+    return replace(exp, training=training)
+
+
+def test_the_default_model_is_the_simplest_and_is_shown_beside_a_linear_one(digits: Data) -> None:
+    found = on_digits(digits, Cnn, epochs=20).examine(simple_architecture)
+    assert found.verdict == "pass"
+    assert "is the simplest" in found.summary
+    assert list(found.table["change"]) == ["over linear"]
+
+
+def test_a_custom_model_that_loses_to_the_simplest_warns(digits: Data) -> None:
+    found = on_digits(digits, FirstPixels, epochs=20).examine(simple_architecture)
+    assert found.verdict == "warn"
+    assert found.interval is not None and found.interval[1] < 0
+    assert "recipe.models.Cnn" in found.advice
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(1e-3, "pass"), (3e-6, "warn"), (3.0, "warn")])
+def test_the_range_test_tells_a_rate_that_is_ten_times_off(digits: Data, rate: float, verdict: str) -> None:
+    exp = with_optimizer(on_digits(digits, Mlp, batch_size=32), "torch.optim.Adam", lr=rate)
+    found = exp.examine(adam)
+    assert found.verdict == verdict
+    assert "as told" in found.summary
+
+
+def test_the_range_test_says_which_rate_to_try(digits: Data) -> None:
+    exp = with_optimizer(on_digits(digits, Mlp, batch_size=32), "torch.optim.Adam", lr=1e-4)
+    found = exp.examine(adam)
+    assert "too low" in found.summary
+    assert "optimizer.lr=" in found.advice
+
+
+def test_an_optimizer_without_a_rate_is_skipped(digits: Data) -> None:
+    class Rateless(torch.optim.Adam):
+        def __init__(self, params: object) -> None:
+            super().__init__(params, lr=1e-3)  # type: ignore[arg-type]
+
+    assert with_optimizer(on_digits(digits, Mlp), Rateless).examine(adam).verdict == "skip"
+
+
+def test_a_constant_rate_passes(digits_cnn: Experiment) -> None:
+    found = digits_cnn.examine(constant_rate)
+    assert (found.verdict, found.measured) == ("pass", 0)
+
+
+@pytest.mark.parametrize(("optimizer", "said"), [(DecayingAdam, "moves"), (ScheduledAdam, "a schedule is attached")])
+def test_a_schedule_inside_the_optimizer_closes_the_gate(
+    digits_cnn: Experiment, optimizer: type[torch.optim.Optimizer], said: str
+) -> None:
+    found = with_optimizer(digits_cnn, optimizer, lr=1e-3).examine(constant_rate)
+    assert found.verdict == "fail"
+    assert said in found.summary
+
+
+def memorised(exp: Experiment) -> Finding:
+    return exp.examine(low_training_loss)
+
+
+def test_a_net_that_memorises_passes_and_stops_as_soon_as_it_has(digits: Data) -> None:
+    exp = with_optimizer(on_digits(digits, Mlp, epochs=20), "torch.optim.Adam", lr=3e-3)
+    found = memorised(exp)
+    assert found.verdict == "pass"
+    assert found.measured is not None and found.measured < 0.05
+    assert "After 400 epochs" not in found.summary
+
+
+def test_a_net_too_small_for_its_examples_fails_and_says_so(digits: Data) -> None:
+    found = memorised(on_digits(digits, FirstPixels, epochs=2))
+    assert found.verdict == "fail"
+    assert "larger model" in found.summary
+
+
+def test_equal_examples_with_different_labels_are_named_as_the_cause(digits: Data) -> None:
+    images, labels = digits
+    twice, wrong = torch.cat([images[:100], images[:100]]), torch.cat([labels[:100], (labels[:100] + 1) % 10])
+    exp = make_experiment(Mlp, (twice, wrong), (images[1000:1100], labels[1000:1100]), epochs=2)
+    found = memorised(exp)
+    assert found.verdict == "fail"
+    assert "100 training examples equal another one" in found.summary
+
+
+def test_a_linear_model_is_held_to_its_own_optimum_and_passes(diabetes: Data) -> None:
+    inputs, targets = diabetes
+    exp = make_experiment(Linear, (inputs[:300], targets[:300]), (inputs[300:], targets[300:]), epochs=20)
+    found = memorised(with_optimizer(exp, "torch.optim.Adam", lr=0.01))
+    assert found.verdict == "pass"
+    assert "held to its own optimum" in found.summary
+
+
+def test_the_optimum_of_a_linear_model_is_that_of_least_squares(diabetes: Data) -> None:
+    inputs, targets = diabetes
+    exp = make_experiment(Linear, (inputs, targets), (inputs, targets))
+    design = torch.cat([inputs, torch.ones(len(inputs), 1)], 1)
+    residual = targets - design @ torch.linalg.lstsq(design, targets).solution
+    assert own_optimum(exp) == pytest.approx(residual.square().mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("model", "straight"), [(Linear, True), (Mlp, False), (Cnn, False)])
+def test_only_a_linear_model_is_straight(digits: Data, model: type[nn.Module], straight: bool) -> None:
+    assert is_straight(on_digits(digits, model)) is straight

@@ -1,0 +1,134 @@
+"""The tune stage on real tables: what its practices say, and that tuning never ends below its start."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from recipe.comparison import with_seeds
+from recipe.experiment import Experiment, Training, make_experiment
+from recipe.models import Mlp
+from recipe.practices.tune.bayesian import bayesian
+from recipe.practices.tune.confirm import chosen, confirm
+from recipe.practices.tune.importance import importance
+from recipe.practices.tune.random_over_grid import random_over_grid
+from recipe.search import new_seeds, validation_losses
+from recipe.settings import Stages
+from recipe.settings.tune import Importance, Range, Space, TuneStage
+from recipe.training.fit import fit_all
+from recipe.training.targets import Component
+
+NOTHING = Space(optimizer={}, training={}, model={})
+
+
+@pytest.fixture(scope="module")
+def slow_start(breast_cancer: tuple[Tensor, Tensor]) -> Experiment:
+    """An MLP whose learning rate is far too low for its few epochs; shared, so that its trainings are."""
+    rows, labels = breast_cancer
+    made = make_experiment(Mlp, (rows[:350], labels[:350]), (rows[350:], labels[350:]), epochs=4)
+    return replace(made, trials=8, seeds=2)
+
+
+def searching(experiment: Experiment, space: Space) -> Experiment:
+    return replace(experiment, stages=Stages(tune=TuneStage(space=space)))
+
+
+def test_random_search_and_a_grid_get_equally_many_trials(slow_start: Experiment) -> None:
+    finding = slow_start.examine(random_over_grid)
+
+    kinds = finding.table.groupby("kind")
+    assert kinds.size().to_dict() == {"grid": 9, "random": 9}
+    assert kinds["optimizer.lr"].nunique().to_dict() == {"grid": 3, "random": 9}
+    assert finding.verdict == "pass"
+    assert set(finding.figures) == {"tried", "best_so_far"}
+
+
+def test_one_number_to_search_is_no_picture_and_says_so(slow_start: Experiment) -> None:
+    finding = searching(slow_start, NOTHING.model_copy(update={"optimizer": {"lr": Range(times=(0.1, 10))}}))
+
+    assert finding.examine(random_over_grid).verdict == "skip"
+    assert finding.examine(bayesian).verdict == "pass"
+
+
+def test_the_search_finds_a_better_rate_than_one_that_is_too_low(slow_start: Experiment) -> None:
+    finding = slow_start.examine(bayesian)
+
+    assert finding.verdict == "pass"
+    assert finding.interval is not None
+    assert finding.interval[0] > 0
+    best = finding.table.iloc[0]
+    assert best["optimizer.lr"] > 2 * 3e-4
+    assert finding.table["trial"].tolist() != sorted(finding.table["trial"])
+    assert set(finding.figures) == {"history", "slices"}
+
+
+def test_the_rate_matters_more_than_the_decay(slow_start: Experiment) -> None:
+    finding = slow_start.examine(importance)
+
+    assert finding.table["setting"].iloc[0] == "optimizer.lr"
+    assert finding.table["share"].sum() == pytest.approx(1)
+    assert (finding.table["share_low"] <= finding.table["share_high"]).all()
+
+
+def test_too_few_trials_say_nothing_of_importance(slow_start: Experiment) -> None:
+    finding = replace(slow_start, stages=Stages(tune=TuneStage(importance=Importance(min_trials=100)))).examine(
+        importance
+    )
+
+    assert finding.verdict == "skip"
+    assert "26 trials are too few" in finding.summary
+
+
+def test_what_is_chosen_is_no_worse_than_the_start_over_new_seeds(slow_start: Experiment) -> None:
+    finding = slow_start.examine(confirm)
+    training = chosen(slow_start)
+
+    def confirmed(trainings: list[Training]) -> float:
+        return torch.stack([validation_losses(run) for run in fit_all(slow_start, trainings)]).mean().item()
+
+    assert training.seed == slow_start.training.seed
+    assert training.keep_best
+    again = new_seeds(slow_start, training.having(keep_best=False))
+    assert confirmed(again) <= confirmed(with_seeds(slow_start, slow_start.training))
+    assert confirmed(again) == pytest.approx(finding.table["confirmed_loss"].min())
+    assert finding.table["chosen"].sum() == 1
+    assert finding.table["confirmed_loss"].is_monotonic_increasing
+    assert "new seeds" in finding.summary
+
+
+def test_a_start_that_nothing_beats_is_kept(breast_cancer: tuple[Tensor, Tensor]) -> None:
+    rows, labels = breast_cancer
+    good = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3})
+    made = make_experiment(Mlp, (rows[:350], labels[:350]), (rows[350:], labels[350:]), optimizer=good, epochs=8)
+    worse = Space(optimizer={"lr": Range(times=(1e-4, 1e-3))}, training={}, model={})
+    tuned = searching(replace(made, trials=4, seeds=2), worse)
+
+    finding = tuned.examine(confirm)
+
+    assert "nothing beats the start" in finding.summary
+    assert chosen(tuned).optimizer == good
+
+
+def test_a_model_with_nothing_to_search_skips_and_keeps_its_training(slow_start: Experiment) -> None:
+    bare = searching(slow_start, NOTHING)
+
+    assert [bare.examine(one).verdict for one in (random_over_grid, bayesian, importance, confirm)] == ["skip"] * 4
+    assert chosen(bare) == bare.training.having(keep_best=True)
+
+
+def test_most_trials_diverging_is_a_warning(diabetes: tuple[Tensor, Tensor]) -> None:
+    rows, targets = diabetes
+    made = make_experiment(
+        Mlp,
+        (rows[:300], targets[:300]),
+        (rows[300:], targets[300:]),
+        optimizer=Component("optimizer", "torch.optim.SGD", {"lr": 0.1}),
+        epochs=4,
+    )
+    wild = Space(optimizer={"lr": Range(times=(1e6, 1e9))}, training={}, model={})
+
+    finding = searching(replace(made, trials=6), wild).examine(bayesian)
+
+    assert finding.verdict == "warn"
+    assert "nothing that was tried beats the start" in finding.summary

@@ -1,0 +1,161 @@
+import itertools
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from recipe.evidence import at_most
+from recipe.report.build import rebuild_report
+from recipe.report.findings import STAGES
+from tests.report.workspaces import change, found, measure, new_workspace, with_gallery, with_table
+
+HOSTILE = "<script>alert('x')</script> & \"co\""
+
+
+class Outline(HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data.split()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return new_workspace(tmp_path)
+
+
+def test_the_page_stands_alone_with_its_pictures_inside(workspace: Path) -> None:
+    measure(workspace, "baseline", with_gallery(workspace, found("baseline/predictions", "11 mistakes are sure.")))
+    page = Outline(rebuild_report(workspace))
+    (picture,) = page.all("img")
+    assert (picture["src"] or "").startswith("data:image/png;base64,iVBOR")
+    assert picture["alt"] == "Worst mistakes. 11 mistakes are sure."
+    assert int(picture["width"] or 0) > int(picture["height"] or 0) > 0
+    loaded = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "srcset")]
+    assert all((address or "").startswith("data:") for address in loaded)
+    assert not re.search(r"url\(|@import", rebuild_report(workspace).read_text(encoding="utf-8"))
+
+
+def test_labels_and_file_names_of_users_are_shown_and_not_obeyed(workspace: Path) -> None:
+    finding = found("data/unreadable", f"{HOSTILE} does not decode.")
+    measure(workspace, "data", with_table(workspace, finding, ["id,path", f"1,{HOSTILE.replace(chr(34), '')}"]))
+    page = Outline(rebuild_report(workspace))
+    assert f"{HOSTILE} does not decode." in page.text
+    assert len(page.all("script")) == 1  # the page's own
+
+
+def test_a_picture_outside_the_reports_is_not_shown(workspace: Path) -> None:
+    finding = with_gallery(workspace, found("baseline/predictions"))
+    secret = workspace / "secret.png"
+    secret.write_bytes((workspace / "reports" / finding.figures["worst_mistakes"]).read_bytes())
+    measure(workspace, "baseline", found("baseline/predictions", figures={"secret": "../secret.png"}))
+    assert Outline(rebuild_report(workspace)).all("img") == []
+
+
+def test_a_closed_gate_is_told_first_with_its_remedy(workspace: Path) -> None:
+    finding = found("data/leakage", "3 images are in two splits.", advice="Split anew.", requirements=(at_most(3, 0),))
+    measure(workspace, "data", finding)
+    page = Outline(rebuild_report(workspace)).text
+    assert page.index("Stopped at data: leakage does not hold.") < page.index("What stopped the run")
+    assert page.index("Remedy: Split anew.") < page.index("data/leakage holds.")
+
+
+def test_advice_is_given_only_where_a_practice_does_not_hold(workspace: Path) -> None:
+    measure(
+        workspace,
+        "data",
+        found("data/blank", advice="Take the blank ones out.", requirements=(at_most(0, 0),)),
+        found("data/imbalance", advice="Weigh the classes.", requirements=(at_most(12, 10, "warn"),)),
+    )
+    page = Outline(rebuild_report(workspace)).text
+    assert "Weigh the classes." in page
+    assert "Take the blank ones out." not in page
+
+
+def test_every_stage_is_on_the_strip_and_says_what_became_of_it(workspace: Path) -> None:
+    measure(workspace, "ingest")
+    measure(workspace, "data", found("data/blank"))
+    text = Outline(rebuild_report(workspace)).text
+    assert text.count("not reached") == len(STAGES) - 2
+    assert "Every gate up to data is open." in text
+
+
+def test_a_finished_run_leads_with_its_test_figure_beside_the_baselines(workspace: Path) -> None:
+    rows = ["predictor,figure,low,high", "ensemble of 3,0.98888,0.968,0.996", "linear,0.9519,0.925,0.971"]
+    final = found("squeeze/final_test", measured=0.98888, interval=(0.968, 0.996))
+    measure(workspace, "squeeze", with_table(workspace, final, rows))
+    text = Outline(rebuild_report(workspace)).text
+    assert "On the test set 0.9889 0.9680 to 0.9960" in text
+    assert "linear 0.9519 0.9250 to 0.9710" in text
+    assert "Every gate is open." in text
+
+
+def test_a_skipped_practice_says_why_and_shows_no_figure(workspace: Path) -> None:
+    reason = "No annotations of the test set are given."
+    measure(workspace, "baseline", found("baseline/human", reason, skipped=True))
+    page = Outline(rebuild_report(workspace))
+    assert reason in page.text
+    assert page.all("dd") == []
+
+
+def test_long_tables_show_their_first_rows_and_link_to_the_rest(workspace: Path) -> None:
+    rows = ["split,class,ratio", *(f"train,{number},{1 + number / 100:.6f}" for number in range(30))]
+    measure(workspace, "data", with_table(workspace, found("data/imbalance"), rows))
+    page = Outline(rebuild_report(workspace))
+    assert "8 of 30 rows" in page.text
+    assert "1.0700" in page.text
+    assert {"href": "tables/data.imbalance.csv"} in page.all("a")
+
+
+def test_the_page_tells_who_read_the_test_set_and_what_was_left_out(workspace: Path) -> None:
+    measure(workspace, "ingest")
+    quarantine = workspace / "reports" / "ingest" / "tables" / "data.quarantine.csv"
+    quarantine.parent.mkdir()
+    quarantine.write_text('id,path,reason\n1,a.png,"cut\noff"\n', encoding="utf-8")
+    (workspace / ".recipe").mkdir()
+    entry = '{"when": "2026-11-23T20:40:11Z", "reader": "squeeze/final_test", "data": "digits", "figure": 0.98888}\n'
+    (workspace / ".recipe" / "test_ledger.jsonl").write_text(entry + '{"when": "cut', encoding="utf-8")
+    text = Outline(rebuild_report(workspace)).text
+    assert "1 example was left out" in text
+    assert "read once in this workspace" in text
+    assert "squeeze/final_test digits 0.9889" in text
+
+
+def test_every_link_within_the_page_leads_somewhere_and_every_heading_follows_its_parent(workspace: Path) -> None:
+    measure(workspace, "data", found("data/blank", requirements=(at_most(1, 0, "warn"),)))
+    measure(workspace, "baseline", found("baseline/linear", measured=0.9))
+    page = Outline(rebuild_report(workspace))
+    names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(names) == len(set(names))
+    targets = {(link["href"] or "")[1:] for link in page.all("a") if (link["href"] or "").startswith("#")}
+    assert targets <= set(names)
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in ("h1", "h2", "h3")]
+    assert levels[0] == 1 and all(later <= earlier + 1 for earlier, later in itertools.pairwise(levels))
+
+
+def test_a_workspace_without_a_run_has_a_page_that_says_so(workspace: Path) -> None:
+    assert "Nothing has been measured yet." in Outline(rebuild_report(workspace)).text
+
+
+def test_the_model_and_the_seed_are_named_on_top(workspace: Path) -> None:
+    change(workspace, "seed", 7)
+    measure(workspace, "ingest")
+    text = Outline(rebuild_report(workspace)).text
+    assert "recipe.models.Cnn" in text and "seed 7" in text

@@ -1,0 +1,66 @@
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from recipe.evidence import Finding
+from recipe.report.terminal import summary_table, told_whole
+
+FINDINGS = [
+    Finding(
+        summary=f"Seen at length, {'and told at length, ' * 5}to the end.",
+        measured=0.98765,
+        interval=(0.9, 0.99),
+        expected="at most 0.05",
+        advice="Do [bold]this[/bold] instead.",
+        practice=f"baseline/{name}",
+        verdict=verdict,
+    )
+    for name, verdict in (("input_independent", "pass"), ("loss_at_init", "fail"), ("human", "skip"))
+]
+
+
+def lines(width: int, *shown: object) -> list[str]:
+    buffer = io.StringIO()
+    Console(file=buffer, width=width).print(*shown, sep="\n")
+    return [line.rstrip() for line in buffer.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits_the_terminal_and_gives_every_practice_a_line(width: int) -> None:
+    table = lines(width, summary_table(FINDINGS, width))
+    assert max(len(line) for line in table) <= width
+    assert len(table) == 2 + 1 + len(FINDINGS)  # the head and its rule, the stage, and each practice
+    for finding in FINDINGS:
+        (row,) = (line for line in table if finding.practice.partition("/")[2] in line)
+        assert str(finding.verdict) in row
+        assert "0.9877" in row
+        assert "at most 0.05" in row
+
+
+def test_a_wide_terminal_shows_what_was_seen_as_far_as_there_is_room() -> None:
+    assert any("Seen at length" in line for line in lines(120, summary_table(FINDINGS, 120)))
+    assert not any("Seen" in line for line in lines(80, summary_table(FINDINGS, 80)))
+
+
+def test_an_expectation_in_many_words_is_cut() -> None:
+    wordy = replace(FINDINGS[0], expected="the same for every batch size, however it is drawn")
+    assert len(lines(80, summary_table([wordy], 80))) == 4
+
+
+def test_what_fails_is_told_whole_with_what_to_do() -> None:
+    told = lines(80, *told_whole(FINDINGS, "fail"))
+    assert "fail baseline/loss_at_init" in told
+    text = " ".join(" ".join(told).split())
+    assert "to the end. Do [bold]this[/bold] instead." in text
+    assert "input_independent" not in text
+
+
+def test_the_table_is_plain_text_where_there_is_no_terminal() -> None:
+    assert "\x1b" not in "".join(lines(80, summary_table(FINDINGS, 80)))
+
+
+def test_each_stage_is_named_once_above_its_practices() -> None:
+    both = [FINDINGS[0], replace(FINDINGS[0], practice="data/blank")]
+    assert [line for line in lines(80, summary_table(both, 80)) if line in ("baseline", "data")] == ["baseline", "data"]

@@ -1,0 +1,93 @@
+"""Overrides compose to params.yaml; a wrong one is a sentence with the nearest right key."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recipe.composition import compose, compose_params, source_of
+from recipe.errors import RecipeError
+from recipe.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    for name in ("dvc.yaml", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def test_the_committed_params_are_the_composed_defaults() -> None:
+    assert yaml.safe_load((ROOT / "params.yaml").read_text()) == compose(ROOT, [])
+
+
+@pytest.mark.parametrize("stage", ["ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze"])
+def test_the_defaults_in_conf_are_those_of_the_code(stage: str) -> None:
+    settings = Settings.model_validate(compose(ROOT, []))
+    for section in (settings.stages, settings.thresholds):
+        given = getattr(section, stage)
+        assert given == type(given)()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["sed=1"], "did you mean 'seed'"),
+        (["data=mnst5k"], "did you mean 'mnist5k'"),
+        (["thresholds.data.blank.max_shar=0.1"], "did you mean 'thresholds.data.blank.max_share'"),
+        (["seed=-1"], "'seed' .* -1"),
+        (["budget.epochs=many"], "'budget.epochs' .* 'many'"),
+        (["device=tpu"], "'device' .* 'tpu'"),
+        (["data=table"], "'data.path' is missing"),
+        (["data=image_folder", "data.path=nowhere"], "nowhere is not there"),
+        (["seed"], "has no value"),
+    ],
+)
+def test_a_wrong_override_is_one_sentence(workspace: Path, overrides: list[str], words: str) -> None:
+    with pytest.raises(RecipeError, match=words) as caught:
+        compose_params(workspace, overrides)
+    assert "\n" not in str(caught.value)
+    assert not (workspace / "params.yaml").exists()
+
+
+def test_a_foreign_target_starts_from_no_settings_and_takes_its_own(workspace: Path) -> None:
+    settings = compose(workspace, ["model._target_=nets.MyNet", "model.layers=3"])
+    assert settings["model"] == {"_target_": "nets.MyNet", "layers": 3}
+
+
+def test_a_path_in_an_override_counts_from_where_the_command_is_given(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "photos").mkdir()
+    (workspace / "mine").mkdir()
+    monkeypatch.chdir(elsewhere)
+    outside = compose(workspace, ["data=image_folder", "data.path=photos"])
+    monkeypatch.chdir(workspace)
+    inside = compose(workspace, ["data=image_folder", "data.path=./mine"])
+    assert outside["data"]["path"] == str(elsewhere / "photos")
+    assert inside["data"]["path"] == "mine"
+
+
+def test_the_users_own_file_behind_a_target_becomes_a_dependency(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "nets.py").write_text("class MyNet: ...")
+    package = workspace / "mine" / "models"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    assert source_of("nets.MyNet", workspace) == "nets.py"
+    assert source_of("mine.models.Net", workspace) == "mine"
+    assert source_of("torch.nn.Linear", workspace) is None
+    assert source_of("recipe.models.Cnn", workspace) is None
+
+
+def test_unchanged_settings_leave_the_file_untouched(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits"])
+    before = path.stat().st_mtime_ns
+    compose_params(workspace, ["data=digits"])
+    assert path.stat().st_mtime_ns == before

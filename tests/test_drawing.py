@@ -1,0 +1,86 @@
+import io
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from recipe.drawing import Curve, bars, curves, gallery, heatmap, intervals, new_grid, plain, to_png
+
+HOSTILE = "price in $x_{ and \\frac{1} 猫"
+
+
+def steps(count: int = 40) -> Curve:
+    x = np.arange(1, count + 1)
+    return Curve(x, 1 / x, 0.8 / x, 1.2 / x)
+
+
+FIGURES = {
+    "curves": lambda: curves(
+        {HOSTILE: steps(), "validation": steps(5)}, "step", "loss", HOSTILE, {"chance": 0.5}, True, True
+    ),
+    "many curves": lambda: curves({f"seed {seed}": steps() for seed in range(20)}, "step", "loss"),
+    "intervals": lambda: intervals(
+        {HOSTILE: (0.9, 0.8, 0.95), "linear": (0.7, 0.6, 0.8)}, "accuracy", "", {"chance": 0.1}
+    ),
+    "bars": lambda: bars([HOSTILE, "b"], {"train": [3, 4], "test": [1, 2]}, "examples", "class"),
+    "gallery": lambda: gallery(load_digits().images[:20, None] / 16, [HOSTILE] * 20, "Worst"),
+    "heatmap": lambda: heatmap(np.eye(3), [HOSTILE, "b", "c"], ["a", "b", "c"], "predicted", "given"),
+    "large heatmap": lambda: heatmap(np.eye(60), [f"class {n}" for n in range(60)], [f"class {n}" for n in range(60)]),
+    "grid": lambda: new_grid(2, 3)[0],
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_draws_whatever_a_user_calls_his_classes(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image = np.asarray(Image.open(io.BytesIO(to_png(FIGURES[name]()))).convert("L"))
+    assert image.min() < 100 and image.max() == 255  # ink on white
+
+
+def test_the_same_figure_gives_the_same_bytes() -> None:
+    assert to_png(FIGURES["curves"]()) == to_png(FIGURES["curves"]())
+
+
+def test_a_gallery_shows_each_image_under_its_title() -> None:
+    images = (load_digits().images[:10, None] * 15).astype(np.uint8)
+    figure = gallery(images, [f"digit {number}" for number in range(10)], columns=4)
+    shown = [chart for chart in figure.axes if chart.images]
+    assert [chart.get_title() for chart in shown] == [f"digit {number}" for number in range(10)]
+    np.testing.assert_array_equal(shown[3].images[0].get_array().squeeze(), images[3, 0])
+
+
+def test_a_small_heatmap_says_its_numbers_and_a_large_one_has_a_scale() -> None:
+    small = heatmap([[0.25, 1.0], [0.5, 0.0]], ["a", "b"], ["a", "b"], number_format=".2f")
+    assert [text.get_text() for text in small.axes[0].texts] == ["0.25", "1.00", "0.50", "0.00"]
+    large: Figure = FIGURES["large heatmap"]()
+    assert len(large.axes[0].texts) == 0
+    assert len(large.axes) == 2
+
+
+def test_a_band_lies_between_its_bounds() -> None:
+    figure = curves({"train": steps(3)}, "step", "loss")
+    (band,) = figure.axes[0].collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx(1.2)
+    assert heights.min() == pytest.approx(0.8 / 3)
+
+
+def test_long_labels_are_shortened_in_the_middle_and_dollars_stay_dollars() -> None:
+    assert plain("a  b\nc") == "a b c"
+    assert plain("$5") == r"\$5"
+    assert len(plain("x" * 500)) == 72
+
+
+def test_pyplot_with_its_global_state_is_never_loaded() -> None:
+    draw = "import sys, recipe.drawing as drawing; drawing.to_png(drawing.bars(['a'], {'n': [1]}, 'examples'))"
+    code = f"{draw}; print('matplotlib.pyplot' in sys.modules)"
+    repository = Path(__file__).parents[1]
+    run = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

@@ -1,0 +1,68 @@
+"""Whoever stops a run gets the terminal back at once, and nothing goes on behind it."""
+
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from recipe.cli import BAD_INPUT, INTERRUPTED
+from tests.runs import started, wait_for, working_in
+from tests.workspaces import make_workspace, recipe
+
+QUICK = ("run", "data=digits", "budget=quick", "--until", "overfit")
+AT_ONCE = 10.0  # seconds; about one on a quiet machine
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("interrupts")]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_workspace(tmp_path_factory.mktemp("interrupts") / "workspace")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_ends_with_130_and_leaves_no_process(workspace: Path, stop: signal.Signals) -> None:
+    with started(workspace, *QUICK) as run:
+        stage = wait_for(workspace, "tasks.")
+        time.sleep(1)
+        began = time.monotonic()
+        run.send_signal(stop)
+        out, told = run.communicate(timeout=60)
+        assert time.monotonic() - began < AT_ONCE
+        assert run.returncode == INTERRUPTED
+        assert out == ""
+        assert told == "recipe: interrupted; what was finished is kept, the same command goes on from there.\n"
+        assert not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE
+        assert working_in(workspace) == []
+
+
+def test_side_by_side_trainings_are_stopped_as_well(workspace: Path) -> None:
+    with started(workspace, *QUICK) as run:
+        wait_for(workspace, "loky")
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=60)
+        assert run.returncode == INTERRUPTED
+        assert "Traceback" not in told
+        assert working_in(workspace) == []
+
+
+def test_a_stage_that_outlived_its_run_is_named_and_left_alone(workspace: Path) -> None:
+    with started(workspace, *QUICK) as run:
+        stage = wait_for(workspace, "tasks.")
+        wait_until_held(workspace, stage.pid)
+        run.kill()
+        for process in working_in(workspace, "dvc", "repro"):
+            process.kill()
+        told = recipe(workspace, *QUICK)
+        assert told.returncode == BAD_INPUT
+        assert told.stderr.startswith(f"recipe: Another run (process {stage.pid}) is working in {workspace}")
+        assert stage.is_running()
+
+
+def wait_until_held(workspace: Path, pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while (workspace / ".recipe" / "lock").read_text(encoding="utf-8") != str(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -1,0 +1,184 @@
+"""Predictions from image files, folders and tables, with a model folder or a registered model."""
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from recipe.errors import DataError
+from recipe.predict import ModelError, predict
+from recipe.registry import RegistryError, register_model
+from recipe.tracking import connect
+from tests import exported
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("digits") / "final"
+    exported.export_digits(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tumours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workspace = tmp_path_factory.mktemp("tumours")
+    exported.write_tumours(workspace / "tumours.csv")
+    exported.export_table(workspace / "final", workspace, workspace / "tumours.csv", "diagnosis", "classification")
+    return workspace
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Forty digits in a folder a class."""
+    pixels, labels = exported.digit_images()
+    for number, (image, label) in enumerate(zip(pixels[:40], labels[:40], strict=True)):
+        (tmp_path / "pictures" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0]).save(tmp_path / "pictures" / str(label) / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+def test_a_folder_of_images_is_predicted_and_what_cannot_be_read_is_named(digits: Path, pictures: Path) -> None:
+    (pictures / "0" / "torn.png").write_bytes((pictures / "0" / "0.png").read_bytes()[:60])
+    (pictures / "notes.txt").write_text("no picture")
+    (pictures / ".hidden").write_bytes(b"")
+    result = predict(str(digits), [pictures])
+    read = result[result["error"].isna()]
+    assert len(result) == 42 and len(read) == 40
+    assert np.mean(read["prediction"] == read["path"].map(lambda path: Path(path).parent.name)) > 0.7
+    assert np.allclose(read.filter(like="probability_").sum(axis=1), 1, atol=1e-5)
+    torn = result[result["path"].str.endswith("torn.png")].iloc[0]
+    assert "torn.png cannot be read" in torn["error"] and pd.isna(torn["prediction"])
+    assert result.columns[0] == "path" and result.columns[-1] == "error"
+
+
+def test_a_single_image_is_predicted_as_in_a_batch(digits: Path, pictures: Path) -> None:
+    together = predict(str(digits), [pictures])
+    path = Path(together["path"].iloc[0])
+    alone = predict(str(digits), [path])
+    assert alone["prediction"].tolist() == [together["prediction"].iloc[0]]
+
+
+def test_the_rows_of_a_csv_are_predicted_with_a_torn_row_named_in_its_place(tumours: Path, tmp_path: Path) -> None:
+    lines = (tumours / "tumours.csv").read_text().splitlines()
+    torn = tmp_path / "rows.csv"
+    torn.write_text("\n".join([*lines[:3], "1,2", *lines[3:31]]))
+    result = predict(str(tumours / "final"), [torn])
+    truth = pd.read_csv(tumours / "tumours.csv")["diagnosis"].head(30)
+    assert result["row"].tolist() == list(range(31))
+    assert result.loc[result["error"].notna(), "row"].tolist() == [2]
+    assert np.mean(result["prediction"].dropna().to_numpy() == truth.to_numpy()) > 0.8
+
+
+def test_a_parquet_file_and_a_csv_of_the_same_rows_get_the_same_predictions(tumours: Path, tmp_path: Path) -> None:
+    pd.read_csv(tumours / "tumours.csv").to_parquet(tmp_path / "rows.parquet")
+    result = predict(str(tumours / "final"), [tmp_path / "rows.parquet", tumours / "tumours.csv"])
+    of_parquet, of_csv = (part.drop(columns="path").reset_index(drop=True) for _, part in result.groupby("path"))
+    pd.testing.assert_frame_equal(of_parquet, of_csv)
+
+
+def test_a_table_that_is_none_is_named_and_the_next_one_predicted(tumours: Path, digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    result = predict(str(tumours / "final"), [tmp_path / "empty.csv", tumours / "tumours.csv"])
+    assert "empty.csv is empty" in result["error"].iloc[0]
+    assert result["prediction"].notna().sum() == 569
+
+
+@pytest.mark.parametrize(
+    ("content", "named"), [("a,b\n1,2\n", "mean radius"), ("mean radius,size\n1,small\n", "mean texture")]
+)
+def test_a_table_without_the_models_columns_is_refused(tumours: Path, tmp_path: Path, content: str, named: str) -> None:
+    (tmp_path / "rows.csv").write_text(content)
+    with pytest.raises(DataError, match=named):
+        predict(str(tumours / "final"), [tmp_path / "rows.csv"])
+
+
+def test_an_input_that_is_not_there_is_one_sentence(digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"There is no .*nothing\.png"):
+        predict(str(digits), [tmp_path / "nothing.png"])
+
+
+def test_a_folder_without_a_model_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no exported model"):
+        predict(str(tmp_path), [tmp_path])
+
+
+def test_a_registered_model_is_found_by_name_version_and_alias(
+    digits: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = connect(uri)
+    run = client.create_run(client.create_experiment("digits", artifact_location=str(tmp_path / "mlruns")))
+    version = register_model(client, "digits", digits, run.info.run_id, {"test": "0.98"})
+    assert register_model(client, "digits", digits, run.info.run_id, {}) == version
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    expected = predict(str(digits), [pictures])
+    for name in ("digits", f"models:/digits/{version}", "models:/digits@champion"):
+        pd.testing.assert_frame_equal(predict(name, [pictures]), expected)
+    with pytest.raises(RegistryError, match="registered are digits"):
+        predict("models:/faces/1", [pictures])
+
+
+def test_a_name_without_a_registry_is_one_sentence(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(ModelError, match="MLFLOW_TRACKING_URI"):
+        predict("digits", [pictures])
+
+
+class Harmful:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+def test_a_program_with_a_pickle_in_it_is_refused_unread(digits: Path, pictures: Path, tmp_path: Path) -> None:
+    harm = tmp_path / "harm"
+    model = _tampered(digits, tmp_path, {"program/data/sample_inputs/model.pt": pickle.dumps(Harmful(harm))})
+    with pytest.raises(ModelError, match="it holds a pickle"):
+        predict(str(model), [pictures])
+    assert not harm.exists()
+
+
+def test_a_program_that_calls_other_than_operators_is_refused(digits: Path, pictures: Path, tmp_path: Path) -> None:
+    name = "program/models/model.json"
+    with zipfile.ZipFile(digits / "artifacts" / "program.pt2") as archive:
+        graph = json.loads(archive.read(name))
+    graph["graph_module"]["graph"]["nodes"][0]["target"] = "torch.os.system"
+    model = _tampered(digits, tmp_path, {name: json.dumps(graph).encode()})
+    with pytest.raises(ModelError, match=r"it calls torch\.os\.system"):
+        predict(str(model), [pictures])
+
+
+def test_python_that_a_model_folder_brings_is_not_run(digits: Path, pictures: Path, tmp_path: Path) -> None:
+    model = _tampered(digits, tmp_path, {})
+    for name in ("serving.py", "artifacts/preparation.py", "artifacts/inference.py"):
+        (model / name).write_text(f"open({str(tmp_path / 'harm')!r}, 'w')")
+    assert predict(str(model), [pictures])["prediction"].notna().all()
+    assert not (tmp_path / "harm").exists()
+
+
+def _tampered(model: Path, tmp_path: Path, changes: dict[str, bytes]) -> Path:
+    """A copy of `model` with some files of its program replaced."""
+    copy = tmp_path / "tampered"
+    (copy / "artifacts").mkdir(parents=True)
+    for file in (model / "artifacts").iterdir():
+        (copy / "artifacts" / file.name).write_bytes(file.read_bytes())
+    with (
+        zipfile.ZipFile(model / "artifacts" / "program.pt2") as original,
+        zipfile.ZipFile(copy / "artifacts" / "program.pt2", "w") as changed,
+    ):
+        for name in original.namelist():
+            changed.writestr(name, changes.get(name, original.read(name)))
+    return copy

@@ -1,0 +1,277 @@
+"""Publishing to MLflow from files: what a person finds there, and that publishing twice changes nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from recipe.composition import compose_params
+from recipe.evidence import Finding, at_least, to_json
+from recipe.settings import load_settings
+from recipe.tracking import connect, data_version, publish_stage, published_runs, tracking_uri
+from recipe.workspace import write_json
+from tests import exported
+
+STAGES = ("ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze")
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables with nothing in them: making them takes seconds, copying them none."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    connect(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, empty_database: Path) -> Path:
+    """A workspace with a blank in its path, as a run on the digits leaves it before anything is published."""
+    workspace = tmp_path / "my work"
+    (workspace / "data" / "prepared").mkdir(parents=True)
+    (workspace / "dvc.yaml").write_text("stages: {}\n")
+    compose_params(exported.REPOSITORY, ["data=digits", "budget=quick"], out=workspace)
+    (workspace / "data" / "prepared" / "manifest.parquet").write_bytes(b"the first data")
+    write_json(workspace / "data" / "prepared" / "preparation.json", exported.DIGITS)
+    shutil.copy(empty_database, workspace / "mlflow.db")
+    return workspace
+
+
+def measure(workspace: Path, stage: str, *findings: Finding, trainings: list[dict[str, Any]] | None = None) -> None:
+    """Leave the files that a stage writes."""
+    reports = workspace / "reports" / stage
+    content = {"stage": stage, "seconds": 2.5, "findings": [to_json(finding) for finding in findings]}
+    write_json(reports / "measured.json", content)
+    write_json(reports / "trainings.json", trainings or [])
+    figures = {finding.practice.partition("/")[2]: finding.measured for finding in findings}
+    write_json(workspace / "metrics" / f"{stage}.json", {name: value for name, value in figures.items() if value})
+
+
+def training(seed: int, points: int = 3) -> dict[str, Any]:
+    losses = [[step, 1 / (step + 1)] for step in range(points)]
+    return {
+        "name": f"augment seed={seed}",
+        "key": f"key{seed}",
+        "params": {"seed": seed, "lr": 0.001},
+        "curves": {"train_loss": losses, "validation_loss": losses},
+        "metrics": {"validation_loss": 0.25, "best_epoch": 3},
+    }
+
+
+def finding(practice: str, measured: float, *requirements: Any) -> Finding:
+    return Finding(
+        f"It measured {measured}.",
+        measured,
+        (measured - 0.01, measured + 0.01),
+        practice=practice,
+        requirements=tuple(requirements),
+    )
+
+
+def client_of(workspace: Path) -> MlflowClient:
+    return connect(tracking_uri(workspace, load_settings(workspace)))
+
+
+def runs_of(workspace: Path) -> list[Run]:
+    client = client_of(workspace)
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], max_results=1000))
+
+
+def named(runs: list[Run], accept: Callable[[str], bool]) -> Run:
+    (run,) = [run for run in runs if accept(run.info.run_name)]
+    return run
+
+
+def test_a_run_a_stage_below_it_and_a_training_below_that_have_names_a_person_can_read(workspace: Path) -> None:
+    measure(workspace, "regularize", finding("regularize/augment", 0.97), trainings=[training(0), training(1)])
+    measure(workspace, "squeeze", finding("squeeze/final_test", 0.986))
+    run_id = publish_stage(workspace, "squeeze")
+    runs = runs_of(workspace)
+    names = {run.info.run_id: run.info.run_name for run in runs}
+    parents = {run.info.run_name: names.get(run.data.tags.get("mlflow.parentRunId", "")) for run in runs}
+    assert parents == {
+        "digits cnn 98.6 %": None,
+        "regularize": "digits cnn 98.6 %",
+        "squeeze": "digits cnn 98.6 %",
+        "augment seed=0": "regularize",
+        "augment seed=1": "regularize",
+    }
+    assert names[str(run_id)] == "squeeze"
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_runs_hold_settings_figures_curves_pictures_tables_and_findings(workspace: Path) -> None:
+    measure(workspace, "regularize", finding("regularize/augment", 0.97), trainings=[training(1, points=500)])
+    for name in ("figures/regularize.augment.gain.png", "tables/regularize.augment.csv"):
+        (workspace / "reports" / "regularize" / name).parent.mkdir()
+        (workspace / "reports" / "regularize" / name).write_bytes(b"content")
+    write_json(workspace / "reports" / "regularize" / "system.json", {"gpu_memory": [[0.0, 1.0], [1.5, 2.0]]})
+    run_id = str(publish_stage(workspace, "regularize"))
+    client, runs = client_of(workspace), runs_of(workspace)
+    pipeline = named(runs, lambda name: name == "digits cnn")
+    assert pipeline.data.params["model.width"] == "16" and pipeline.data.params["budget.name"] == "quick"
+    assert not [name for name in pipeline.data.params if name.startswith(("thresholds", "fanout", "tracking"))]
+    assert pipeline.data.metrics["regularize/augment"] == 0.97
+    stage = client.get_run(run_id)
+    assert stage.data.metrics["augment"] == 0.97 and stage.data.tags["regularize/augment"] == "pass"
+    assert stage.data.tags["recipe.data_version"] == data_version(workspace)
+    assert [point.value for point in client.get_metric_history(run_id, "system/gpu_memory")] == [1.0, 2.0]
+    artifacts = {item.path for folder in ("figures", "tables", None) for item in client.list_artifacts(run_id, folder)}
+    assert {"figures/regularize.augment.gain.png", "tables/regularize.augment.csv", "findings.json"} <= artifacts
+    child = named(runs, lambda name: name == "augment seed=1")
+    curve = client.get_metric_history(child.info.run_id, "train_loss")
+    assert len(curve) == 200 and (curve[0].step, curve[-1].step) == (0, 499)
+    assert child.data.params == {"seed": "1", "lr": "0.001"}
+    assert child.data.metrics["final validation_loss"] == 0.25 and child.data.metrics["best_epoch"] == 3
+
+
+def test_publishing_twice_changes_nothing_and_does_not_touch_mlflow(workspace: Path) -> None:
+    measure(workspace, "regularize", finding("regularize/augment", 0.97), trainings=[training(0)])
+    first = publish_stage(workspace, "regularize")
+    database = (workspace / "mlflow.db").read_bytes()
+    assert publish_stage(workspace, "regularize") == first
+    assert (workspace / "mlflow.db").read_bytes() == database
+    (workspace / ".recipe" / "mlflow_runs.json").unlink()
+    assert publish_stage(workspace, "regularize") == first
+    assert len(runs_of(workspace)) == 3
+
+
+def test_nothing_heavy_is_imported_when_nothing_is_new(workspace: Path) -> None:
+    measure(workspace, "data", finding("data/blank", 0.5))
+    run_id = publish_stage(workspace, "data")
+    assert publish_alone(workspace, "data", "not {'mlflow', 'torch', 'sqlalchemy'} & set(sys.modules)") == run_id
+
+
+def publish_alone(workspace: Path, stage: str, holds: str = "True") -> str:
+    """Publish in a process of its own, as a gate does, and see that it prints nothing; gives the run's id."""
+    code = (
+        "import sys; from pathlib import Path; from recipe.tracking import publish_stage;"
+        f"publish_stage(Path(sys.argv[1]), sys.argv[2]); assert {holds}"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(exported.REPOSITORY)}
+    command = [sys.executable, "-c", code, str(workspace), stage]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+    return published_runs(workspace)[stage]["run_id"]
+
+
+def test_a_changed_threshold_updates_the_verdict_in_the_same_runs(workspace: Path) -> None:
+    limit = next(iter(_thresholds(workspace)["data"]["blank"]))
+    measure(workspace, "data", finding("data/blank", 0.5, at_least(0.5, limit)))
+    _set_threshold(workspace, limit, 0.1)
+    first = publish_stage(workspace, "data")
+    _set_threshold(workspace, limit, 0.9)
+    assert publish_stage(workspace, "data") == first
+    client = client_of(workspace)
+    run = client.get_run(str(first))
+    assert (run.info.status, run.data.tags["data/blank"]) == ("FAILED", "fail")
+    assert len(client.get_metric_history(str(first), "blank")) == 1
+    assert {run.info.status for run in runs_of(workspace)} == {"FAILED"} and len(runs_of(workspace)) == 2
+
+
+def _thresholds(workspace: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((workspace / "params.yaml").read_text())["thresholds"]
+    return content
+
+
+def _set_threshold(workspace: Path, limit: str, value: float) -> None:
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    params["thresholds"]["data"]["blank"][limit] = value
+    (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def test_changed_settings_or_data_are_another_run_which_holds_the_stages_before_it_too(workspace: Path) -> None:
+    for stage in STAGES[:3]:
+        measure(workspace, stage, finding(f"{stage}/first", 0.5))
+    first = publish_stage(workspace, "baseline")
+    (workspace / "data" / "prepared" / "manifest.parquet").write_bytes(b"the second data")
+    second = publish_stage(workspace, "baseline")
+    runs = runs_of(workspace)
+    assert first != second
+    assert sorted(run.info.run_name for run in runs) == sorted(2 * ["digits cnn", *STAGES[:3]])
+    assert publish_stage(workspace, "data") != second
+
+
+def test_the_data_version_is_dvcs_own_where_it_has_one(workspace: Path) -> None:
+    lock = {"stages": {"ingest": {"outs": [{"path": "data/prepared", "md5": "abc.dir"}]}}}
+    assert data_version(workspace) != "abc.dir"
+    (workspace / "dvc.lock").write_text(yaml.safe_dump(lock))
+    assert data_version(workspace) == "abc.dir"
+
+
+def test_a_deleted_database_is_filled_again_with_all_that_led_to_the_stage(workspace: Path) -> None:
+    for stage in STAGES[:2]:
+        measure(workspace, stage, finding(f"{stage}/first", 0.5))
+    first = publish_alone(workspace, "data")
+    (workspace / "mlflow.db").unlink()
+    assert publish_alone(workspace, "data") != first
+    assert sorted(run.info.run_name for run in runs_of(workspace)) == ["data", "digits cnn", "ingest"]
+    assert set(published_runs(workspace)) == {"ingest", "data"}
+
+
+def test_a_training_that_came_out_differently_replaces_the_old_one(workspace: Path) -> None:
+    measure(workspace, "tune", finding("tune/bayesian", 0.5), trainings=[training(0), training(1)])
+    publish_stage(workspace, "tune")
+    before = {run.info.run_name: run.info.run_id for run in runs_of(workspace)}
+    changed = {**training(1), "metrics": {"validation_loss": 0.125}}
+    measure(workspace, "tune", finding("tune/bayesian", 0.5), trainings=[training(0), changed])
+    publish_stage(workspace, "tune")
+    after = {run.info.run_name: run for run in runs_of(workspace)}
+    assert len(after) == len(before)
+    assert after["augment seed=0"].info.run_id == before["augment seed=0"]
+    assert after["augment seed=1"].data.metrics["final validation_loss"] == 0.125
+
+
+def test_a_stage_that_has_not_measured_has_no_run(workspace: Path) -> None:
+    assert publish_stage(workspace, "data") is None
+    assert published_runs(workspace) == {}
+
+
+def test_an_open_gate_after_squeeze_registers_the_final_model_once(workspace: Path) -> None:
+    exported.export_digits(workspace / "models" / "final", members=1)
+    measure(workspace, "squeeze", finding("squeeze/final_test", 0.986))
+    run_id = publish_stage(workspace, "squeeze")
+    (workspace / ".recipe" / "mlflow_runs.json").unlink()
+    publish_stage(workspace, "squeeze")
+    client = client_of(workspace)
+    (version,) = client.search_model_versions("name = 'digits'")
+    assert version.run_id == run_id
+    assert version.tags["recipe.data_version"] == data_version(workspace)
+    assert (version.tags["test"], version.tags["test_low"], version.tags["test_high"]) == ("0.986", "0.976", "0.996")
+    assert client.get_model_version_by_alias("digits", "champion").version == version.version
+    assert Path(str(version.source), "artifacts", "program.pt2").is_file()
+
+
+def test_a_closed_gate_registers_nothing(workspace: Path) -> None:
+    (workspace / "models" / "final").mkdir(parents=True)
+    measure(workspace, "squeeze", finding("squeeze/final_test", 0.5, at_least(0.5, 0.9)))
+    publish_stage(workspace, "squeeze")
+    assert list(client_of(workspace).search_registered_models()) == []
+
+
+def test_sixty_trainings_are_published_in_seconds(workspace: Path) -> None:
+    measure(
+        workspace,
+        "tune",
+        finding("tune/bayesian", 0.5),
+        trainings=[training(seed, points=500) for seed in range(60)],
+    )
+    began = time.monotonic()
+    publish_stage(workspace, "tune")
+    assert time.monotonic() - began < 30  # 3 on a quiet machine
+    assert len(runs_of(workspace)) == 62

@@ -1,0 +1,68 @@
+"""Trainings are repeatable in any process, kept when finished, and carried out once."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from recipe.experiment import Experiment
+from recipe.training.fit import MEMORY, Trained, fit, fit_all
+
+
+def same(one: Trained, other: Trained) -> bool:
+    states = all(torch.equal(one.state[name], other.state[name]) for name in one.state)
+    return (
+        states
+        and torch.equal(one.outputs, other.outputs)
+        and one.history.validation_loss == other.history.validation_loss
+    )
+
+
+def test_the_same_training_gives_the_same_bits_again_and_another_seed_does_not(digits_cnn: Experiment) -> None:
+    first, second = fit(digits_cnn, digits_cnn.training), fit(digits_cnn, digits_cnn.training)
+    assert same(first, second)
+    assert not same(first, fit(digits_cnn, digits_cnn.training.having(seed=1)))
+
+
+def test_side_by_side_gives_the_same_bits_as_one_after_the_other(digits_cnn: Experiment) -> None:
+    trainings = [digits_cnn.training.having(seed=seed, epochs=1) for seed in range(3)]
+    one = fit_all(digits_cnn, trainings)
+    two = fit_all(digits_cnn.variant("again", workers=2, backend="loky"), trainings)
+    assert all(same(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_a_finished_training_is_read_from_its_file_and_not_trained_again(
+    digits_cnn: Experiment, tmp_path: Path
+) -> None:
+    experiment = replace(digits_cnn, folder=str(tmp_path))
+    [first] = fit_all(experiment, [experiment.training])
+    [file] = tmp_path.iterdir()
+    MEMORY.clear()
+    written = file.stat().st_mtime_ns
+    [second] = fit_all(experiment, [experiment.training])
+    assert same(first, second)
+    assert file.stat().st_mtime_ns == written
+
+
+def test_a_half_written_training_file_is_trained_again(digits_cnn: Experiment, tmp_path: Path) -> None:
+    experiment = replace(digits_cnn, folder=str(tmp_path))
+    [first] = fit_all(experiment, [experiment.training])
+    [file] = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    MEMORY.clear()
+    [second] = fit_all(experiment, [experiment.training])
+    assert same(first, second)
+
+
+def test_equal_trainings_are_carried_out_once_and_come_back_in_the_order_asked(digits_cnn: Experiment) -> None:
+    done: list[int] = []
+    a, b = digits_cnn.training.having(epochs=1), digits_cnn.training.having(epochs=1, seed=5)
+    results = fit_all(digits_cnn, [a, b, a], on_done=lambda training: done.append(training.seed))
+    assert [result.training.seed for result in results] == [0, 5, 0]
+    assert sorted(done) == [0, 5]
+
+
+def test_other_data_under_a_variant_is_another_training(digits_cnn: Experiment) -> None:
+    shuffled = digits_cnn.train.targets.roll(1)
+    variant = digits_cnn.variant("shuffled", train=replace(digits_cnn.train, targets=shuffled))
+    assert not same(fit_all(digits_cnn, [digits_cnn.training])[0], fit_all(variant, [variant.training])[0])

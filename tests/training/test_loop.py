@@ -1,0 +1,111 @@
+"""The loop does what a bare torch loop does, and records it."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recipe.experiment import Experiment
+from recipe.training import train
+from recipe.training.split import Split
+
+
+def bare_loop(model: nn.Module, split: Split, epochs: int, batch_size: int, seed: int) -> list[float]:
+    """What the loop must be equal to, step for step."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    order = torch.Generator().manual_seed(seed)
+    losses = []
+    for _ in range(epochs):
+        for index in torch.randperm(len(split), generator=order).split(batch_size):
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(model(split.inputs[index]), split.targets[index])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return losses
+
+
+def test_the_loop_takes_the_same_steps_as_a_bare_one_to_the_last_bit(digits_cnn: Experiment) -> None:
+    ours, bare = digits_cnn.new_model(1), digits_cnn.new_model(1)
+    history = train(
+        ours,
+        digits_cnn.objective,
+        torch.optim.SGD(ours.parameters(), lr=0.05),
+        digits_cnn.train,
+        epochs=2,
+        batch_size=64,
+        seed=3,
+    )
+    assert history.train_loss.tolist() == bare_loop(bare, digits_cnn.train, epochs=2, batch_size=64, seed=3)
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), bare.parameters(), strict=True))
+
+
+def test_training_with_keep_best_ends_with_the_weights_of_the_lowest_validation_loss(digits_cnn: Experiment) -> None:
+    from recipe.training.evaluation import evaluate
+
+    model = digits_cnn.new_model(0)
+    history = train(
+        model,
+        digits_cnn.objective,
+        torch.optim.SGD(model.parameters(), lr=1.0),  # too high a rate, so that the last epoch is not the best
+        digits_cnn.train,
+        epochs=5,
+        batch_size=64,
+        seed=0,
+        validation=digits_cnn.validation,
+        keep_best=True,
+    )
+    assert history.best_epoch == 1 + history.validation_loss.index(min(history.validation_loss))
+    assert evaluate(model, digits_cnn.objective, digits_cnn.validation).loss == min(history.validation_loss)
+
+
+def test_a_training_that_diverges_stops_after_its_epoch_and_says_so(diabetes_mlp: Experiment) -> None:
+    model = diabetes_mlp.new_model(0)
+    history = train(
+        model,
+        diabetes_mlp.objective,
+        torch.optim.SGD(model.parameters(), lr=1e6),
+        diabetes_mlp.train,
+        epochs=50,
+        batch_size=32,
+        seed=0,
+    )
+    assert history.diverged
+    assert history.epochs < 50
+
+
+def test_the_loop_calls_the_users_optimizer_loss_and_backward_and_nothing_in_their_place(
+    digits_cnn: Experiment,
+) -> None:
+    calls: list[str] = []
+
+    class Recorded(torch.optim.SGD):
+        def zero_grad(self, set_to_none: bool = True) -> None:
+            calls.append("zero_grad")
+            super().zero_grad(set_to_none)
+
+        def step(self, closure: object = None) -> None:  # type: ignore[override]
+            calls.append("step")
+            super().step()
+
+    class RecordedTensor(Tensor):
+        def backward(self, *args: object, **kwargs: object) -> None:
+            calls.append("backward")
+            super().backward(*args, **kwargs)  # type: ignore[arg-type]
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        calls.append("loss")
+        return functional.cross_entropy(outputs, targets).as_subclass(RecordedTensor)
+
+    from dataclasses import replace
+
+    model = digits_cnn.new_model(0)
+    train(
+        model,
+        replace(digits_cnn.objective, loss=loss),
+        Recorded(model.parameters(), lr=0.1),
+        digits_cnn.train.head(64),
+        epochs=2,
+        batch_size=64,
+        seed=0,
+    )
+    assert calls == ["zero_grad", "loss", "backward", "step"] * 2
