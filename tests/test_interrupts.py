@@ -1,6 +1,7 @@
 """Whoever stops a run gets the terminal back at once, and nothing goes on behind it."""
 
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -50,8 +51,7 @@ def test_side_by_side_trainings_are_stopped_as_well(workspace: Path) -> None:
 
 def test_a_stage_that_outlived_its_run_is_named_and_left_alone(workspace: Path) -> None:
     with started(workspace, *QUICK) as run:
-        stage = wait_for(workspace, "tasks.")
-        wait_until_held(workspace, stage.pid)
+        stage = wait_for_holder(workspace, run)
         run.kill()
         for process in working_in(workspace, "dvc", "repro"):
             process.kill()
@@ -61,8 +61,13 @@ def test_a_stage_that_outlived_its_run_is_named_and_left_alone(workspace: Path) 
         assert stage.is_running()
 
 
-def wait_until_held(workspace: Path, pid: int) -> None:
-    deadline = time.monotonic() + 60
-    while (workspace / ".recipe" / "lock").read_text(encoding="utf-8") != str(pid):
-        assert time.monotonic() < deadline
+def wait_for_holder(workspace: Path, run: subprocess.Popen[str], seconds: float = 120) -> psutil.Process:
+    """The stage that trains, whichever it is, once it holds the workspace."""
+    deadline = time.monotonic() + seconds
+    while run.poll() is None and time.monotonic() < deadline:
+        for stage in working_in(workspace, "tasks."):
+            if (workspace / ".recipe" / "lock").read_text(encoding="utf-8") == str(stage.pid):
+                return stage
         time.sleep(0.1)
+    run.kill()
+    raise AssertionError(f"no stage came to hold {workspace}: {run.communicate()}")

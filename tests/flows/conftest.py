@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,14 +67,19 @@ def run(*arguments: str, workspace: Path, api: str | None = None) -> subprocess.
     )
 
 
-def start_serving(workspace: Path) -> tuple[subprocess.Popen[str], Path]:
-    """`python -m flows.serve` in `workspace`, and the file that what it prints goes to."""
+@contextmanager
+def serving(workspace: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """`python -m flows.serve` in `workspace` until the block ends, and the file that what it prints goes to."""
     said = workspace.parent / "said.txt"
     with open(said, "w") as output:
         command = [sys.executable, "-m", "flows.serve"]
         own = environment(workspace)
         process = subprocess.Popen(command, cwd=workspace, env=own, stdout=output, stderr=output, text=True)
-    return process, said
+    try:
+        yield process, said
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(120)
 
 
 def wait_for(said: Path, pattern: str, process: subprocess.Popen[str]) -> re.Match[str]:
@@ -86,18 +92,6 @@ def wait_for(said: Path, pattern: str, process: subprocess.Popen[str]) -> re.Mat
     return match
 
 
-def processes_in(workspace: Path) -> list[int]:
-    """The ids of the processes whose working folder is `workspace`."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if (folder / "cwd").resolve(strict=True) == workspace:
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return copy_of_project(tmp_path)
@@ -106,10 +100,6 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     workspace = copy_of_project(tmp_path_factory.mktemp("served"))
-    process, said = start_serving(workspace)
-    try:
+    with serving(workspace) as (process, said):
         api = wait_for(said, r"Prefect\s+(\S+)[\s\S]*Ctrl-C", process)[1] + "/api"
         yield Served(workspace, process, said, api)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(120)

@@ -1,6 +1,5 @@
 """Prefect's server, worker and deployments, and MLflow's UI, as `make serve` starts them."""
 
-import os
 import re
 import signal
 import socket
@@ -14,7 +13,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from flows.serve import HOST, answers, free_port
-from tests.flows.conftest import Served, environment, processes_in, start_serving
+from tests.flows.conftest import PATIENCE, Served, environment, serving
+from tests.runs import wait_for, working_in
 
 
 def test_the_preferred_port_is_taken_only_where_it_is_free() -> None:
@@ -101,24 +101,20 @@ def test_an_interrupted_flow_ends_with_130_and_leaves_nothing_running(
         time.sleep(0.05)
     flow.send_signal(number)
     assert flow.wait(60) == 130
-    assert processes_in(project) == []
+    assert working_in(project) == []
 
 
 @pytest.mark.slow
 def test_a_server_that_dies_is_named_and_the_others_are_stopped(project: Path) -> None:
-    process, said = start_serving(project)
-    log = project / ".recipe" / "serve" / "mlflow.log"
-    while not log.is_file():
-        assert process.poll() is None, said.read_text()
-    mlflow = next(pid for pid in processes_in(project) if b"mlflow" in Path(f"/proc/{pid}/cmdline").read_bytes())
-    os.kill(mlflow, signal.SIGKILL)
-    assert process.wait(120) == 1
+    with serving(project) as (process, said):
+        wait_for(project, "mlflow", "server", seconds=PATIENCE).kill()
+        assert process.wait(120) == 1
     assert "mlflow ended by itself" in said.read_text()
-    assert processes_in(project) == []
+    assert working_in(project) == []
 
 
 @pytest.mark.slow
 def test_one_interrupt_stops_everything(served: Served) -> None:
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(120) == 0
-    assert processes_in(served.workspace) == []
+    assert working_in(served.workspace) == []
