@@ -21,13 +21,15 @@ class Requirement:
     """One thing that must hold of a number.
 
     `limit` is a number, or the name of a setting under `thresholds.<stage>.<practice>`; `otherwise` is the verdict
-    when it does not hold. A value that is not a number never holds.
+    when it does not hold. A value that is not a number never holds. `unit` is what a value of 1 is in what the finding
+    measured, where the value is a share of it.
     """
 
     value: float
     relation: Literal["at most", "at least"]
     limit: float | str
     otherwise: Literal["warn", "fail"] = "fail"
+    unit: float = 1.0
 
     def holds(self, limit: float) -> bool:
         if math.isnan(self.value):
@@ -35,9 +37,11 @@ class Requirement:
         return self.value <= limit if self.relation == "at most" else self.value >= limit
 
 
-def at_most(value: float, limit: float | str, otherwise: Literal["warn", "fail"] = "fail") -> Requirement:
+def at_most(
+    value: float, limit: float | str, otherwise: Literal["warn", "fail"] = "fail", unit: float = 1.0
+) -> Requirement:
     """`value` may not exceed `limit`."""
-    return Requirement(float(value), "at most", limit, otherwise)
+    return Requirement(float(value), "at most", limit, otherwise, unit)
 
 
 def at_least(value: float, limit: float | str, otherwise: Literal["warn", "fail"] = "fail") -> Requirement:
@@ -101,8 +105,8 @@ def practice(id: str) -> Callable[[Callable[[Any], Finding]], Practice]:
 def judge(finding: Finding, thresholds: Mapping[str, Mapping[str, Any]]) -> Finding:
     """`finding` with its verdict under the stage's `thresholds`, a mapping of practice name to its limits.
 
-    The verdict is the worst that an unmet requirement asks for; `expected`, where the practice left it open, is filled
-    in from the first requirement.
+    The verdict is the worst that an unmet requirement asks for. What the practice left open is filled in from the first
+    requirement: `expected`, or where that is a number the `tolerance` around it.
 
     Raises:
         SettingsError: a requirement names a threshold that the settings do not hold.
@@ -115,11 +119,15 @@ def judge(finding: Finding, thresholds: Mapping[str, Mapping[str, Any]]) -> Find
         for requirement, limit in zip(finding.requirements, limits, strict=True)
         if not requirement.holds(limit)
     ]
-    expected = finding.expected
-    if expected is None and finding.requirements:
-        expected = f"{finding.requirements[0].relation} {limits[0]:g}"
     verdict: Verdict = max(unmet, key=lambda one: SEVERITY[one], default="pass")
-    return replace(finding, verdict=verdict, expected=expected)
+    expected, tolerance = finding.expected, finding.tolerance
+    if finding.requirements:
+        first = finding.requirements[0]
+        if expected is None:
+            expected = f"{first.relation} {limits[0]:g}"
+        elif tolerance is None and not isinstance(expected, str) and first.relation == "at most":
+            tolerance = limits[0] * first.unit
+    return replace(finding, verdict=verdict, expected=expected, tolerance=tolerance)
 
 
 def _limit_of(requirement: Requirement, finding: Finding, thresholds: Mapping[str, Mapping[str, Any]]) -> float:

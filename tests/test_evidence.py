@@ -51,3 +51,11 @@ def test_what_does_not_apply_is_skipped_with_its_reason_and_closes_nothing() -> 
     assert finding.verdict == "skip"
     assert worst([finding]) == "skip"
     assert at_least(1, 2).holds(0.5)
+
+
+def test_an_expected_number_comes_with_the_tolerance_that_the_threshold_allows() -> None:
+    share_of_expected = Finding(
+        "seen", measured=2.2, expected=2.0, requirements=(at_most(0.1, "max_share", unit=2.0),), practice="data/example"
+    )
+    assert judge(share_of_expected, {"example": {"max_share": 0.25}}).tolerance == 0.5
+    assert judge(example(0.0), {"example": {"max_share": 0.25}}).tolerance is None

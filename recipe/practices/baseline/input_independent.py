@@ -50,6 +50,7 @@ def input_independent(exp: Experiment) -> Finding:
         f"shuffled ones by {certainty:.1f} standard deviations{_cause(exp, trained, certainty)}.",
         measured=gain.mean().item(),
         interval=mean_interval(gain),
+        expected="clearly above 0",
         advice="See that each input travels with its own label, through every shuffle, sort and join, and that the "
         "model uses what it is given.",
         requirements=(at_least(certainty, "min_certainty"), at_least(_lead(real, others), "min_lead")),

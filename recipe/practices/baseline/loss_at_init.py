@@ -42,7 +42,7 @@ def loss_at_init(exp: Experiment) -> Finding:
         expected=even,
         advice=f"Beyond the limit, {cause}. Scale the inputs to mean 0 and standard deviation 1, start the last layer "
         "small, and see that the loss is the mean over the batch.",
-        requirements=(at_most(deviation, "max_deviation"),),
+        requirements=(at_most(deviation, "max_deviation", unit=abs(even)),),
         figures={
             "seeds": drawing.intervals(
                 {"at the start": (mean, low, high)},
