@@ -28,7 +28,7 @@ def dependencies(exp: Experiment) -> Finding:
     if not own:
         summary = f"No output depends on its own input: {IGNORES}"
     else:
-        summary = f"The effect of an example on another's output is {worst:.1e} of that on its own, by {by}"
+        summary = f"The effect of an example on another's output is {worst:.2g} of that on its own, by {by}"
     if crosses(known[by]):
         i, j = _place(known[by])
         summary += f"; input {j} of the batch reaches output {i}: {CROSSES}"

@@ -22,7 +22,7 @@ UNSCALED = 10.0  # pixels in 0..255 have a mean and a standard deviation of 30 t
 
 @practice("baseline/just_before_net")
 def just_before_net(exp: Experiment) -> Finding:
-    """What enters `model(x)` is finite, of a plausible scale, and prepared alike in training and evaluation.
+    """What enters the net is finite, of a plausible scale, and prepared alike in training and evaluation.
 
     Source: the recipe, 2, "visualize just before the net"; LeCun et al. 1998, "Efficient BackProp", 4.3: inputs of
     mean 0 and variance 1.

@@ -37,8 +37,8 @@ def special_case(exp: Experiment) -> Finding:
     )
     metric_difference = abs(own - looped) / max(abs(looped), 1.0)
     summary = (
-        f"On {len(inputs)} examples, one at a time and together, outputs differ by {output_difference:.1e} of their "
-        f"spread, the loss ({batch:.4f}) by {loss_difference:.1e}, {metric_name(targets)} by {metric_difference:.1e}"
+        f"On {len(inputs)} examples, one at a time and together, outputs differ by {output_difference:.2g} of their "
+        f"spread, the loss ({batch:.4f}) by {loss_difference:.2g}, {metric_name(targets)} by {metric_difference:.2g}"
     )
     cause = BROADCAST if broadcast else _loss_cause(batch, singles, len(inputs))
     weighs = not broadcast and not _sums(batch, singles, len(inputs))

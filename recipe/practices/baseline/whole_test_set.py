@@ -34,7 +34,7 @@ def whole_test_set(exp: Experiment) -> Finding:
     summary = (
         f"{name} {evaluation.metric:.4f} [{low:.4f}, {high:.4f}], loss {evaluation.loss:.5f}, over all {count} "
         f"validation examples; batches of {', '.join(map(str, differences))} change the outputs by at most "
-        f"{differences[worst]:.1e} of their spread."
+        f"{differences[worst]:.2g} of their spread."
     )
     return Finding(
         summary=summary,
