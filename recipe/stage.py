@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from recipe import progress
 from recipe.errors import RecipeError, SettingsError
 from recipe.evidence import Finding, Practice, at_most, to_json
+from recipe.machine import sampled
 from recipe.records import curves_csv, training_records
 from recipe.settings import Settings, load_settings, nearest
 from recipe.stage_process import DONE, TRACEBACK, first_line, is_told, run_process
@@ -24,6 +25,7 @@ from recipe.workspace import private_folder, write_json, write_whole
 if TYPE_CHECKING:
     import pandas as pd
 
+SYSTEM = "system.json"  # what the machine did meanwhile, for the tracker
 PASSING = (RecipeError, OSError, MemoryError, BrokenExecutor)  # bad input, or a machine that is out of something
 
 
@@ -137,9 +139,9 @@ def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
     def measure(workspace: Path) -> int:
         stage = Stage(name, workspace, load_settings(workspace), tuple(arguments.practices))
         note = private_folder(workspace) / progress.PLACE if is_told() else None
-        with progress.displayed(name, note):
+        with progress.displayed(name, note), sampled(stage.reports / SYSTEM):
             work(stage)
-            stage.write()
+        stage.write()
         return DONE
 
     sys.exit(run_process(f"The stage {name}", measure, arguments.workspace))

@@ -46,6 +46,7 @@ def test_every_file_of_the_contract_is_there(finished: Path) -> None:
     for stage in STAGES:
         assert (finished / "gates" / stage).read_text() == "open\n"
         assert json.loads((finished / "metrics" / f"{stage}.json").read_text())
+        assert json.loads((finished / "reports" / stage / "system.json").read_text())["cpu_utilization_percentage"]
     page = (finished / "reports" / "index.html").read_text()
     assert "<script src" not in page
     assert 'src="http' not in page
