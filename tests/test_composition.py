@@ -8,7 +8,7 @@ import yaml
 
 from recipe.composition import compose, compose_params, source_of
 from recipe.errors import RecipeError
-from recipe.settings import Settings
+from recipe.settings import Settings, parse_settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -91,3 +91,21 @@ def test_unchanged_settings_leave_the_file_untouched(workspace: Path) -> None:
     before = path.stat().st_mtime_ns
     compose_params(workspace, ["data=digits"])
     assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (["data=table", "data.path=patients.csv"], "patients"),
+        (["data=image_folder", "data.path=photos"], "photos"),
+        (["data=table", "data.path=patients.csv", "data.name=clinic"], "clinic"),
+        (["data=digits"], "digits"),
+    ],
+)
+def test_data_of_ones_own_are_named_after_their_path(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, overrides: list[str], name: str
+) -> None:
+    monkeypatch.chdir(workspace)
+    (workspace / "patients.csv").touch()
+    (workspace / "photos").mkdir()
+    assert parse_settings(compose(workspace, overrides)).data.name == name

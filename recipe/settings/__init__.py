@@ -100,6 +100,14 @@ class Data(Strict):
     image: Image = Image()
     memory_limit_mb: int = Field(gt=0)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_its_path(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and content.get("name") is None and content.get("path"):
+            path = Path(str(content["path"]))
+            return {**content, "name": path.stem if content.get("kind") == "table" else path.name}
+        return content
+
 
 class Budget(Strict):
     name: str
