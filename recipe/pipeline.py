@@ -22,6 +22,7 @@ LOG = "run.log"  # everything that DVC and the stages wrote, for who looks for m
 
 ERROR = "ERROR: "
 FAILURE = re.compile(r"^ERROR: failed to reproduce '(?P<stage>[^']+)'.*, exited with (?P<status>-?\d+)$", re.MULTILINE)
+NO_GIT = "is not a git repository"
 BUSY = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
 STATUS_SIGNALLED = 128  # a shell reports a child that signal N ended as 128 + N
 
@@ -93,6 +94,8 @@ def _failure(code: int, log: Path) -> RecipeError:
         return WorkspaceError(
             f"Another DVC command is working in {log.parent.parent}: wait for it to end, and start again."
         )
+    if NO_GIT in output:
+        return WorkspaceError(f"{log.parent.parent} is no git repository, as DVC needs it: run `git init` there.")
     if code < 0:
         return RecipeError(f"DVC was killed (signal {-code}): start again, and it goes on where it stopped.")
     failed = FAILURE.search(output)

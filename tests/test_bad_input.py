@@ -4,6 +4,7 @@ What a person types is tried as the command would take it, without its process w
 """
 
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -304,3 +305,12 @@ def test_bad_input_in_the_pipeline_reaches_the_person_once(tmp_path: Path) -> No
     assert told.stdout == ""
     (line,) = told.stderr.splitlines()
     assert line.startswith("recipe: ") and "photos holds no folder of images per class" in line
+
+
+def test_a_download_without_its_git_repository_is_told_what_to_do(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    shutil.copy(ROOT / ".dvc" / "config", workspace / ".dvc" / "config")
+    told = recipe(workspace, "run", *DIGITS)
+    assert told.returncode == BAD_INPUT
+    (line,) = told.stderr.splitlines()
+    assert "is no git repository" in line and "run `git init` there" in line

@@ -1,0 +1,63 @@
+"""DVC's own commands do here what its users expect."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.workspaces import ROOT, make_workspace, recipe, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+
+AUTHOR = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository in which the digits have gone through the data stage, all of it committed."""
+    workspace = make_workspace(tmp_path_factory.mktemp("dvc") / "workspace")
+    shutil.copy(ROOT / ".gitignore", workspace)
+    shutil.copy(ROOT / ".dvc" / "config", workspace / ".dvc" / "config")
+    assert run(workspace, "git", "init", "-q").returncode == 0
+    done = recipe(workspace, "run", "data=digits", "--until", "data")
+    assert done.returncode == 0, done.stderr
+    for command in (("add", "-A"), (*AUTHOR, "commit", "-q", "-m", "Digits")):
+        assert run(workspace, "git", *command).returncode == 0
+    return workspace
+
+
+def test_what_a_run_makes_is_kept_out_of_git_but_for_its_figures(repository: Path) -> None:
+    tracked = run(repository, "git", "ls-files").stdout.splitlines()
+    assert {"dvc.lock", "params.yaml", "metrics/ingest.json", "metrics/data.json"} <= set(tracked)
+    assert not [name for name in tracked if name.startswith(("reports/", "data/prepared", "gates/", ".recipe/"))]
+
+
+def test_a_local_remote_carries_data_and_results_to_an_empty_cache(repository: Path, tmp_path: Path) -> None:
+    assert run(repository, "dvc", "remote", "add", "-f", "-d", "store", str(tmp_path / "store")).returncode == 0
+    pushed = run(repository, "dvc", "push")
+    assert "pushed" in pushed.stdout, pushed.stderr
+    before = (repository / "reports" / "data" / "measured.json").read_bytes()
+    for made in (repository / ".dvc" / "cache", repository / "reports" / "data", repository / "data" / "prepared"):
+        shutil.rmtree(made)
+    run(repository, "dvc", "pull", "data", "ingest")
+    assert (repository / "reports" / "data" / "measured.json").read_bytes() == before
+    assert "up to date" in run(repository, "dvc", "status", "data").stdout
+
+
+def test_an_experiment_composes_its_settings_and_its_figures_are_compared(repository: Path) -> None:
+    before = str(json.loads((repository / "metrics" / "ingest.json").read_text(encoding="utf-8"))["train"])
+    done = run(repository, "dvc", "exp", "run", "-S", "data=breast_cancer", "-S", "seed=3", "gate@data")
+    assert done.returncode == 0, done.stderr
+    assert "name: breast_cancer" in (repository / "params.yaml").read_text(encoding="utf-8")
+    lines = [line.split() for line in run(repository, "dvc", "metrics", "diff").stdout.splitlines()]
+    (before_and_after,) = [line[2:4] for line in lines if line[:2] == ["metrics/ingest.json", "train"]]
+    now = json.loads((repository / "metrics" / "ingest.json").read_text(encoding="utf-8"))["train"]
+    assert before_and_after == [before, str(now)] and before != str(now)
+
+
+def test_the_curves_are_drawn(finished: Path) -> None:
+    done = run(finished, "dvc", "plots", "show", "-o", "drawn")
+    assert done.returncode == 0, done.stderr
+    page = (finished / "drawn" / "index.html").read_text(encoding="utf-8")
+    assert "validation_loss" in page and "plots/overfit.csv" in page
