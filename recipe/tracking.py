@@ -50,6 +50,7 @@ PARENT, COMMIT, SOURCE, NOTE = (
     "mlflow.source.name",
     "mlflow.note.content",
 )
+MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # which of its views MLflow's page opens with
 # MLflow's limits, mlflow/utils/validation.py: 1,000 things a batch, of which 100 params and 100 tags
 METRICS_A_BATCH, OTHERS_A_BATCH, NOTE_LENGTH, RUNS_A_PAGE = 800, 100, 8000, 1000
 # A screen shows hardly more points of a curve apart; and a point costs 0.2 ms on sqlite, so that a stage of many
@@ -390,7 +391,7 @@ def _experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
     if experiment is None:
         is_database = "sql" in pipeline.uri.partition(":")[0]
         place = str(pipeline.workspace.resolve() / "mlruns") if is_database else None
-        return str(client.create_experiment(name, artifact_location=place))
+        return str(client.create_experiment(name, artifact_location=place, tags=MODEL_TRAINING))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)

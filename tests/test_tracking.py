@@ -130,6 +130,7 @@ def test_runs_hold_settings_figures_curves_pictures_tables_and_findings(workspac
     stage = client.get_run(run_id)
     assert stage.data.metrics["augment"] == 0.97 and stage.data.tags["regularize/augment"] == "pass"
     assert stage.data.tags["recipe.data_version"] == data_version(workspace)
+    assert client.get_experiment(stage.info.experiment_id).tags["mlflow.experimentKind"] == "custom_model_development"
     assert [point.value for point in client.get_metric_history(run_id, "system/gpu_memory")] == [1.0, 2.0]
     artifacts = {item.path for folder in ("figures", "tables", None) for item in client.list_artifacts(run_id, folder)}
     assert {"figures/regularize.augment.gain.png", "tables/regularize.augment.csv", "findings.json"} <= artifacts
