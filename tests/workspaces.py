@@ -55,7 +55,9 @@ def recipe(workspace: Path, *arguments: str, **variables: str) -> subprocess.Com
 def environment(workspace: Path) -> dict[str, str]:
     """What a command in the workspace sees: its own code first, and a terminal that is none."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(workspace), "NO_COLOR": "1", "COLUMNS": "120"}
+    own = {"PATH": path, "PYTHONPATH": str(workspace), "NO_COLOR": "1", "COLUMNS": "120"}
+    # Whoever tests with no byte code kept would not see what a user's Python leaves beside the code.
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | own
 
 
 def figures(workspace: Path) -> dict[str, str]:

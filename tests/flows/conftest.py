@@ -18,7 +18,7 @@ from recipe.composition import compose_params
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDERS = (".dvc", "conf", "flows", "recipe", "tasks")
-FILES = (".gitignore", "dvc.yaml", "prefect.toml", "prefect.yaml", "requirements.lock")
+FILES = (".dvcignore", ".gitignore", "dvc.yaml", "prefect.toml", "prefect.yaml", "requirements.lock")
 MADE_BY_RUNS = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
 PATIENCE = 240.0  # seconds for the servers to start on a busy machine
 
@@ -53,7 +53,8 @@ def copy_of_project(folder: Path) -> Path:
 
 def environment(workspace: Path, api: str | None = None) -> dict[str, str]:
     """The user's environment with no server of theirs, nor their home's settings, but `api`."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_TRACKING"))}
+    foreign = ("PREFECT_", "MLFLOW_TRACKING", "PYTHONDONTWRITEBYTECODE")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     own |= {"PREFECT_HOME": str(workspace.parent / "home"), "DO_NOT_TRACK": "1", "COLUMNS": "300"}
     return own | ({"PREFECT_API_URL": api} if api else {})
 
