@@ -77,14 +77,15 @@ def train(
         on_epoch: called after each epoch with its number from 1; False ends the training.
     """
     order = torch.Generator().manual_seed(seed)
-    steps = math.ceil(len(split) / batch_size)
+    steps = len(_batches(torch.arange(len(split)), batch_size))
     history = History(torch.empty(0), steps)
     losses: list[Tensor] = []  # stacked once an epoch: nothing waits for a number within a step
     best: dict[str, Tensor] = {}
+    lowest = math.inf
     examples: list[tuple[Tensor, Tensor]] = []
     for epoch in range(1, epochs + 1):
         model.train()
-        for index in torch.randperm(len(split), generator=order).to(split.device).split(batch_size):
+        for index in _batches(torch.randperm(len(split), generator=order).to(split.device), batch_size):
             inputs, targets = split.batch(index)
             if augment is not None:
                 inputs = augment(inputs)
@@ -98,8 +99,9 @@ def train(
         history.diverged = not bool(history.train_loss[-steps:].isfinite().all())
         if validation is not None:
             evaluation = evaluate(model, objective, validation)
-            if not history.validation_loss or evaluation.loss < min(history.validation_loss):
+            if epoch == 1 or evaluation.loss < lowest:
                 history.best_epoch = epoch
+                lowest = evaluation.loss if math.isfinite(evaluation.loss) else math.inf
                 best = {name: value.clone() for name, value in model.state_dict().items()} if keep_best else {}
             history.validation_loss.append(evaluation.loss)
             history.validation_metric.append(evaluation.metric)
@@ -111,3 +113,11 @@ def train(
     if examples:
         history.example_losses, history.example_scores = map(torch.stack, zip(*examples, strict=True))
     return history
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """`order` (N,) in parts of `size`; one example left over joins the part before, for batch statistics need two."""
+    parts = list(order.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts

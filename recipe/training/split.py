@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +20,7 @@ class Split:
 
     `view` turns stored inputs into what the net receives, batch by batch; None where they are stored so already.
     `ids` name the examples, for tables and pictures. `rows` are set where the inputs stay memory-mapped: they are those
-    of the whole data set, and `rows` (N,) the places of this split's examples in it.
+    of the whole data set in `file` (.npy), and `rows` (N,) the places of this split's examples in it.
     """
 
     inputs: Tensor
@@ -25,6 +28,19 @@ class Split:
     view: View | None = None
     ids: tuple[str, ...] = field(default=(), repr=False)
     rows: Tensor | None = None
+    file: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to a worker: of memory-mapped inputs where they are, not what they hold."""
+        state = dict(self.__dict__)
+        if self.file is not None and self.rows is not None:
+            state["inputs"] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["inputs"] is None:
+            state["inputs"] = memory_mapped(state["file"])
+        self.__dict__.update(state)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -62,6 +78,13 @@ class Split:
             return self
         inputs = torch.cat([self.view(part) for part in self.inputs.split(batch_size)])
         return replace(self, inputs=inputs, view=None)
+
+
+def memory_mapped(file: str) -> Tensor:
+    """The array in `file` (.npy), read from disk where it is used."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch knows no read-only tensors; nothing here writes into inputs
+        return torch.from_numpy(np.load(file, mmap_mode="r", allow_pickle=False))
 
 
 def acts_alone(view: View, inputs: Tensor) -> bool:

@@ -1,11 +1,13 @@
 """The loop does what a bare torch loop does, and records it."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from recipe.experiment import Experiment
-from recipe.training import train
+from recipe.training import History, train
 from recipe.training.split import Split
 
 
@@ -109,3 +111,47 @@ def test_the_loop_calls_the_users_optimizer_loss_and_backward_and_nothing_in_the
         seed=0,
     )
     assert calls == ["zero_grad", "loss", "backward", "step"] * 2
+
+
+def test_one_example_left_over_joins_the_batch_before_so_that_batch_norm_has_two(digits_cnn: Experiment) -> None:
+    normed = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+    optimizer = torch.optim.SGD(normed.parameters(), lr=0.01)
+    history = train(normed, digits_cnn.objective, optimizer, digits_cnn.train.head(21), epochs=2, batch_size=10, seed=0)
+    assert history.steps_per_epoch == 2 and history.epochs == 2
+    assert history.train_loss.isfinite().all()
+
+
+def test_an_epoch_without_a_finite_validation_loss_is_never_the_best(digits_cnn: Experiment) -> None:
+    model = digits_cnn.new_model()
+    held = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def spoil(epoch: int, history: History) -> bool:
+        with torch.no_grad():
+            for name, value in model.state_dict().items():
+                value.copy_(held[name])
+        return True
+
+    class Poisons(torch.optim.SGD):
+        steps = 0
+
+        def step(self, closure: object = None) -> None:  # type: ignore[override]
+            Poisons.steps += 1
+            if Poisons.steps == 1:
+                with torch.no_grad():
+                    model.head.bias.fill_(float("nan"))  # type: ignore[operator, union-attr]
+
+    history = train(
+        model,
+        digits_cnn.objective,
+        Poisons(model.parameters(), lr=0.0),
+        digits_cnn.train.head(8),
+        epochs=3,
+        batch_size=8,
+        seed=0,
+        validation=digits_cnn.validation,
+        keep_best=True,
+        on_epoch=spoil,
+    )
+    assert math.isnan(history.validation_loss[0])
+    assert history.best_epoch == 2
+    assert all(bool(value.isfinite().all()) for value in model.state_dict().values())
