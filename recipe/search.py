@@ -1,17 +1,15 @@
 """A search over the settings of a training, the same whatever the number of workers and wherever it was interrupted.
 
 Trials are asked for and told in batches of a fixed size, and each batch goes through its rungs together. What is asked
-next is a function of what was told before, so a search that was killed goes on as if it had not been.
+next is a function of what was told before, and a finished training is never carried out again: so a search that was
+killed repeats its questions, reads the answers, and goes on as if it had not been.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -20,13 +18,10 @@ from recipe.comparison import best_epochs
 from recipe.experiment import Experiment, Training
 from recipe.space import Point, Space, space_of
 from recipe.training.fit import Trained, fit_all
-from recipe.workspace import fingerprint, write_json
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.samplers import BaseSampler
-
-logger = logging.getLogger(__name__)
 
 NEW_SEEDS = 1000  # from here on come the seeds that no trial of a search has had
 
@@ -58,7 +53,7 @@ def search(experiment: Experiment, warm: Sequence[Point] = ()) -> list[Trial]:
     """`experiment.trials` trials by Optuna's tree-structured Parzen estimator, in order; trial 0 is the start itself.
 
     Each batch trains to the first rung, and its best `1 / reduction` to the end (synchronous successive halving,
-    Jamieson and Talwalkar 2016); the start goes to the end always. Finished batches are read from the journal.
+    Jamieson and Talwalkar 2016); the start goes to the end always.
 
     Args:
         warm: points to try right after the start, such as the best of an earlier, cheaper search.
@@ -66,15 +61,13 @@ def search(experiment: Experiment, warm: Sequence[Point] = ()) -> list[Trial]:
     space = space_of(experiment)
     settings = experiment.stages.tune.bayesian
     given = [space.point(space.start), *warm][: experiment.trials]
-    journal = _Journal(experiment, [space.axes, given, settings.model_dump(), experiment.trials, rungs(experiment)])
-    trials = [_trial(space, number, point, losses) for number, (point, losses) in enumerate(journal.read())]
+    trials: list[Trial] = []
     while len(trials) < experiment.trials:
         numbers = range(len(trials), min(len(trials) + settings.batch, experiment.trials))
         points = given[numbers.start : numbers.stop]
         points += _ask(space, trials, range(numbers.start + len(points), numbers.stop), startup=settings.batch)
         batch = [_trial(space, number, point, {}) for number, point in zip(numbers, points, strict=True)]
         trials += _through_rungs(experiment, batch)
-        journal.keep(trials)
     return trials
 
 
@@ -167,41 +160,3 @@ def _study(space: Space, told: Sequence[Trial], sampler: BaseSampler) -> Study:
 def _trial(space: Space, number: int, point: Point, losses: Mapping[int, float]) -> Trial:
     training = space.start if number == 0 else space.training(point, number)
     return Trial(number, point, training, losses)
-
-
-class _Journal:
-    """The trials of one search, kept after each batch in `.recipe/search` for an experiment with a folder."""
-
-    def __init__(self, experiment: Experiment, description: Sequence[object]) -> None:
-        device, start = experiment.device, experiment.training
-        identity = [experiment.fingerprint, device.name, device.precision, start.parameters(), *description]
-        folder = Path(experiment.folder).parent / "search" if experiment.folder else None
-        self.path = folder / f"{fingerprint(identity)}.json" if folder else None
-
-    def read(self) -> list[tuple[Point, dict[int, float]]]:
-        """Point and losses of each trial kept; none where nothing is kept, or nothing that can be read."""
-        if self.path is None or not self.path.is_file():
-            return []
-        try:
-            return [(one["point"], _losses(one["losses"])) for one in json.loads(self.path.read_text(encoding="utf-8"))]
-        except (ValueError, TypeError, KeyError, AttributeError):
-            logger.warning("%s cannot be read: the search starts again; finished trainings are kept.", self.path)
-            return []
-
-    def keep(self, trials: Sequence[Trial]) -> None:
-        if self.path is None:
-            return
-        write_json(
-            self.path,
-            [
-                {
-                    "point": dict(trial.point),
-                    "losses": {str(k): v if math.isfinite(v) else None for k, v in trial.losses.items()},
-                }
-                for trial in trials
-            ],
-        )
-
-
-def _losses(kept: Mapping[str, float | None]) -> dict[int, float]:
-    return {int(epochs): math.inf if loss is None else loss for epochs, loss in kept.items()}
