@@ -46,7 +46,7 @@ serve: install ## Prefect's server and worker with the deployments, and MLflow's
 bench: install ## Accuracy and speed beside peers; the figures are kept in benchmarks/
 	@$(BIN)/python -m benchmarks
 
-acceptance: install ## The long proofs: repeated runs, faults, kills, bad input
+acceptance: install ## The long proofs: repeated runs, faults, kills
 	@$(BIN)/pytest --timeout 0 -m acceptance
 
 clean: ## Remove the virtual environment and what tools have cached; data and results stay

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy import accuracy
+from benchmarks.accuracy import accuracy, goal
 from benchmarks.loop_speed import loop_speed
 from benchmarks.start_up import start_up
 
@@ -33,7 +33,7 @@ def main() -> None:
     for figure in accuracy():
         print(
             f"{figure.data} {figure.predictor}: {figure.metric} {figure.mean} [{figure.low}, {figure.high}], "
-            f"{figure.minutes} minutes a run",
+            f"{figure.minutes} minutes a run{goal(figure)}",
             flush=True,
         )
         figures["accuracy"].append(asdict(figure))

@@ -62,6 +62,14 @@ def accuracy(names: Sequence[str] = tuple(GOALS)) -> Iterator[Figure]:
             yield _summary(name, predictor, metric, values, minutes)
 
 
+def goal(figure: Figure) -> str:
+    """What the ensemble is to reach, and whether it does; nothing for the others, and where there is no number."""
+    due = GOALS[figure.data]
+    if figure.predictor != "ensemble" or due is None:
+        return ""
+    return f"; the goal of {due} is {'reached' if figure.mean >= due else 'missed'}"
+
+
 @contextmanager
 def finished_run(name: str, seed: int) -> Iterator[Path]:
     """A workspace in which the whole recipe has run on data set `name` with split seed `seed`."""

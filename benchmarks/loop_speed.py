@@ -1,4 +1,4 @@
-"""The training loop with all its records against a bare torch loop over resident tensors.
+"""The training loop with all its records against a bare torch loop over resident tensors, both evaluated every epoch.
 
 Interleaved and compared pair by pair, since the machine's speed drifts: the figures are medians of ratios.
 """
@@ -18,6 +18,7 @@ from torch.nn import functional
 from recipe.experiment import ADAM, Component, Experiment, make_experiment
 from recipe.models import Cnn, Mlp
 from recipe.training import train
+from recipe.training.split import Split
 
 PAIRS = 15
 EPOCHS = 6
@@ -76,6 +77,7 @@ def _ours(experiment: Experiment, optimizer: Component) -> None:
         epochs=EPOCHS,
         batch_size=64,
         seed=0,
+        validation=experiment.validation,
     )
 
 
@@ -90,6 +92,18 @@ def _bare(experiment: Experiment, optimizer: Component, memory_format: torch.mem
             loss: Tensor = functional.cross_entropy(model(inputs[index]), targets[index])
             loss.backward()
             adam.step()
+        _bare_evaluation(model, experiment.validation)
+
+
+@torch.no_grad()
+def _bare_evaluation(model: nn.Module, split: Split) -> tuple[float, float]:
+    """Loss and accuracy over the whole split, as anyone would write them after an epoch."""
+    model.eval()
+    outputs = torch.cat([model(part) for part in split.inputs.split(512)])
+    loss = functional.cross_entropy(outputs, split.targets).item()
+    accuracy = (outputs.argmax(1) == split.targets).float().mean().item()
+    model.train()
+    return loss, accuracy
 
 
 def _time(run: Callable[[], None]) -> float:

@@ -19,10 +19,12 @@ from recipe.processes import run_to_end
 from recipe.progress import PLACE, watched
 from recipe.report.build import build_report
 from recipe.report.findings import RunResult, describe, read_judged
-from recipe.settings import PARAMS, nearest, parse_settings
+from recipe.settings import PARAMS, Settings, load_settings, nearest, parse_settings
 from recipe.stage_process import INTERRUPTED, STOPPED, stop_reason
-from recipe.workspace import fingerprint, private_folder, write_whole
+from recipe.tracking import NOT_IN_KEY
+from recipe.workspace import RUN_LOCK, fingerprint, locked, private_folder, write_whole
 
+CHOSEN = "chosen"  # what a stage leaves to the next
 INGESTED = "ingested"  # in the scratch workspace's .recipe/: names what its prepared data were made from
 
 
@@ -39,18 +41,33 @@ def check(workspace: Path, names: Sequence[str], overrides: Sequence[str], out: 
     due = _by_stage(names or ("data", "baseline"))
     settings = compose(workspace, overrides)
     _make_folder(out)
+    is_present_run = _is_present_run(workspace, parse_settings(settings))
     make_paths_absolute(settings, workspace)
     source = _Source.of(workspace, settings)
     scratch = private_folder(workspace) / "check" / source.settings
     _make_folder(scratch)
-    write_whole(scratch / PARAMS, json.dumps(settings))
-    _measure(workspace, scratch, due, source)
-    checked = parse_settings(settings)
-    judged = tuple(read_judged(scratch / "reports", stage, checked) for stage in due)
-    result = RunResult(describe(checked), judged)
-    build_report(scratch, result)
-    shutil.copytree(scratch / "reports", out, dirs_exist_ok=True)
+    with locked(scratch, name=RUN_LOCK):
+        write_whole(scratch / PARAMS, json.dumps(settings))
+        shutil.rmtree(scratch / CHOSEN, ignore_errors=True)
+        if is_present_run and (workspace / CHOSEN).is_dir():
+            shutil.copytree(workspace / CHOSEN, scratch / CHOSEN)
+        _measure(workspace, scratch, due, source)
+        checked = parse_settings(settings)
+        judged = tuple(read_judged(scratch / "reports", stage, checked) for stage in due)
+        result = RunResult(describe(checked), judged)
+        build_report(scratch, result)
+        shutil.copytree(scratch / "reports", out, dirs_exist_ok=True)
     return result
+
+
+def _is_present_run(workspace: Path, asked: Settings) -> bool:
+    """Whether the workspace's own run is of these settings, so that what its stages chose holds here too."""
+    try:
+        present = load_settings(workspace)
+    except SettingsError:
+        return False
+    names = set(Settings.model_fields) - NOT_IN_KEY
+    return all(getattr(present, name) == getattr(asked, name) for name in names)
 
 
 def _by_stage(names: Sequence[str]) -> Mapping[str, list[str]]:
@@ -111,7 +128,8 @@ def _run_stage(
 ) -> None:
     private = private_folder(scratch)
     (private / STOPPED).unlink(missing_ok=True)
-    command = [sys.executable, "-m", f"tasks.{stage}", "--workspace", str(scratch), *practices]
+    where = ["--workspace", str(scratch), "--home", str(workspace)]
+    command = [sys.executable, "-m", f"tasks.{stage}", *where, *practices]
     code = run_to_end(command, workspace, stage_environment(), private / LOG, refresh)
     if code == INTERRUPTED:
         raise KeyboardInterrupt

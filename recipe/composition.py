@@ -48,7 +48,7 @@ def compose(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """
     settings = _composed(workspace / "conf", _normalised(overrides))
     for name in PATHS:
-        given = any(text.startswith(f"{name}=") for text in overrides)
+        given = any(text.lstrip("+").startswith(f"{name}=") for text in overrides)
         _make_path_lasting(settings, name, workspace, counted_from=Path.cwd() if given else workspace)
     parse_settings(settings, origin="conf/ and the overrides")
     _require_data(settings, workspace)

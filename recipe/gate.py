@@ -64,10 +64,10 @@ def pass_gate(workspace: Path, stage: str) -> ClosedGate | None:
     gate.unlink(missing_ok=True)
     result = findings.collect(workspace, load_settings(workspace), gated=stage)
     build_report(workspace, result)
-    run_id = _publish(workspace, stage)
-    if run_id is not None:
-        stages = tuple(replace(one, mlflow_run_id=run_id) if one.stage == stage else one for one in result.stages)
-        build_report(workspace, replace(result, stages=stages))
+    run_ids = _publish(workspace, stage)
+    if any(one.mlflow_run_id != run_ids.get(one.stage, one.mlflow_run_id) for one in result.stages):
+        stages = [replace(one, mlflow_run_id=run_ids.get(one.stage, one.mlflow_run_id)) for one in result.stages]
+        build_report(workspace, replace(result, stages=tuple(stages)))
     upstream = STAGES[: STAGES.index(stage) + 1]
     closed = next((one for one in _closed(result) if one.stage in upstream), None)
     if closed is None:
@@ -105,16 +105,20 @@ def _stage_of(arguments: list[str]) -> str:
     return arguments[0]
 
 
-def _publish(workspace: Path, stage: str) -> str | None:
-    """The MLflow run of `stage`; whatever keeps it from being published must not stop the training."""
-    from recipe.tracking import publish_stage
+def _publish(workspace: Path, stage: str) -> dict[str, str]:
+    """The MLflow runs of `stage` and of those before it; whatever keeps them out of there must not stop the training.
+
+    A changed setting makes another run of the pipeline, and with it new runs of the stages that need not run again.
+    """
+    from recipe.tracking import publish_stage, published_runs
 
     try:
-        return publish_stage(workspace, stage)
+        publish_stage(workspace, stage)
+        return {name: record["run_id"] for name, record in published_runs(workspace).items()}
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         log.warning("MLflow has not taken the stage %s (%s): the run goes on without it.", stage, reason)
-        return None
+        return {}
 
 
 if __name__ == "__main__":

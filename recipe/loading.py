@@ -15,13 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recipe.composition import source_of
 from recipe.dataset import Dataset, load_dataset
+from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARED
 from recipe.experiment import Experiment, Training, component, training_from_json
 from recipe.settings import Settings
 from recipe.test_set import readings, record_reading
 from recipe.training.device import choose_device
 from recipe.training.objective import Objective, default_loss
-from recipe.training.split import Split, View, acts_alone
+from recipe.training.split import Split, View, acts_alone, memory_mapped
 from recipe.workspace import fingerprint
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         DataError: the prepared data cannot be read.
     """
     settings, workspace = stage.settings, stage.workspace
-    torch.set_num_threads(1)  # two threads gain nothing on small nets, and one gives the same bits everywhere
+    device = choose_device(settings.device, settings.precision)
+    device.settle()
     dataset = load_dataset(workspace, settings)
     transform = build_transform(dataset, settings)
     loss = component("loss", settings.loss)
@@ -61,32 +64,39 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         classes=tuple(dataset.preparation["classes"] or ()),
         features=tuple(dataset.preparation["features"] or ()),
         decode=decoder(dataset, settings),
-        device=choose_device(settings.device, settings.precision),
+        device=device,
         stages=settings.stages,
         thresholds=settings.thresholds,
         seeds=settings.budget.seeds,
         trials=settings.budget.trials,
         members=settings.budget.members,
         backend=settings.fanout.backend,
-        workers=settings.fanout.workers or len(os.sched_getaffinity(0)),
+        workers=settings.fanout.workers or _cores(),
         fingerprint=identity(workspace, settings),
-        folder=str(workspace / ".recipe" / "trainings"),
+        folder=str(stage.home / ".recipe" / "trainings"),
         loss_name=loss.name if loss else "the default loss",
     )
+
+
+def _cores() -> int:
+    """The cores that this process may use, where the system tells; else all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def with_test(experiment: Experiment, stage: Stage) -> Experiment:
     """The same with the test split behind its door: opened by name, each reading written to the ledger."""
     settings, workspace = stage.settings, stage.workspace
     dataset = load_dataset(workspace, settings)
-    version = fingerprint(_digest(workspace / "data" / "prepared" / "manifest.parquet"))
+    version = fingerprint(_digest(workspace / PREPARED / MANIFEST))
 
     def open_test(reader: str) -> Split:
         return split_of(dataset, "test", build_transform(dataset, settings), settings)
 
     def note_reading(reader: str, examples: int, figure: float) -> int:
-        record_reading(workspace, reader, version, examples, figure)
-        return len(readings(workspace, version))
+        record_reading(stage.home, reader, version, examples, figure)
+        return len(readings(stage.home, version))
 
     return replace(experiment, open_test=open_test, note_reading=note_reading)
 
@@ -124,7 +134,8 @@ def split_of(dataset: Dataset, name: str, transform: View | None, settings: Sett
     view = _view(dataset, transform)
     size = dataset.inputs.shape[0] * int(np.prod(dataset.inputs.shape[1:])) * BYTES_PER_FLOAT
     if size > settings.data.memory_limit_mb * 2**20:
-        return Split(torch.from_numpy(dataset.inputs), targets, view, ids, torch.from_numpy(rows))
+        file = dataset.workspace / PREPARED / INPUTS
+        return Split(memory_mapped(str(file)), targets, view, ids, torch.from_numpy(rows), str(file))
     split = Split(torch.from_numpy(np.ascontiguousarray(dataset.inputs[rows])), targets, view, ids)
     if view is not None and len(split) and acts_alone(view, split.inputs[:TRIED]):
         return split.materialised()
@@ -180,9 +191,8 @@ def decoder(dataset: Dataset, settings: Settings) -> Callable[[Tensor], Tensor] 
 
 def identity(workspace: Path, settings: Settings) -> str:
     """Names the data and the code: finished trainings are found again only where both are the same."""
-    prepared = workspace / "data" / "prepared"
     content: dict[str, Any] = {
-        "data": [_digest(prepared / name) for name in ("manifest.parquet", "preparation.json")],
+        "data": json.loads((workspace / PREPARED / FACTS).read_text(encoding="utf-8"))["content"],
         "settings": [
             settings.data.transform.model_dump(by_alias=True),
             settings.loss.model_dump(by_alias=True),
@@ -197,9 +207,10 @@ def _code(workspace: Path, settings: Settings) -> list[Path]:
     here = Path(__file__).parent
     engine = [
         here / "training",
-        *(here / name for name in ("augmentation.py", "experiment.py", "models.py", "transforms.py")),
+        *(here / name for name in ("augmentation.py", "experiment.py", "loading.py", "models.py", "transforms.py")),
     ]
-    own = [workspace / source for source in settings.sources.model_dump().values()]
+    parts = (settings.model, settings.loss, settings.optimizer, settings.augment, settings.data.transform)
+    own = [workspace / source for part in parts if (source := source_of(part.target, workspace))]
     return engine + own
 
 

@@ -71,9 +71,10 @@ def _name(trained: Trained, usual: Mapping[str, str]) -> str:
 
 
 def _usual(parameters: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What most trainings have in common: each parameter's most common value."""
+    """What most trainings have in common: each parameter's most common value, whatever the order."""
     names = {name for one in parameters for name in one}
-    return {name: Counter(_text(one.get(name)) for one in parameters).most_common(1)[0][0] for name in names}
+    counts = {name: Counter(_text(one.get(name)) for one in parameters) for name in names}
+    return {name: min(count, key=lambda text: (-count[text], text)) for name, count in counts.items()}
 
 
 def _differences(parameters: Mapping[str, Any], usual: Mapping[str, str]) -> Iterator[str]:

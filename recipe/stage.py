@@ -20,7 +20,7 @@ from recipe.machine import sampled
 from recipe.records import curves_csv, training_records
 from recipe.settings import Settings, load_settings, nearest
 from recipe.stage_process import DONE, TRACEBACK, first_line, is_told, run_process
-from recipe.workspace import private_folder, write_json, write_whole
+from recipe.workspace import git_commit, private_folder, write_json, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,16 +33,22 @@ PASSING = (RecipeError, OSError, MemoryError, BrokenExecutor)  # bad input, or a
 class Stage:
     """A stage at work: where it writes, what it was told, and what it has found so far.
 
-    `only`: the practices to run, by id; empty for all. `counts`: figures for `dvc metrics` beside the findings'.
+    `only`: the practices to run, by id; empty for all. `home`: the workspace whose ledgers are read and written, where
+    this one is a scratch beside it; by default this one. `counts`: figures for `dvc metrics` beside the findings'.
     """
 
     name: str
     workspace: Path
     settings: Settings
     only: tuple[str, ...] = ()
+    home: Path = Path()
     findings: list[Finding] = field(default_factory=list)
     counts: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        if self.home == Path():
+            self.home = self.workspace
 
     @property
     def reports(self) -> Path:
@@ -60,35 +66,40 @@ class Stage:
             progress.practice(practice.id, number, len(due))
             began = time.perf_counter()
             try:
-                finding = practice(subject)
+                finding = self._saved(practice(subject))
             except Exception as error:
                 finding = self._unmeasured(practice, error)
-            self.findings.append(self._saved(replace(finding, seconds=round(time.perf_counter() - began, 3))))
+            self.findings.append(replace(finding, seconds=round(time.perf_counter() - began, 3)))
         progress.practice("", len(due), len(due))
 
     def write(self) -> None:
         """The stage's outputs; measured.json, which the gate reads, comes last, when all it names is there."""
         records = training_records()
         write_json(self.reports / "trainings.json", records)
-        write_whole(self.workspace / "plots" / f"{self.name}.csv", curves_csv(records))
+        if records:
+            write_whole(self.workspace / "plots" / f"{self.name}.csv", curves_csv(records))
         write_json(self.workspace / "metrics" / f"{self.name}.json", self.figures())
         measured = {
             "stage": self.name,
             "findings": [to_json(finding) for finding in self.findings],
             "seconds": round(time.perf_counter() - self.started, 3),
+            "commit": git_commit(self.home),
         }
         write_json(self.reports / "measured.json", measured)
 
     def figures(self) -> dict[str, float]:
-        """What was measured, for `dvc metrics`: practice to number, with the ends of its interval."""
-        figures = dict(self.counts)
+        """What was measured, for `dvc metrics`: practice to number, with the ends of its interval.
+
+        JSON knows no number that is not finite, so such a one is left out; the finding says what happened.
+        """
+        figures: dict[str, float] = dict(self.counts)
         for finding in self.findings:
             name = finding.practice.partition("/")[2]
             if finding.measured is not None:
                 figures[name] = finding.measured
             if finding.interval is not None:
                 figures[f"{name}_low"], figures[f"{name}_high"] = finding.interval
-        return figures
+        return {name: value for name, value in figures.items() if math.isfinite(value)}
 
     def _unmeasured(self, practice: Practice, error: Exception) -> Finding:
         """What raised on the data or the model at hand closes the gate; the other practices still have their say.
@@ -121,9 +132,9 @@ class Stage:
         label = finding.practice.replace("/", ".")
         figures: dict[str, str] = {}
         for name, figure in finding.figures.items():
-            from recipe.drawing import to_png
-
-            figures[name] = self._written(f"figures/{label}.{name}.png", to_png(figure))
+            picture = _drawn(figure)
+            if picture is not None:
+                figures[name] = self._written(f"figures/{label}.{name}.png", picture)
         table = None if finding.table is None else self._written(f"tables/{label}.csv", _csv(finding.table))
         return replace(finding, figures=figures, table=table)
 
@@ -137,7 +148,8 @@ def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
     arguments = _parser(name).parse_args()
 
     def measure(workspace: Path) -> int:
-        stage = Stage(name, workspace, load_settings(workspace), tuple(arguments.practices))
+        home = arguments.home or workspace
+        stage = Stage(name, workspace, load_settings(workspace), tuple(arguments.practices), home)
         note = private_folder(workspace) / progress.PLACE if is_told() else None
         with progress.displayed(name, note), sampled(stage.reports / SYSTEM):
             work(stage)
@@ -145,6 +157,16 @@ def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
         return DONE
 
     sys.exit(run_process(f"The stage {name}", measure, arguments.workspace))
+
+
+def _drawn(figure: Any) -> bytes | None:
+    """`figure` as PNG; None where its numbers cannot be drawn, such as a logarithm of none above zero."""
+    from recipe.drawing import to_png
+
+    try:
+        return to_png(figure)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _csv(table: pd.DataFrame) -> str:
@@ -162,4 +184,5 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m tasks.{name}", description=f"The stage {name}.")
     parser.add_argument("practices", nargs="*", help="only these practices, by id")
     parser.add_argument("--workspace", type=Path, help="where params.yaml is and outputs go")
+    parser.add_argument("--home", type=Path, help="whose ledgers are used; by default the workspace's own")
     return parser

@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import sqlite3
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ import yaml
 
 from recipe.evidence import Finding, judge, to_json, worst
 from recipe.registry import register_model
-from recipe.report.findings import STAGES, read_measured
+from recipe.report.findings import STAGES, reached, read_measured
 from recipe.settings import Settings, load_settings
 from recipe.workspace import fingerprint, private_folder, write_json
 
@@ -42,7 +41,7 @@ NOT_IN_PARAMS = NOT_IN_KEY | {"stages", "sources"}
 
 # A run's identity, as tags.
 PIPELINE, STAGE, TRAINING = "recipe.pipeline", "recipe.stage", "recipe.training"
-CONTENT, VERDICT, DATA_VERSION = "recipe.inspection.content", "recipe.verdict", "recipe.data_version"
+CONTENT, VERDICT, DATA_VERSION = "recipe.content", "recipe.verdict", "recipe.data_version"
 # MLflow's own tags: mlflow/utils/mlflow_tags.py
 PARENT, COMMIT, SOURCE, NOTE = (
     "mlflow.parentRunId",
@@ -156,6 +155,11 @@ class Pipeline:
         limits = self.settings.thresholds.of(stage)
         return [judge(finding, limits) for finding in read_measured(self.workspace / "reports", stage).findings]
 
+    def origin(self, stage: str) -> dict[str, str]:
+        """Where the figures of `stage` come from: the git commit that it was measured at, where there was one."""
+        commit = read_measured(self.workspace / "reports", stage).commit
+        return {SOURCE: "recipe", COMMIT: commit} if commit else {SOURCE: "recipe"}
+
     def content(self, stage: str) -> str:
         """The hash of all that is published of `stage`."""
         files = [*_files(self.workspace / "reports" / stage), *_files(self.workspace / "metrics" / f"{stage}.json")]
@@ -197,15 +201,25 @@ def data_version(workspace: Path) -> str:
         return _digest(manifest) if manifest.is_file() else "unknown"
 
 
-def _of_pipeline(pipeline: Pipeline, stage: str, findings: Sequence[Finding], when: tuple[int, int]) -> Content:
-    """The pipeline's run, with the figures of the stages side by side: what one compares between runs."""
+def _of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int]) -> Content:
+    """The pipeline's run, with the figures of the stages side by side: what one compares between runs.
+
+    `stage` has just been published; the verdict is that of every stage that the run has reached.
+    """
+    stages = list(reached(pipeline.workspace, stage))
+    findings = [finding for name in stages for finding in pipeline.findings(name)]
     name = [pipeline.settings.data.name, _short(pipeline.settings.model.target), _test_figure(pipeline, findings)]
     settings = {key: value for key, value in _plain(pipeline.settings).items() if key not in NOT_IN_PARAMS}
     return Content(
         " ".join(part for part in name if part),
         when,
         params=_flat(settings),
-        tags={VERDICT: worst(list(findings)), DATA_VERSION: pipeline.data_version, "recipe.reached": stage},
+        tags={
+            VERDICT: worst(findings),
+            DATA_VERSION: pipeline.data_version,
+            "recipe.reached": stages[-1],
+            **pipeline.origin(stages[-1]),
+        },
         metrics={f"{stage}/{name}": value for name, value in _figures(pipeline, stage).items()},
         status=_status(findings),
     )
@@ -220,6 +234,7 @@ def _of_stage(pipeline: Pipeline, stage: str, findings: Sequence[Finding], when:
             VERDICT: worst(list(findings)),
             DATA_VERSION: pipeline.data_version,
             NOTE: _note(findings),
+            **pipeline.origin(stage),
             **{finding.practice: str(finding.verdict) for finding in findings},
         },
         metrics=_figures(pipeline, stage),
@@ -293,22 +308,21 @@ def _publish(client: "MlflowClient", experiment: str, pipeline: Pipeline, stage:
     """The id of the run of `stage`, with its trainings below it and the pipeline's run above it."""
     findings = pipeline.findings(stage)
     when = _milliseconds(pipeline, stage)
-    origin = _origin(pipeline.workspace)
 
     identity = {PIPELINE: pipeline.key, STAGE: "pipeline"}
-    content = _of_pipeline(pipeline, stage, findings, when)
-    parent_id = _write(client, experiment, _find(client, experiment, identity), {**identity, **origin}, content)
+    content = _of_pipeline(pipeline, stage, when)
+    parent_id = _write(client, experiment, _find(client, experiment, identity), identity, content)
 
     identity = {PIPELINE: pipeline.key, STAGE: stage, PARENT: parent_id}
     content = _of_stage(pipeline, stage, findings, when)
-    run_id = _write(client, experiment, _find(client, experiment, identity), {**identity, **origin}, content)
+    run_id = _write(client, experiment, _find(client, experiment, identity), identity, content)
     _write_artifacts(client, run_id, pipeline, stage, findings)
     _write_trainings(client, experiment, run_id, pipeline, stage, when)
 
     model = pipeline.workspace / FINAL_MODEL
     if stage == STAGES[-1] and content.status == "FINISHED" and model.is_dir():
         tags = {PIPELINE: pipeline.key, DATA_VERSION: pipeline.data_version, **_test_tags(findings)}
-        register_model(client, pipeline.settings.data.name, model, run_id, {**tags, **origin})
+        register_model(client, pipeline.settings.data.name, model, run_id, {**tags, **pipeline.origin(stage)})
     return run_id
 
 
@@ -321,7 +335,7 @@ def _write(
     start, end = new.milliseconds
     if run is None:
         run = client.create_run(experiment, start_time=start, tags=dict(identity), run_name=new.name)
-    elif len(new.name) > len(run.info.run_name or ""):  # a stage without the test figure does not take it away
+    elif not (run.info.run_name or "").startswith(new.name):  # a stage without the test figure does not take it away
         client.update_run(run.info.run_id, name=new.name)
     run_id = run.info.run_id
     metrics = [
@@ -423,17 +437,6 @@ def _milliseconds(pipeline: Pipeline, stage: str) -> tuple[int, int]:
     end = pipeline.measured(stage).stat().st_mtime
     seconds = read_measured(pipeline.workspace / "reports", stage).seconds
     return int(1000 * (end - seconds)), int(1000 * end)
-
-
-def _origin(workspace: Path) -> dict[str, str]:
-    """Where a run comes from: the git commit, where there is git and a commit."""
-    try:
-        answer = subprocess.run(
-            ["git", "-C", str(workspace), "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return {SOURCE: "recipe"}
-    return {SOURCE: "recipe", COMMIT: answer.stdout.strip()} if answer.returncode == 0 else {SOURCE: "recipe"}
 
 
 def _test_tags(findings: Iterable[Finding]) -> dict[str, str]:

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import Any
 from recipe.errors import WorkspaceError
 
 LOCK_POLL_SECONDS = 0.2
+GIT_SECONDS = 10.0  # it answers in milliseconds, or from a sleeping network disk
 STAGE_LOCK, RUN_LOCK = "lock", "run.lock"
 
 
@@ -105,6 +107,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """`content` as indented JSON with sorted keys, whole or not at all."""
     write_whole(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def git_commit(workspace: Path) -> str | None:
+    """The commit that is checked out; None where there is no git, or no commit yet."""
+    command = ["git", "-C", str(workspace), "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None
 
 
 def fingerprint(content: Any) -> str:

@@ -9,7 +9,7 @@ QUARANTINE = "data.quarantine.csv"
 
 def work(stage: Stage) -> None:
     """Prepare data/prepared, and list what was left out of it."""
-    made = ingest(stage.workspace, stage.settings)
+    made = ingest(stage.workspace, stage.settings, home=stage.home)
     stage.counts |= {**made.splits, "quarantined": made.quarantined}
     quarantine = load_dataset(stage.workspace, stage.settings).quarantine
     listed = quarantine[["id", "path", "reason"]].to_csv(index=False, lineterminator="\n")

@@ -112,6 +112,11 @@ SETTINGS = {
     "an unknown backend": (("fanout.backend=threads",), "'threads', .* 'loky'"),
     "an override without a value": (("seed",), "'seed' has no value: write"),
     "brackets left open": (("seed=[1",), r"'seed=\[1' cannot be read"),
+    "settings of a loss that is not named": (("loss.label_smoothing=0.1",), "'loss' .* nothing would take label_sm"),
+    "settings of an augmentation that is none": (("augment=none", "+augment.std=3"), "'augment' .* nothing would take"),
+    "images of no size": (("data.image.size=[0,0]",), "'data.image.size.0' .* greater than 0"),
+    "no batch size to try": (("stages.baseline.whole_test_set.batch_sizes=[]",), "batch_sizes' .* at least 1 item"),
+    "an axis that is not searched": (("stages.tune.random_over_grid.axes=[optimizer.rate,batch_size]",), "optimizer.r"),
     "a setting taken away": (("~seed",), "'seed' .* is missing"),
 }
 
@@ -140,6 +145,11 @@ DATA: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     "a wrong column": (table(GOOD), (*TABLE, "data.label=lable"), "'lable' .*did you mean 'label'"),
     "every label missing": (table("a,b,label\n" + "1,2,\n" * 30), TABLE, "Every label .* is missing: fill them in"),
     "every value missing": (table("a,b,label\n" + ",nan,x\n,nan,y\n" * 30), TABLE, "no value in any column beside"),
+    "one number to learn": (
+        table("a,b,label\n" + "".join(f"{row},{row % 7},5.5\n" for row in range(60))),
+        (*TABLE, "data.task=regression"),
+        "All 42 training labels .* are 5.5, so there is nothing to learn: name",
+    ),
     "words for a regression": (table(GOOD), (*TABLE, "data.task=regression"), "No label .* is a number, as"),
     "a letter for a table": (table("Dear all,\nit, too, has,\ncommas.\n" * 9), TABLE, "is not a table: .* data.path"),
     "a header alone": (table("a,b,label\n"), TABLE, "has a header but no rows: set"),

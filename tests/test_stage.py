@@ -113,3 +113,41 @@ def test_trainings_of_worker_processes_are_recorded_too(
     base = spread.training.having(epochs=1, model=Component("model", f"{Cnn.__module__}.Cnn"))
     fit_all(spread, [base, base.having(seed=1)])
     assert [record["name"] for record in training_records()] == ["seed=0", "seed=1"]
+
+
+@practice("baseline/loss_at_init")
+def broken(subject: int) -> Finding:
+    """The loss is a number."""
+    figure = Figure()
+    axes = figure.add_subplot()
+    axes.plot([1, 2], [float("nan"), float("-inf")])
+    axes.set_yscale("log")
+    axes.set_xlim(left=1, right=float(subject))
+    return Finding(
+        "It is not.", math.nan, (1.0, math.inf), requirements=(at_least(math.nan, 0),), figures={"loss": figure}
+    )
+
+
+def test_a_number_that_is_none_is_a_finding_and_leaves_the_other_figures_whole(
+    tmp_path: Path, settings: Settings
+) -> None:
+    stage = Stage("data", tmp_path, settings)
+    stage.run([broken, counts], 3)
+    stage.write()
+    assert json.loads((tmp_path / "metrics" / "data.json").read_text())["blank"] == 3.0
+    nan, counted = read_judged(tmp_path / "reports", "data", settings).findings
+    assert (nan.summary, nan.verdict) == ("It is not.", "fail")
+    assert counted.verdict == "pass"
+
+
+def test_a_picture_that_cannot_be_drawn_costs_the_picture_alone(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(figure: Figure) -> bytes:
+        raise ValueError("Data has no positive values, and therefore cannot be log-scaled.")
+
+    monkeypatch.setattr("recipe.drawing.to_png", refuse)
+    stage = Stage("data", tmp_path, settings)
+    stage.run([counts], 3)
+    (finding,) = stage.findings
+    assert finding.summary == "Counted." and finding.figures == {}

@@ -18,7 +18,7 @@ from recipe.composition import compose_params
 from recipe.evidence import Finding, at_least, to_json
 from recipe.settings import load_settings
 from recipe.tracking import connect, data_version, publish_stage, published_runs, tracking_uri
-from recipe.workspace import write_json
+from recipe.workspace import git_commit, write_json
 from tests import exported
 
 STAGES = ("ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze")
@@ -53,7 +53,12 @@ def workspace(tmp_path: Path, empty_database: Path) -> Path:
 def measure(workspace: Path, stage: str, *findings: Finding, trainings: list[dict[str, Any]] | None = None) -> None:
     """Leave the files that a stage writes."""
     reports = workspace / "reports" / stage
-    content = {"stage": stage, "seconds": 2.5, "findings": [to_json(finding) for finding in findings]}
+    content = {
+        "stage": stage,
+        "seconds": 2.5,
+        "findings": [to_json(finding) for finding in findings],
+        "commit": git_commit(workspace),
+    }
     write_json(reports / "measured.json", content)
     write_json(reports / "trainings.json", trainings or [])
     figures = {finding.practice.partition("/")[2]: finding.measured for finding in findings}
@@ -276,3 +281,42 @@ def test_sixty_trainings_are_published_in_seconds(workspace: Path) -> None:
     publish_stage(workspace, "tune")
     assert time.monotonic() - began < 30  # 3 on a quiet machine
     assert len(runs_of(workspace)) == 62
+
+
+def test_a_run_names_the_commit_that_its_figures_were_measured_at(workspace: Path) -> None:
+    def commit(message: str) -> str:
+        for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", message)):
+            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=workspace, check=True)
+        return str(git_commit(workspace))
+
+    first = commit("First")
+    measure(workspace, "regularize", finding("regularize/augment", 0.97))
+    run_id = str(publish_stage(workspace, "regularize"))
+    second = commit("Second")
+    measure(workspace, "regularize", finding("regularize/augment", 0.98))
+    assert publish_stage(workspace, "regularize") == run_id
+    assert first != second
+    for run in runs_of(workspace):
+        assert run.data.tags["mlflow.source.git.commit"] == second
+
+
+def test_the_pipelines_run_tells_of_every_stage_that_it_has_reached(workspace: Path) -> None:
+    measure(workspace, "data", finding("data/blank", 0.5, at_least(0.5, 1.0, otherwise="warn")))
+    publish_stage(workspace, "data")
+    measure(workspace, "baseline", finding("baseline/linear", 0.9))
+    publish_stage(workspace, "baseline")
+    measure(workspace, "data", finding("data/blank", 0.6, at_least(0.6, 1.0, otherwise="warn")))
+    publish_stage(workspace, "data")
+    pipeline = named(runs_of(workspace), lambda name: name == "digits cnn")
+    assert pipeline.data.tags["recipe.verdict"] == "warn"
+    assert pipeline.data.tags["recipe.reached"] == "baseline"
+
+
+def test_a_pipeline_that_reaches_another_figure_is_named_after_the_new_one(workspace: Path) -> None:
+    measure(workspace, "squeeze", finding("squeeze/final_test", 0.986))
+    publish_stage(workspace, "squeeze")
+    measure(workspace, "squeeze", finding("squeeze/final_test", 0.972))
+    publish_stage(workspace, "squeeze")
+    measure(workspace, "data", finding("data/blank", 0.5))
+    publish_stage(workspace, "data")
+    assert {run.info.run_name for run in runs_of(workspace)} == {"digits cnn 97.2 %", "squeeze", "data"}

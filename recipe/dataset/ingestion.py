@@ -1,6 +1,8 @@
 """Ingest: read the source, leave out what cannot be used, split, and prepare once for every stage that follows."""
 
+import hashlib
 import logging
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from recipe.dataset.splits import SPLITS, split_examples
 from recipe.dataset.store import RowWriter, whole_folder
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARATION, PREPARED, QUARANTINE, ROWS, TARGETS
 from recipe.dataset.tables import fit_rows, read_table_file, table_examples
+from recipe.errors import DataError
 from recipe.preparation import prepare_rows
 from recipe.settings import Data, Settings
 from recipe.workspace import fingerprint, private_folder, write_json
@@ -45,8 +48,11 @@ class Ingested:
         return self.quarantined / (self.kept + self.quarantined)
 
 
-def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED) -> Ingested:
+def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: Path | None = None) -> Ingested:
     """Prepare the data set of `settings` in `folder` of the workspace, whole or not at all.
+
+    Args:
+        home: the workspace whose ledger of splits holds, where this one is a scratch beside it; by default this one.
 
     Raises:
         DataError: it cannot be read as the settings describe it.
@@ -61,15 +67,17 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED) -> Inge
         classes = class_names(labels, where) if examples.task == "classification" else None
         strata = labels if classes else pd.Series("", index=labels.index, dtype="str")
         split_given = bool(examples.manifest["split"].notna().any())
-        splits = split_examples(examples.manifest, strata, data.split, _ledger(workspace, data, split_given), where)
+        splits = split_examples(
+            examples.manifest, strata, data.split, _ledger(home or workspace, path, data, split_given), where
+        )
         training = np.flatnonzero(splits == "train")
         preparation = _prepare_inputs(examples, stored, training, data, where, out)
-        preparation |= _prepare_targets(labels, classes, training, data, out)
+        preparation |= _prepare_targets(labels, classes, training, data, where, out)
         notes = [*examples.notes, *_thin_classes(strata, splits)] if classes else examples.notes
         _write_tables(examples, splits, out)
         write_json(out / PREPARATION, preparation | {"task": examples.task})
         facts = {"split_given": split_given, "user_columns": examples.user_columns, "notes": notes}
-        write_json(out / FACTS, facts)
+        write_json(out / FACTS, facts | {"content": _content(out)})
     for note in notes:
         logger.warning("%s", note)
     counts = {name: int((splits == name).sum()) for name in SPLITS}
@@ -88,11 +96,12 @@ def _read(path: Path, data: Data, inputs: Path) -> tuple[Examples, Stored | None
     return table_examples(source, data.name, data), None
 
 
-def _ledger(workspace: Path, data: Data, split_given: bool) -> Path:
+def _ledger(workspace: Path, path: Path, data: Data, split_given: bool) -> Path:
     """Where assignments are kept: other data, or other settings of the split, keep theirs elsewhere."""
+    inside = path.is_relative_to(workspace.resolve())
     key = fingerprint(
         {
-            "data": [data.kind, data.path, data.label, data.task],
+            "data": [data.kind, os.path.relpath(path, workspace) if inside else str(path), data.label, data.task],
             "split": [data.split.model_dump(), split_given and data.split_column, data.group_column],
         }
     )
@@ -123,17 +132,34 @@ def _prepare_inputs(
 
 
 def _prepare_targets(
-    labels: pd.Series, classes: list[str] | None, training: np.ndarray, data: Data, out: Path
+    labels: pd.Series, classes: list[str] | None, training: np.ndarray, data: Data, where: object, out: Path
 ) -> dict[str, Any]:
-    """Write the targets, and give their part of preparation.json."""
+    """Write the targets, and give their part of preparation.json.
+
+    Raises:
+        DataError: every number to learn is the same.
+    """
     if classes:
         np.save(out / TARGETS, coded(labels, classes), allow_pickle=False)
         return {"classes": classes, "target": None}
     numbers = label_numbers(labels)
     mean, std = float(numbers[training].mean()), float(numbers[training].std())
-    std = std or 1.0
+    if np.ptp(numbers[training]) == 0:
+        raise DataError(
+            f"All {len(training)} training labels of {where} are {mean:g}, so there is nothing to learn: "
+            "name another column with data.label."
+        )
     np.save(out / TARGETS, ((numbers - mean) / std).astype(np.float32)[:, np.newaxis], allow_pickle=False)
     return {"classes": None, "target": {"mean": [mean], "std": [std], "names": [data.label]}}
+
+
+def _content(folder: Path) -> dict[str, str]:
+    """The hash of each file in `folder`: what was made from these data is made from them alone."""
+    hashes = {}
+    for path in sorted(folder.iterdir()):
+        with open(path, "rb") as file:
+            hashes[path.name] = hashlib.file_digest(file, "blake2b").hexdigest()
+    return hashes
 
 
 def _thin_classes(labels: pd.Series, splits: pd.Series) -> list[str]:

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recipe.dataset import Dataset
+from recipe.dataset.splits import TEST
 from recipe.inspection.columns import dates_of, features, is_text, numbers_of
 from recipe.preparation import as_text, epoch_days
 from recipe.settings.data import Leakage
@@ -26,12 +27,13 @@ def column_scores(dataset: Dataset, settings: Leakage) -> pd.DataFrame:
     """The raw columns of a table, those that tell most first. Columns: column, score (0 chance, 1 perfect), leaks.
 
     For classes the score is balanced accuracy out of fold, scaled; for a number the larger of the rank correlation and
-    the R2 out of fold. Images have no columns of the user's that the net would see: no rows.
+    the R2 out of fold. Test labels are left alone. Images have no columns that the net would see: no rows.
     """
     rows = features(dataset)
     if rows is None:
         return pd.DataFrame({"column": pd.Series(dtype="str"), "score": [], "leaks": pd.Series(dtype="bool")})
-    chosen = np.random.default_rng(dataset.settings.seed).permutation(len(rows))[: settings.column_rows]
+    known = np.flatnonzero((dataset.manifest["split"] != TEST).to_numpy())
+    chosen = np.random.default_rng(dataset.settings.seed).permutation(known)[: settings.column_rows]
     is_class = dataset.preparation["classes"] is not None
     targets = np.asarray(dataset.targets[chosen])
     limit = settings.column_score if is_class else settings.rank_correlation

@@ -20,12 +20,16 @@ TABLES = "tables"
 
 @dataclass(frozen=True)
 class StageResult:
-    """One stage: its judged findings, what it took in seconds, and its run in MLflow once it is published."""
+    """One stage: its judged findings, what it took in seconds, and its run in MLflow once it is published.
+
+    `commit` is the git commit that it was measured at, where there was one.
+    """
 
     stage: str
     findings: tuple[Finding, ...]
     seconds: float
     mlflow_run_id: str | None = None
+    commit: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -105,7 +109,8 @@ def read_measured(reports: Path, stage: str) -> StageResult:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         findings = tuple(from_json(finding) for finding in content["findings"])
-        return StageResult(stage, tuple(_with_public_table(finding) for finding in findings), float(content["seconds"]))
+        public = tuple(_with_public_table(finding) for finding in findings)
+        return StageResult(stage, public, float(content["seconds"]), commit=content.get("commit"))
     except FileNotFoundError:
         raise WorkspaceError(
             f"{path} is missing: measure the stage first, with `recipe run --until {stage}`."

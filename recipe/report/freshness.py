@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from yaml import CSafeLoader, YAMLError, load
+from yaml import YAMLError
+
+from recipe.yaml12 import read_yaml
 
 # Code and settings files are far smaller; what is larger is data, whose change shows in the stage that reads it first.
 LARGEST_HASHED_BYTES = 1_000_000
@@ -67,7 +69,7 @@ def _look_up(content: Any, key: str) -> Any:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = load(path.read_text(encoding="utf-8"), Loader=CSafeLoader)
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, YAMLError):
         return {}
     return content if isinstance(content, dict) else {}

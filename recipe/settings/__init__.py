@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from recipe.errors import SettingsError
@@ -18,6 +18,7 @@ from recipe.settings.regularize import RegularizeStage, RegularizeThresholds
 from recipe.settings.squeeze import SqueezeStage, SqueezeThresholds
 from recipe.settings.strict import Strict
 from recipe.settings.tune import TuneStage, TuneThresholds
+from recipe.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
 
@@ -30,7 +31,7 @@ def load_settings(workspace: Path) -> "Settings":
     """
     path = workspace / PARAMS
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"{path} is missing: write it with `recipe run`.") from None
     except yaml.YAMLError as error:
@@ -60,6 +61,12 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
     target: str | None = Field(default=None, alias="_target_")
 
+    @model_validator(mode="after")
+    def _gives_its_settings_to_something(self) -> Self:
+        if self.target is None and self.model_extra:
+            raise ValueError(f"nothing would take {', '.join(self.model_extra)}: name what does by its _target_")
+        return self
+
     @property
     def settings(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
@@ -82,7 +89,7 @@ class Quarantine(Strict):
 
 
 class Image(Strict):
-    size: tuple[int, int] | None = None
+    size: tuple[PositiveInt, PositiveInt] | None = None
     channels: Literal[1, 3] | None = None
 
 
@@ -198,9 +205,9 @@ def _sentence(error: ValidationError, origin: str) -> str:
         return f"The setting '{key}' in {origin} does not exist{nearest(location[-1], _fields(location[:-1]))}."
     if first["type"] == "missing":
         return f"The setting '{key}' in {origin} is missing: give it as an override, {key}=..."
-    return (
-        f"The setting '{key}' in {origin} is {_shown(first['input'])}, which does not fit: {_reason(first, location)}."
-    )
+    given = _shown(first["input"])
+    fit = f"is {given}, which does not fit" if given else "does not fit together"
+    return f"The setting '{key}' in {origin} {fit}: {_reason(first, location)}."
 
 
 def _reason(error: ErrorDetails, location: list[str]) -> str:
@@ -211,7 +218,11 @@ def _reason(error: ErrorDetails, location: list[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(f"{name}={item}" for name, item in value.items()) if isinstance(value, Mapping) else repr(value)
+    """`value` as a person gave it; nothing where it is a whole section."""
+    if not isinstance(value, Mapping):
+        return repr(value)
+    section = any(isinstance(item, Mapping) for item in value.values())
+    return "" if section else ", ".join(f"{name}={item}" for name, item in value.items())
 
 
 def _fields(location: list[str]) -> list[str]:

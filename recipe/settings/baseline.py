@@ -1,6 +1,6 @@
 """How the baseline stage measures, and the limits of its gate; conf/stages/baseline.yaml has the sources."""
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from recipe.settings.strict import Strict
 
@@ -14,7 +14,7 @@ class FixedSeed(Strict):
 class WholeTestSet(Strict):
     """How baseline/whole_test_set measures."""
 
-    batch_sizes: tuple[int, ...] = (1, 7, 64)
+    batch_sizes: tuple[PositiveInt, ...] = Field(default=(1, 7, 64), min_length=1)
     batches: int = Field(default=200, ge=1)
 
 

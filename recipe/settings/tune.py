@@ -44,6 +44,11 @@ class Space(Strict):
     model: dict[str, Range] = Field(default={"dropout": Range(low=0.0, high=0.5), "width": Range(times=(0.67, 1.5))})
     augment: dict[str, Range] = Field(default={})
 
+    def names(self) -> list[str]:
+        """Every setting that is searched, as axes are named."""
+        parts = ("optimizer", "model", "augment")
+        return [*self.training, *(f"{part}.{name}" for part in parts for name in getattr(self, part))]
+
 
 class RandomOverGrid(Strict):
     """tune/random_over_grid: the two axes, the values of the grid's axes, the share of the training examples."""
@@ -83,6 +88,14 @@ class TuneStage(Strict):
     bayesian: Bayesian = Bayesian()
     importance: Importance = Importance()
     confirm: Confirm = Confirm()
+
+    @model_validator(mode="after")
+    def _axes_are_searched(self) -> Self:
+        known = {**dict.fromkeys(self.space.names()), **dict.fromkeys(Space().names())}  # one taken away is no slip
+        for axis in self.random_over_grid.axes:
+            if axis not in known:
+                raise ValueError(f"random_over_grid.axes names {axis}, which space does not: {', '.join(known)}")
+        return self
 
 
 class BayesianLimits(Strict):

@@ -130,7 +130,7 @@ def _side_by_side(experiment: Experiment, trainings: Sequence[Training]) -> Iter
 
 
 def _fit_in_worker(experiment: Experiment, training: Training) -> Trained:
-    torch.set_num_threads(1)
+    experiment.device.settle()
     return _fit_and_keep(experiment, training)
 
 

@@ -18,6 +18,8 @@ from recipe.search import Trial, at_best_epoch, in_order, new_seeds
 from recipe.space import space_of
 from recipe.training.fit import fit_all
 
+LEAST_LOSS = 1e-12  # what a share is taken of, where the search found a loss of zero
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -42,7 +44,7 @@ class Candidate:
     @property
     def shrinkage(self) -> float:
         """By what share of the loss found in the search the confirmed one is higher."""
-        return self.confirmed / self.trial.loss - 1
+        return (self.confirmed - self.trial.loss) / max(abs(self.trial.loss), LEAST_LOSS)
 
 
 @practice("tune/confirm")
