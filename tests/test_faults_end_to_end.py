@@ -9,8 +9,6 @@ from recipe.cli import CLOSED
 from tests.faults.catalogue import FAULTS, Fault
 from tests.workspaces import ROOT, make_workspace, recipe
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -15,7 +15,7 @@ from tests.workspaces import make_workspace, recipe
 QUICK = ("run", "data=digits", "budget=quick", "--until", "overfit")
 AT_ONCE = 10.0  # seconds; about one on a quiet machine
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("interrupts")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """A model as a user brings it."""
 
+import math
+
 from torch import Tensor, nn
 
 
@@ -8,10 +10,9 @@ class Net(nn.Module):
 
     def __init__(self, input_shape: tuple[int, ...], n_outputs: int, width: int = 64) -> None:
         super().__init__()
-        channels, height, side = input_shape
         self.layers = nn.Sequential(
-            nn.Flatten(), nn.Linear(channels * height * side, width), nn.ReLU(), nn.Linear(width, n_outputs)
+            nn.Flatten(), nn.Linear(math.prod(input_shape), width), nn.ReLU(), nn.Linear(width, n_outputs)
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images)
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.layers(inputs)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.workspaces import ROOT, make_workspace, recipe, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+pytestmark = pytest.mark.slow
 
 AUTHOR = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
 
@@ -54,10 +54,3 @@ def test_an_experiment_composes_its_settings_and_its_figures_are_compared(reposi
     (before_and_after,) = [line[2:4] for line in lines if line[:2] == ["metrics/ingest.json", "train"]]
     now = json.loads((repository / "metrics" / "ingest.json").read_text(encoding="utf-8"))["train"]
     assert before_and_after == [before, str(now)] and before != str(now)
-
-
-def test_the_curves_are_drawn(finished: Path) -> None:
-    done = run(finished, "dvc", "plots", "show", "-o", "drawn")
-    assert done.returncode == 0, done.stderr
-    page = (finished / "drawn" / "index.html").read_text(encoding="utf-8")
-    assert "validation_loss" in page and "plots/overfit.csv" in page

@@ -12,7 +12,7 @@ from recipe.report.findings import STAGES
 from tests.end_to_end.conftest import QUICK
 from tests.workspaces import figures, make_workspace, recipe, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+pytestmark = pytest.mark.slow
 
 FIELDS = {
     "practice",
@@ -92,6 +92,13 @@ def test_the_flow_finds_nothing_to_do_after_a_run(finished: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_the_curves_are_drawn(finished: Path) -> None:
+    done = run(finished, "dvc", "plots", "show", "-o", "drawn")
+    assert done.returncode == 0, done.stderr
+    page = (finished / "drawn" / "index.html").read_text(encoding="utf-8")
+    assert "validation_loss" in page and "plots/overfit.csv" in page
+
+
 def test_the_model_predicts_from_raw_images(finished: Path, tmp_path: Path) -> None:
     from PIL import Image
     from sklearn.datasets import load_digits
@@ -108,7 +115,7 @@ def test_the_model_predicts_from_raw_images(finished: Path, tmp_path: Path) -> N
 
 def test_another_folder_and_one_worker_give_the_same_figures_to_the_last_digit(finished: Path, tmp_path: Path) -> None:
     other = make_workspace(tmp_path / "other")
-    done = recipe(other, "run", *QUICK, "fanout.workers=1", "--until", "regularize")
+    done = recipe(other, "run", *QUICK, "fanout.workers=1", "--until", "overfit")
     assert done.returncode == 0, done.stderr
     ours = figures(other)
     assert ours
@@ -118,7 +125,7 @@ def test_another_folder_and_one_worker_give_the_same_figures_to_the_last_digit(f
 def test_an_edited_model_file_reruns_what_uses_it_and_nothing_before(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path / "own")
     shutil.copy(Path(__file__).with_name("own_model.py"), workspace / "own_model.py")
-    words = (*QUICK, "model._target_=own_model.Net", "--until", "baseline")
+    words = ("data=diabetes", "budget=quick", "model._target_=own_model.Net", "--until", "baseline")
     first = recipe(workspace, "run", *words)
     assert first.returncode == 0, first.stderr
     before = {stage: (workspace / "reports" / stage / "measured.json").stat().st_mtime_ns for stage in STAGES[:3]}
