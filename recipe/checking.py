@@ -18,12 +18,13 @@ from recipe.pipeline import LOG, STAGES, stage_environment
 from recipe.processes import run_to_end
 from recipe.progress import PLACE, watched
 from recipe.report.build import build_report
-from recipe.report.findings import RunResult, describe, read_judged
+from recipe.report.findings import TABLES, RunResult, describe, read_judged
 from recipe.settings import PARAMS, Settings, load_settings, nearest, parse_settings
 from recipe.stage_process import INTERRUPTED, STOPPED, stop_reason
 from recipe.tracking import NOT_IN_KEY
 from recipe.workspace import RUN_LOCK, fingerprint, locked, private_folder, write_whole
 
+KEPT = 5  # scratch workspaces; each holds its data prepared
 CHOSEN = "chosen"  # what a stage leaves to the next
 INGESTED = "ingested"  # in the scratch workspace's .recipe/: names what its prepared data were made from
 
@@ -57,7 +58,16 @@ def check(workspace: Path, names: Sequence[str], overrides: Sequence[str], out: 
         result = RunResult(describe(checked), judged)
         build_report(scratch, result)
         shutil.copytree(scratch / "reports", out, dirs_exist_ok=True)
+        shutil.copytree(scratch / "reports" / "ingest" / TABLES, out / TABLES, dirs_exist_ok=True)
+    _forget_the_oldest(scratch.parent)
     return result
+
+
+def _forget_the_oldest(folder: Path) -> None:
+    """Keep the scratch workspaces that were used last; one that is in use is the newest."""
+    scratches = sorted(folder.iterdir(), key=lambda scratch: scratch.stat().st_mtime, reverse=True)
+    for scratch in scratches[KEPT:]:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _is_present_run(workspace: Path, asked: Settings) -> bool:

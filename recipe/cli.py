@@ -94,8 +94,8 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from recipe.checking import check
 
     workspace = find_workspace()
-    overrides = [word for word in words if "=" in word]
-    names = [word for word in words if "=" not in word]
+    overrides = [word for word in words if "=" in word or word.startswith("~")]
+    names = [word for word in words if word not in overrides]
     out = Path(arguments.out).absolute() if arguments.out else workspace / "reports" / "check"
     result = check(workspace, names, overrides, out)
     _print_findings(result.findings, out / PAGE, "warn", "fail")

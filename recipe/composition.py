@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from recipe.workspace import write_whole
 
 PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_target_` names; any setting may follow
 GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
+SPACE = "stages.tune.space."  # below it, a range for each setting that is searched
 PATHS = ("data.path", "stages.data.expectations.suites")  # settings that name files of the user's
 
 
@@ -46,16 +49,28 @@ def compose(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         SettingsError, DataError: see `compose_params`.
     """
-    settings = _composed(workspace / "conf", _normalised(overrides))
+    settings = _composed(workspace / "conf", _normalised(overrides, workspace / "conf"))
     for name in PATHS:
         given = any(text.lstrip("+").startswith(f"{name}=") for text in overrides)
         _make_path_lasting(settings, name, workspace, counted_from=Path.cwd() if given else workspace)
     parse_settings(settings, origin="conf/ and the overrides")
     _require_data(settings, workspace)
     for role in settings["sources"]:
-        target = lookup(settings, "data.transform" if role == "transform" else role).get("_target_")
+        part = "data.transform" if role == "transform" else role
+        target = lookup(settings, part).get("_target_")
+        _require_module(part, target, workspace)
         settings["sources"][role] = source_of(target, workspace) or settings["sources"][role]
     return settings
+
+
+def _require_module(part: str, target: str | None, workspace: Path) -> None:
+    """A target whose package has gone must not pass for one that has not changed."""
+    if target and "." in target and _spec_of(target, workspace) is None:
+        top = target.partition(".")[0]
+        raise SettingsError(
+            f"{part}: cannot import '{top}' for {part}._target_={target} (no module named '{top}'): install it, or put "
+            "its folder on PYTHONPATH."
+        )
 
 
 def make_paths_absolute(settings: dict[str, Any], workspace: Path) -> None:
@@ -76,7 +91,7 @@ def lookup(settings: Mapping[str, Any], dotted: str) -> Any:
     return {} if value is None else value
 
 
-def _normalised(overrides: Sequence[str]) -> list[str]:
+def _normalised(overrides: Sequence[str], folder: Path) -> list[str]:
     """Overrides as Hydra wants them: a `_target_` starts from the empty menu entry, and its settings are new keys."""
     chosen = {text.partition("=")[0] for text in overrides}
     result: list[str] = []
@@ -89,8 +104,20 @@ def _normalised(overrides: Sequence[str]) -> list[str]:
             if key == f"{group}._target_" and group in GROUPS and group not in chosen:
                 result.append(f"{group}=custom")
             key = f"++{key}"
+        if key.lstrip("+") in PATHS:
+            value = _quoted(value)
+        elif key.startswith(SPACE) and value.startswith("{") and key in _all_keys(folder):
+            result.append(f"~{key}")  # another range takes the place of the one that is there, and does not join it
+            key = f"+{key}"
         result.append(f"{key}={value}" if separator else key)
     return result
+
+
+def _quoted(path: str) -> str:
+    """A path as Hydra takes any text, so that people may write it as it is."""
+    if not path or path[0] in "'\"" or path in ("null", "???"):
+        return path
+    return "'" + path.replace("'", "\\'") + "'"
 
 
 def _composed(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -185,21 +212,26 @@ def source_of(target: str | None, workspace: Path) -> str | None:
     """
     if not target or target.startswith("recipe."):
         return None
-    top = target.partition(".")[0]
-    before = list(sys.path)
-    sys.path.insert(0, str(workspace))
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        spec = None
-    finally:
-        sys.path[:] = before
+    spec = _spec_of(target, workspace)
     locations = list(spec.submodule_search_locations or []) if spec else []
     origin = locations[0] if locations else (spec.origin if spec else None)
     if origin is None or not Path(origin).exists() or _is_installed(Path(origin)):
         return None
     path = Path(origin).resolve()
     return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
+
+
+def _spec_of(target: str, workspace: Path) -> ModuleSpec | None:
+    """Where the top package of `target` would be imported from; nothing of it is run."""
+    before = list(sys.path)
+    sys.path.insert(0, str(workspace))
+    importlib.invalidate_caches()
+    try:
+        return importlib.util.find_spec(target.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    finally:
+        sys.path[:] = before
 
 
 def _is_installed(path: Path) -> bool:

@@ -51,13 +51,17 @@ def average(outputs: Tensor, task: Task, temperature: float = 1.0) -> Tensor:
 def fit_temperature(outputs: Tensor, targets: Tensor) -> float:
     """The temperature that makes the mean probabilities of members (M, N, k) cost least on `targets` (N,).
 
-    One number, so it never changes which class is largest for a single member (Guo et al. 2017). The loss is smooth
-    and has one minimum in the logarithm of the temperature; golden-section search finds it.
+    One number, so it never changes which class is largest for a single member (Guo et al. 2017). Targets are smoothed
+    by one part in N + 2 (Platt 1999, section 2.2): where every example happens to be right, certainty would cost
+    nothing, and the temperature would fall until the probabilities are 0 and 1. Golden-section search finds the
+    minimum.
     """
+    missed = 1 / (len(targets) + 2)
 
     def cost(log_temperature: float) -> float:
         joint = average(outputs.double(), "classification", math.exp(log_temperature))
-        return functional.nll_loss(joint, targets).item()
+        others = (joint.sum(1) - joint.gather(1, targets[:, None])[:, 0]) / max(1, joint.shape[1] - 1)
+        return ((1 - missed) * functional.nll_loss(joint, targets) - missed * others.mean()).item()
 
     low, high = math.log(COOLEST), math.log(HOTTEST)
     for _ in range(ROUNDS):

@@ -21,7 +21,7 @@ from recipe.training.device import Device
 from recipe.training.loop import Augment, Optimizer
 from recipe.training.objective import Objective, Task, check_loss, default_loss
 from recipe.training.split import Split
-from recipe.training.targets import Component
+from recipe.training.targets import Component, place_of
 
 ROLES = ("model", "optimizer", "augment")
 HAND_MADE = itertools.count()
@@ -167,7 +167,10 @@ class Experiment:
             TargetError: one of them, or the optimizer, does not do what the contract says.
         """
         model = self.new_model()
-        self.new_optimizer(model)
+        optimizer = self.new_optimizer(model)
+        if not all(callable(getattr(optimizer, call, None)) for call in ("zero_grad", "step")):
+            name = self.training.optimizer.name
+            raise TargetError(f"optimizer: {name} returned {type(optimizer).__name__}: return a torch.optim.Optimizer.")
         inputs, targets = self.train.to(self.device.torch).batch(torch.arange(min(2, len(self.train))))
         if self.augment is not None:
             self.augment.as_batch_function(inputs)
@@ -177,7 +180,8 @@ class Experiment:
         except Exception as error:
             message = str(error).strip().split("\n", 1)[0]
             raise TargetError(
-                f"model: {name} raised {type(error).__name__} on inputs {tuple(inputs.shape)}: {message}."
+                f"model: {name} raised {type(error).__name__} on inputs {tuple(inputs.shape)}: {message}"
+                f"{place_of(error)}."
             ) from error
         due = (len(inputs), self.objective.n_outputs)
         if not isinstance(outputs, Tensor) or tuple(outputs.shape) != due:
@@ -185,6 +189,10 @@ class Experiment:
             if self._shape_is_a_finding(got, due):
                 return self
             raise TargetError(f"model: {name} gives {got} for inputs {tuple(inputs.shape)} where {due} is due.")
+        if not outputs.requires_grad:
+            raise TargetError(
+                f"model: {name} gives outputs without a gradient: detach nothing, and leave weights free."
+            )
         check_loss(self.objective, outputs, targets, self.loss_name)
         return self
 

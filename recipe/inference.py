@@ -87,8 +87,9 @@ class FinalModel:
                 self.program(self._batch(inputs[start : start + BATCH])) for start in range(0, len(inputs), BATCH)
             ]
         names = output_columns(self.preparation)
-        values = torch.cat(outputs).numpy() if outputs else np.empty((0, len(names)), np.float32)
-        if self.preparation["task"] == "regression":
+        is_class = self.preparation["task"] == "classification"
+        values = torch.cat(outputs).numpy() if outputs else np.empty((0, len(names) - is_class), np.float32)
+        if not is_class:
             return pd.DataFrame(values, columns=names)
         classes = np.array(self.preparation["classes"], dtype=object)
         table = pd.DataFrame(values, columns=names[1:])

@@ -25,6 +25,7 @@ from recipe.dataset.tables import typed
 from recipe.errors import DataError, RecipeError, WorkspaceError
 from recipe.inference import BATCH, EXPORTED_PROGRAM, PREPARATION, PREPARATION_CODE, TRACED_PROGRAM, FinalModel
 from recipe.inference import load_program as load_trusted_program
+from recipe.preparation import as_dates, as_numbers, as_text
 from recipe.registry import find_version
 from recipe.settings import load_settings
 from recipe.tracking import connect, tracking_uri
@@ -62,7 +63,7 @@ def predict(model: str, inputs: Sequence[Path]) -> pd.DataFrame:
 
     Raises:
         ModelError, RegistryError: there is no such model, or it cannot be read.
-        DataError: an input is missing, or is not what the model takes.
+        DataError: an input is missing, or none of them can be read.
     """
     for path in inputs:
         if not path.exists():
@@ -70,6 +71,8 @@ def predict(model: str, inputs: Sequence[Path]) -> pd.DataFrame:
     final = load_model(model)
     read = _predict_images if final.preparation["kind"] == "images" else _predict_tables
     predictions = pd.concat(list(read(final, inputs)), ignore_index=True)
+    if len(predictions) and predictions[ERROR].notna().all():
+        raise DataError(str(predictions[ERROR].iloc[0]))
     return predictions[[*(name for name in predictions.columns if name != ERROR), ERROR]]
 
 
@@ -224,12 +227,31 @@ def _predict_tables(model: FinalModel, inputs: Sequence[Path]) -> Iterator[pd.Da
         try:
             predicted = model.predict(typed(table.frame))
         except ValueError as error:
-            raise DataError(f"{path} does not fit the model: {error}") from error
+            yield pd.DataFrame({"path": [str(path)], ERROR: [f"{path} does not fit the model: {error}"]})
+            continue
+        for note in _cells_not_read(table.frame, model.preparation):
+            logger.warning("%s: %s", path, note)
         errors = {int(row.path.removeprefix("row:")): f"{row.path} of {path}: {row.reason}." for row in table.malformed}
         predictions = _merged(predicted, list(table.frame.index), errors)
         predictions.insert(0, "path", str(path))
         predictions.insert(1, "row", range(len(predictions)))
         yield predictions
+
+
+def _cells_not_read(rows: pd.DataFrame, preparation: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each column with cells that are not written as in training, and so count as missing."""
+    for column in preparation["columns"]:
+        given = as_text(rows[column["name"]])
+        if column["kind"] == "number":
+            read, how = ~np.isnan(as_numbers(given, column["style"])), f"number such as {column['style']}"
+        elif column["kind"] == "date":
+            read, how = as_dates(given, column["format"]).notna().to_numpy(), f"date in {column['format']}"
+        else:
+            continue
+        strange = given[given.notna().to_numpy() & ~read]
+        if len(strange):
+            count = f"{len(strange)} {'cell' if len(strange) == 1 else 'cells'} of '{column['name']}'"
+            yield f"{count} hold no {how}, as in training, and count as missing; the first is '{strange.iloc[0]}'."
 
 
 def _merged(predictions: pd.DataFrame, positions: Sequence[int], errors: Mapping[int, str]) -> pd.DataFrame:

@@ -22,6 +22,10 @@ MISSING = frozenset(("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN
     *("<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", "?")
 }
 NUMBER_STYLES = ("1234.5", "1,234.5", "1.234,5")
+GROUPED = {  # what a number in the style looks like, so that 3,14 is not taken for 314, nor 0.125 for 125
+    "1,234.5": r"[-+]?[$€£¥]?\s*(?:0|[1-9]\d{0,2}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?\s*%?",
+    "1.234,5": r"[-+]?[$€£¥]?\s*(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+)(?:,\d+)?(?:[eE][-+]?\d+)?\s*%?",
+}
 SECONDS_A_DAY = 86_400
 DAYS_A_YEAR = 365.2425  # the mean Gregorian year
 LARGEST_NUMBER = float(np.finfo(np.float32).max)  # the net computes in float32
@@ -194,6 +198,8 @@ def as_numbers(values: pd.Series, style: str) -> np.ndarray:
 
 
 def _parsed(text: pd.Series, style: str) -> pd.Series:
+    if style in GROUPED:
+        text = text.where(text.str.fullmatch(GROUPED[style], na=False))
     if style == "1,234.5":
         text = text.str.replace(",", "", regex=False)
     elif style == "1.234,5":

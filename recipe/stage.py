@@ -135,8 +135,24 @@ class Stage:
             picture = _drawn(figure)
             if picture is not None:
                 figures[name] = self._written(f"figures/{label}.{name}.png", picture)
-        table = None if finding.table is None else self._written(f"tables/{label}.csv", _csv(finding.table))
+        table = None
+        if finding.table is not None:
+            table = self._written(f"tables/{label}.csv", _csv(self._with_paths(finding.table)))
         return replace(finding, figures=figures, table=table)
+
+    def _with_paths(self, table: pd.DataFrame) -> pd.DataFrame:
+        """`table`, where it names examples by id alone, with where each lies in the user's data."""
+        from recipe.dataset.stored import MANIFEST, PREPARED
+
+        manifest = self.workspace / PREPARED / MANIFEST
+        if "id" not in table.columns or "path" in table.columns or not manifest.is_file():
+            return table
+        import pandas as pd
+
+        paths = pd.read_parquet(manifest, columns=["id", "path"]).set_index("id")["path"]
+        table = table.copy()
+        table.insert(1, "path", table["id"].map(paths))
+        return table
 
     def _written(self, name: str, content: str | bytes) -> str:
         write_whole(self.reports / name, content)

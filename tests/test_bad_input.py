@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -155,6 +156,12 @@ DATA: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     "a header alone": (table("a,b,label\n"), TABLE, "has a header but no rows: set"),
     "nothing in the file": (table(""), TABLE, "is empty: set data.path"),
     "bytes for text": (lambda folder: (folder / "table.csv").write_bytes(bytes(range(256))) and None, TABLE, "binary"),
+    "a column to ignore that is not there": (table(GOOD), (*TABLE, "data.ignore=[wieght]"), "did you mean 'weight'"),
+    "lists in a table": (
+        lambda folder: pd.DataFrame({"a": [[1, 2]] * 9, "label": list("xyx") * 3}).to_parquet(folder / "table.csv"),
+        TABLE,
+        "has lists or records in the column 'a': give each of their parts a column",
+    ),
     "a column twice": (table("a,a,label\n1,2,x\n2,3,y\n"), TABLE, "more than one column named 'a'"),
     "labels alone": (table("label,split\n" + "x,train\ny,test\n" * 9), TABLE, "no column beside 'label'"),
     "too few rows": (table("a,b,label\n1,2,x\n2,3,y\n4,5,x\n"), TABLE, "table.csv"),
@@ -182,11 +189,11 @@ PARTS = {
     "a name without a module": ("model._target_=Net", "not a dotted name: write"),
     "a constructor that raises": (
         "model._target_=tests.faults.contract.CannotBeBuilt",
-        "the weights file is gone. Mend",
+        r"the weights file is gone \(contract.py, line \d+\)\. Mend",
     ),
     "a model that raises": (
         "model._target_=tests.faults.contract.RaisesOnInputs",
-        r"raised RuntimeError on inputs \(2,",
+        r"raised RuntimeError on inputs \(2,.*contract.py, line \d+\)",
     ),
     "outputs of another shape": (
         "model._target_=tests.faults.contract.GivesAnotherShape",
@@ -197,6 +204,8 @@ PARTS = {
         "model._target_=tests.faults.contract.TakesNothing",
         "optimizer: .* empty parameter list",
     ),
+    "outputs cut off from the weights": ("model._target_=tests.faults.contract.Detaches", "model: .* without a grad"),
+    "an optimizer that is none": ("optimizer._target_=tests.faults.contract.no_optimizer", "returned str: return a"),
     "a misspelt model setting": ("model.widht=8", "did you mean 'width'"),
     "a model setting out of range": ("model.width=-8", "'width': -8"),
     "a loss that returns a vector": ("loss._target_=tests.faults.contract.loss_of_each", "one number is due: average"),
@@ -216,9 +225,11 @@ PARTS = {
 
 @pytest.mark.parametrize(("override", "words"), PARTS.values(), ids=PARTS)
 def test_a_part_that_breaks_the_contract_is_named(prepared: Path, override: str, words: str) -> None:
-    compose_params(prepared, (*DIGITS, override))
-    stage = Stage("baseline", prepared, load_settings(prepared))
-    sentence(lambda: load_experiment(stage).checked(), words)
+    def check() -> None:
+        compose_params(prepared, (*DIGITS, override))
+        load_experiment(Stage("baseline", prepared, load_settings(prepared))).checked()
+
+    sentence(check, words)
 
 
 def test_a_file_where_a_folder_is_due_is_named(workspace: Path) -> None:

@@ -55,6 +55,7 @@ def test_a_wrong_override_is_one_sentence(workspace: Path, overrides: list[str],
 
 
 def test_a_foreign_target_starts_from_no_settings_and_takes_its_own(workspace: Path) -> None:
+    (workspace / "nets.py").touch()
     settings = compose(workspace, ["model._target_=nets.MyNet", "model.layers=3"])
     assert settings["model"] == {"_target_": "nets.MyNet", "layers": 3}
 
@@ -109,3 +110,26 @@ def test_data_of_ones_own_are_named_after_their_path(
     (workspace / "patients.csv").touch()
     (workspace / "photos").mkdir()
     assert parse_settings(compose(workspace, overrides)).data.name == name
+
+
+@pytest.mark.parametrize("name", ["a b", "zürich", "a(1)", "x&y#1", "it's", "a,b", "x=y", "{c}"])
+def test_a_path_may_be_written_as_it_is(workspace: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("HOME", str(workspace))
+    (workspace / name).mkdir()
+    assert compose(workspace, ["data=image_folder", f"data.path={name}"])["data"]["path"] == name
+    assert compose(workspace, ["data=image_folder", f"data.path=~/{name}"])["data"]["path"] == name
+
+
+def test_another_range_takes_the_place_of_the_one_that_is_there(workspace: Path) -> None:
+    settings = compose(workspace, ["stages.tune.space.optimizer.lr={low: 1e-4, high: 1e-2}"])
+    assert settings["stages"]["tune"]["space"]["optimizer"]["lr"] == {"low": 1e-4, "high": 1e-2}
+
+
+def test_a_model_that_has_gone_is_missed_though_nothing_else_has_changed(workspace: Path) -> None:
+    (workspace / "own_net.py").write_text("Net = dict\n", encoding="utf-8")
+    words = ["data=digits", "model._target_=own_net.Net"]
+    compose_params(workspace, words)
+    (workspace / "own_net.py").unlink()
+    with pytest.raises(RecipeError, match=r"no module named 'own_net'.* put its folder on PYTHONPATH"):
+        compose_params(workspace, words)

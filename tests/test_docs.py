@@ -142,6 +142,13 @@ def overrides_of(lines: Iterable[str]) -> Iterator[list[str]]:
             yield found
 
 
+@pytest.fixture(autouse=True)
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module that the pages call one's own; settings are composed without running it."""
+    (tmp_path / "nets.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+
 def make_data(folder: Path, overrides: Sequence[str]) -> None:
     """The file or folder that `data.path` names."""
     for override in overrides:

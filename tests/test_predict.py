@@ -182,3 +182,31 @@ def _tampered(model: Path, tmp_path: Path, changes: dict[str, bytes]) -> Path:
         for name in original.namelist():
             changed.writestr(name, changes.get(name, original.read(name)))
     return copy
+
+
+def test_where_nothing_can_be_read_the_first_reason_is_the_answer(digits: Path, tumours: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(DataError, match=r"notes\.txt cannot be read"):
+        predict(str(digits), [tmp_path / "notes.txt"])
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(DataError, match=r"empty\.csv is empty"):
+        predict(str(tumours / "final"), [tmp_path / "empty.csv"])
+
+
+def test_a_table_that_does_not_fit_costs_the_others_nothing(tumours: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    result = predict(str(tumours / "final"), [tmp_path / "other.csv", tumours / "tumours.csv"])
+    assert "does not fit the model: The input lacks" in result["error"].iloc[0]
+    assert result["prediction"].notna().sum() == 569
+
+
+def test_cells_that_are_not_written_as_in_training_are_counted(
+    tumours: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = pd.read_csv(tumours / "tumours.csv", dtype="str").head(3)
+    rows.loc[:, "mean radius"] = ["abc", "17,99", "20.57"]
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    assert predict(str(tumours / "final"), [tmp_path / "rows.csv"])["error"].isna().all()
+    (record,) = caplog.records
+    assert "2 cells of 'mean radius' hold no number such as 1234.5, as in training" in record.getMessage()
+    assert "the first is 'abc'" in record.getMessage()

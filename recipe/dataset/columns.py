@@ -29,11 +29,11 @@ DATE_FORMATS = (  # the first that reads most values is taken; month first befor
 )
 PROBED = 200  # values, evenly spread, that are looked at before a whole column is parsed
 LIKELY_SHARE = 0.5  # of those; the whole column then decides
-GROUPED = {  # what a number in the style looks like, so that 3,14 is not taken for 314
-    "1234.5": None,
-    "1,234.5": r"[-+]?[$€£¥]?\d{1,3}(?:,\d{3})*(?:\.\d+)?%?",
-    "1.234,5": r"[-+]?[$€£¥]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?%?",
-}
+# 0,346 and 12,34 are no thousands; 1,234,567 and 1,234.5 are. A column all of 12,345 may be either, and is taken for
+# thousands; a slip of the pen or two do not decide.
+DECIMAL_COMMA = r"[-+]?[$€£¥]?\s*(?:0,\d+|\d+,(?:\d{1,2}|\d{4,}))\s*%?"
+THOUSANDS_COMMA = r"[-+]?[$€£¥]?\s*\d{1,3}(?:(?:,\d{3}){2,}|(?:,\d{3})+\.\d+)\s*%?"
+SLIPS_SHARE = 0.02
 
 
 def fit_column(name: str, values: pd.Series) -> dict[str, Any] | None:
@@ -63,6 +63,8 @@ def number_style(present: pd.Series) -> str | None:
         return NUMBER_STYLES[0]
     text = as_text(present)
     for style in NUMBER_STYLES:
+        if style == "1,234.5" and _has_decimal_commas(text):
+            continue
         if _number_share(_probe(text), style) >= LIKELY_SHARE and _number_share(text, style) >= SAME_KIND_SHARE:
             return style
     return None
@@ -81,11 +83,13 @@ def _probe(values: pd.Series) -> pd.Series:
 
 
 def _number_share(text: pd.Series, style: str) -> float:
-    numbers = ~np.isnan(as_numbers(text, style))
-    pattern = GROUPED[style]
-    if pattern:
-        numbers &= text.str.fullmatch(pattern, na=False).to_numpy(dtype=bool)
-    return float(numbers.mean())
+    return float((~np.isnan(as_numbers(text, style))).mean())
+
+
+def _has_decimal_commas(text: pd.Series) -> bool:
+    """Whether more of the values can only have a decimal comma than can only have a comma between thousands."""
+    decimal, thousands = (text.str.fullmatch(kind, na=False).sum() for kind in (DECIMAL_COMMA, THOUSANDS_COMMA))
+    return bool(decimal > max(thousands, SLIPS_SHARE * len(text)))
 
 
 def _date_share(values: pd.Series, date_format: str) -> float:

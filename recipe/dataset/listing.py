@@ -12,7 +12,7 @@ from recipe.dataset.delimited import read_table
 from recipe.dataset.labels import label_text, usable_labels
 from recipe.dataset.manifest import COLUMNS, MEASURED, Rejected, Task, no_column, optional, user_column
 from recipe.dataset.splits import SPLIT_NAMES
-from recipe.dataset.tables import typed
+from recipe.dataset.tables import typed, without_ignored
 from recipe.errors import DataError
 from recipe.settings import Data
 
@@ -64,7 +64,7 @@ def list_images(root: Path, data: Data) -> Listing:
 def _by_labels(root: Path, data: Data) -> Listing:
     where = root / LABELS
     table = read_table(where)
-    frame = table.frame
+    frame = without_ignored(table.frame, where, data)
     for role, name in (("image file", "path"), ("label", data.label)):
         if name not in frame.columns:
             raise DataError(no_column(where, role, name, frame.columns, f"rename one '{name}'"))
@@ -141,8 +141,12 @@ def _by_folders(root: Path, data: Data) -> Listing:
         )
     given = all(folder.lower() in SPLIT_NAMES for folder in folders) and all(len(parts) != 2 for parts, _ in found)
     depth = 1 if given else 0
-    listed, rejected = [], []
+    listed, rejected, beside = [], [], 0
+    pictured = {_stem(parts) for parts, _ in found if _is_image_name(parts[-1])}
     for parts, path in found:
+        if not _is_image_name(parts[-1]) and PurePosixPath(parts[-1]).suffix and _stem(parts) in pictured:
+            beside += 1
+            continue
         name = _shown("/".join(parts))
         if len(parts) < depth + 2:
             if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
@@ -163,7 +167,19 @@ def _by_folders(root: Path, data: Data) -> Listing:
     ]
     kept = [item for item, keep in zip(listed, usable, strict=True) if keep]
     files = [ImageFile(path, name, label, row) for row, (path, name, label, _) in enumerate(kept)]
-    return Listing(root, files, table[usable].reset_index(drop=True), task, rejected, [], _empty_classes(root, folders))
+    notes = _empty_classes(root, folders)
+    if beside:
+        notes.append(f"{beside} files in {root} lie beside an image of the same name, as annotations do: not read.")
+    return Listing(root, files, table[usable].reset_index(drop=True), task, rejected, [], notes)
+
+
+def _is_image_name(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _stem(parts: tuple[str, ...]) -> str:
+    """The place and name of a file without its ending."""
+    return "/".join((*parts[:-1], PurePosixPath(parts[-1]).stem))
 
 
 def _empty_classes(root: Path, folders: list[str]) -> list[str]:

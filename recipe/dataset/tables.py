@@ -33,7 +33,7 @@ def table_examples(table: Table, where: object, data: Data) -> Examples:
     Raises:
         DataError: the label column is not there, no label can be used, or no column is left to learn from.
     """
-    frame = table.frame
+    frame = without_ignored(table.frame, where, data)
     if data.label not in frame.columns:
         raise DataError(no_column(where, "label", data.label, frame.columns, "set data.label to one of them"))
     features = feature_columns(list(frame.columns), data)
@@ -64,6 +64,18 @@ def table_examples(table: Table, where: object, data: Data) -> Examples:
         }
     )
     return Examples(manifest, task, [*table.malformed, *refused], rows=typed(frame))
+
+
+def without_ignored(frame: pd.DataFrame, where: object, data: Data) -> pd.DataFrame:
+    """`frame` without the columns of data.ignore.
+
+    Raises:
+        DataError: one of them is not there.
+    """
+    for name in data.ignore:
+        if name not in frame.columns:
+            raise DataError(no_column(where, "data.ignore", name, frame.columns, "name it as the file does"))
+    return frame.drop(columns=list(data.ignore))
 
 
 def feature_columns(columns: list[str], data: Data) -> list[str]:

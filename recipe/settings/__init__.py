@@ -1,12 +1,13 @@
 """What a run is: params.yaml read, checked and frozen; a wrong key or value is one clear sentence."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from recipe.errors import SettingsError
@@ -21,6 +22,7 @@ from recipe.settings.tune import TuneStage, TuneThresholds
 from recipe.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
 def load_settings(workspace: Path) -> "Settings":
@@ -101,6 +103,7 @@ class Data(Strict):
     label: str = "label"
     split_column: str = "split"
     group_column: str = "group"
+    ignore: tuple[str, ...] = ()
     split: Split
     quarantine: Quarantine
     transform: Part = Part()
@@ -175,7 +178,7 @@ class Settings(Strict):
     """Everything that a run depends on, as conf/ composes it."""
 
     seed: int = Field(ge=0)
-    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    device: str
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"] = "32-true"
     batch_size: int = Field(ge=1)
     data: Data
@@ -189,6 +192,13 @@ class Settings(Strict):
     sources: Sources
     stages: Stages
     thresholds: Thresholds
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not DEVICE.fullmatch(device):
+            raise ValueError("it is one of auto, cpu, cuda, cuda:1 (the second of several) and mps")
+        return device
 
 
 def nearest(word: str, words: list[str]) -> str:

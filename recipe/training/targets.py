@@ -4,13 +4,18 @@ import difflib
 import functools
 import importlib
 import inspect
+import sysconfig
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from recipe.errors import TargetError
+
+LIBRARY = Path(__file__).parents[1]
 
 BatchFunction = Callable[[Tensor], Tensor]
 
@@ -77,7 +82,7 @@ class Component:
         except Exception as error:
             raise TargetError(
                 f"{self.role}: {self.name} could not be built with {dict(self.settings)}: "
-                f"{type(error).__name__}: {_first_line(error)}. Mend the class or its settings."
+                f"{type(error).__name__}: {_first_line(error)}{place_of(error)}. Mend the class or its settings."
             ) from error
 
     def as_function(self, **offered: Any) -> Callable[..., Any]:
@@ -162,6 +167,14 @@ def _accepted(target: Callable[..., Any], offered: Mapping[str, Any]) -> dict[st
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         return dict(offered)
     return {name: value for name, value in offered.items() if name in parameters}
+
+
+def place_of(error: BaseException) -> str:
+    """Where in somebody's own code `error` was raised, as ` (nets.py, line 12)`; nothing where no such code is on."""
+    foreign = (LIBRARY, *map(Path, (sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"))))
+    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [(path, line) for path, line in frames if path.is_file() and not any(map(path.is_relative_to, foreign))]
+    return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -251,3 +251,14 @@ def test_a_folder_that_cannot_be_used_is_one_clear_sentence(
 def test_a_file_where_a_folder_is_due_is_one_clear_sentence(prepare: Prepare, digit_folder: Path) -> None:
     with pytest.raises(DataError, match="is a file where a folder of images is due"):
         prepare(kind="image_folder", path=digit_folder / "0" / "00.png")
+
+
+def test_an_annotation_beside_its_image_is_no_example_and_a_lone_note_is_none_that_can_be_read(
+    prepare: Prepare, digit_folder: Path
+) -> None:
+    for image in sorted((digit_folder / "0").glob("*.png")):
+        image.with_suffix(".json").write_text("{}")
+    (digit_folder / "1" / "notes.txt").write_text("by hand")
+    dataset = prepare(kind="image_folder", path=digit_folder)
+    assert dataset.quarantine["path"].tolist() == ["1/notes.txt"]
+    assert [note for note in dataset.notes if note.startswith("30 files in ")]

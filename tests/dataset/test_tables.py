@@ -242,3 +242,27 @@ def test_nothing_is_left_behind_when_ingest_fails(prepare: Prepare, table: Path,
     with pytest.raises(DataError):
         prepare(kind="table", path=table)
     assert list((workspace / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("scale", [0.9, 25.0])
+def test_decimal_commas_with_three_places_are_no_thousands(prepare: Prepare, table: Path, scale: float) -> None:
+    draw = np.random.default_rng(0)
+    values = np.round(draw.uniform(0, scale, 120), 3)
+    pd.DataFrame({"a": values, "label": values * 2}).to_csv(table, index=False, sep=";", decimal=",")
+    dataset = prepare(kind="table", path=table, label="label", task="regression")
+    assert dataset.preparation["columns"][0]["mean"] == pytest.approx(values.mean(), rel=0.2)
+    assert dataset.preparation["target"]["mean"][0] == pytest.approx(2 * values.mean(), rel=0.2)
+
+
+def test_thousands_stay_thousands_with_a_slip_of_the_pen(prepare: Prepare, table: Path) -> None:
+    values = [f"{1000 + 37 * row:,}" for row in range(120)]
+    values[7] = "12,34"
+    pd.DataFrame({"a": values, "label": ["x", "y"] * 60}).to_csv(table, index=False)
+    assert prepare(kind="table", path=table).preparation["columns"][0]["mean"] > 1000
+
+
+def test_a_column_to_ignore_is_no_feature(prepare: Prepare, patients: pd.DataFrame, table: Path) -> None:
+    patients.assign(patient=range(len(patients))).to_csv(table, index=False)
+    dataset = prepare(kind="table", path=table, label="outcome", ignore=("patient", "bmi"))
+    assert dataset.rows is not None
+    assert not {"patient", "bmi"} & {*dataset.preparation["features"], *dataset.rows}

@@ -48,8 +48,8 @@ def distributions(dataset: Dataset) -> Finding:
     return Finding(
         summary=summary,
         measured=count,
-        advice="Leave out columns that are constant, almost empty or only number the rows; write numbers as numbers, "
-        "missing values as empty cells.",
+        advice="Leave out columns that are constant, almost empty or only number the rows (data.ignore=[column]); "
+        "write numbers as numbers, missing values as empty cells.",
         requirements=(at_most(count, "max_problems", otherwise="warn"),),
         figures=_figures(dataset, own, measured, list(flagged["column"])),
         table=table,

@@ -39,7 +39,7 @@ def leakage(dataset: Dataset) -> Finding:
         summary=_summary(count, crossings),
         measured=sum(count.values()),
         advice="Keep copies and groups in one split (drop the split column, or name the group with data.group_column), "
-        "and leave out a column that would not be known when the model is used.",
+        "and leave out a column that would not be known when the model is used (data.ignore=[column]).",
         requirements=(
             at_most(count["exact"], "max_exact"),
             at_most(count["group"], "max_group"),

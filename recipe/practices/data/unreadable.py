@@ -14,6 +14,7 @@ def unreadable(dataset: Dataset) -> Finding:
     refused = dataset.quarantine[dataset.quarantine["kind"] != "label"]
     count = len(refused)
     total = len(dataset.manifest) + len(dataset.quarantine)
+    left_out = len(dataset.quarantine) if count else 0  # with those without a label, which alone are no concern here
     if count:
         first = refused.iloc[0]
         summary = f"{count} of {total} examples could not be read; the first is {first['path']}: {first['reason']}."
@@ -26,7 +27,7 @@ def unreadable(dataset: Dataset) -> Finding:
         advice="Mend or delete what the table lists; it was left out of this run.",
         requirements=(
             at_most(count, "max_examples", otherwise="warn"),
-            at_most(len(dataset.quarantine) / total, "max_share"),  # with those left out for their label
+            at_most(left_out / total, "max_share"),
         ),
         table=refused[["id", "path", "reason"]],
     )

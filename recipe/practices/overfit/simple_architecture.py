@@ -54,4 +54,6 @@ def _linear(exp: Experiment, training: Training) -> Training:
 
 def _in_words(name: str, one: Comparison) -> str:
     gain = one.gain
-    return f"{gain.value:.3g} [{gain.low:.3g}, {gain.high:.3g}] {'below' if gain.value >= 0 else 'above'} {name}"
+    if gain.value >= 0:
+        return f"{gain.value:.3g} [{gain.low:.3g}, {gain.high:.3g}] below {name}"
+    return f"{-gain.value:.3g} [{-gain.high:.3g}, {-gain.low:.3g}] above {name}"

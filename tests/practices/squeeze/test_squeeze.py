@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from recipe.ensemble import average, calibration_error, fit_temperature
 from recipe.experiment import Experiment, make_experiment
@@ -53,6 +54,19 @@ def test_probabilities_that_are_too_sure_get_the_temperature_that_made_them_so()
     before = calibration_error(average(overconfident, "classification"), targets)
     after = calibration_error(average(overconfident, "classification", temperature), targets)
     assert after < 0.05 < before
+
+
+def test_members_that_are_never_wrong_together_do_not_make_certainties() -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(3, (137,), generator=generator)
+    right = functional.one_hot(targets, 3) * 4.0
+    one = right + torch.randn(137, 3, generator=generator)
+    other = right + torch.randn(137, 3, generator=generator)
+    other[0] = other[0].roll(1)  # the one member makes up for the other's mistake
+    outputs = torch.stack([one, other])
+    temperature = fit_temperature(outputs, targets)
+    assert 0.3 < temperature < 2
+    assert average(outputs, "classification", temperature).exp().max() < 1 - 1e-5
 
 
 def test_a_trained_net_is_calibrated_without_its_test_labels(experiment: Experiment) -> None:
