@@ -27,6 +27,7 @@ BROADCAST = (
     "so every output is compared with every target"
 )
 IGNORES = "the model ignores its input: the outputs stay the same when the examples change places"
+NOT_FINITE = "the outputs are no longer finite numbers"
 CROSSES = "information crosses examples, as when a view or reshape stands where a transpose is meant"
 
 
@@ -93,7 +94,7 @@ def crosses(reach: Tensor) -> bool:
 
 
 def _not_finite(outputs: Tensor) -> str:
-    return "" if outputs.isfinite().all() else "the outputs are no longer finite numbers"
+    return "" if outputs.isfinite().all() else NOT_FINITE
 
 
 def _contradiction(inputs: Tensor, targets: Tensor) -> str:

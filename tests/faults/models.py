@@ -61,3 +61,14 @@ class UsesBatchStatistics(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.head(torch.relu(self.norm(self.body(inputs.flatten(1)))))
+
+
+class GivesNoNumbers(nn.Module):
+    """Divides by zero somewhere, so that every output is NaN."""
+
+    def __init__(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(math.prod(input_shape), n_outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(inputs.flatten(1)) * float("nan")

@@ -1,5 +1,7 @@
 """baseline/init_bias: the last bias starts at the mean, or at the log class frequencies."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -49,6 +51,8 @@ def _gain_of_shift(exp: Experiment, seed: int, on: bool, inputs: Tensor, targets
     model = exp.new_model(seed, exp.training.having(init_bias=on)).train()
     with torch.no_grad():
         outputs = model(inputs)
+    if not outputs.isfinite().all():
+        return math.nan
     shift = torch.zeros(outputs.shape[1:], device=outputs.device, requires_grad=True)
     solver = torch.optim.LBFGS([shift], max_iter=50, line_search_fn="strong_wolfe")
 

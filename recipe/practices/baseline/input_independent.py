@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recipe import drawing
-from recipe.causes import IGNORES
+from recipe.causes import IGNORES, NOT_FINITE
 from recipe.evidence import Finding, at_least, practice
 from recipe.experiment import Experiment, Training
 from recipe.probes import everything, ignores_input, rows, some, stirred_model
@@ -125,6 +125,8 @@ def _cause(exp: Experiment, trained: Trained, certainty: float) -> str:
     """Why the inputs do not help, as far as model and training tell; nothing where they do."""
     if certainty >= CLEAR:
         return ""
+    if not trained.outputs.isfinite().all():
+        return f": {NOT_FINITE}"
     inputs, _ = everything(some(exp, exp.validation, TRIED))
     with torch.no_grad():
         if ignores_input(stirred_model(exp), inputs):

@@ -32,7 +32,9 @@ def loss_at_init(exp: Experiment) -> Finding:
         deviation = float("nan")
     mean = losses.mean().item()
     cause = "the outputs are too large before anything is learned: inputs unscaled, or a start too large"
-    if mean < even:
+    if not losses.isfinite().all():
+        cause = "the outputs are no finite numbers before anything is learned"
+    elif mean < even:
         cause = "the loss is scaled down, or the model knows the answer before it has learned anything"
     return Finding(
         summary=f"The loss starts at {mean:.3f} [{low:.3f}, {high:.3f}] over {len(losses)} seeds; {even:.3f} is "

@@ -1,6 +1,7 @@
 """Each fault is caught by a practice whose summary names it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from recipe.practices.baseline.loss_at_init import loss_at_init
 from recipe.practices.baseline.overfit_one_batch import overfit_one_batch
 from recipe.practices.baseline.special_case import special_case
 from recipe.practices.baseline.whole_test_set import whole_test_set
+from recipe.report.findings import read_judged
+from recipe.stage import Stage
 from recipe.training.split import Split
 from recipe.training.targets import Component
 from tasks.baseline import PRACTICES
@@ -131,12 +134,25 @@ def test_a_summed_loss_is_named(on_digits: Make) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Using a target size")
-@pytest.mark.parametrize("model", [models.EndsInSoftmax, models.IgnoresInput, models.UsesBatchStatistics])
+@pytest.mark.parametrize(
+    "model", [models.EndsInSoftmax, models.IgnoresInput, models.UsesBatchStatistics, models.GivesNoNumbers]
+)
 def test_every_practice_has_something_to_say_about_a_broken_model_and_none_crashes(
-    on_digits: Make, model: type
+    on_digits: Make, model: type, tmp_path: Path
 ) -> None:
-    experiment = on_digits(model, optimizer=adam(10))
-    assert all(experiment.examine(practice).summary for practice in PRACTICES)
+    stage = Stage("baseline", tmp_path, composed("data=digits"))
+    stage.run(PRACTICES, on_digits(model, optimizer=adam(10)))
+    stage.write()
+    found = read_judged(stage.workspace / "reports", "baseline", stage.settings).findings
+    assert [finding.practice for finding in found] == [practice.id for practice in PRACTICES]
+    assert not [finding.summary for finding in found if "could not be measured" in finding.summary]
+
+
+def test_outputs_that_are_no_numbers_are_named(on_digits: Make) -> None:
+    experiment = on_digits(models.GivesNoNumbers)
+    assert "no finite numbers" in failed(experiment, loss_at_init).advice
+    assert "no longer finite numbers" in failed(experiment, input_independent).summary
+    assert "not finite" in failed(experiment, gradients).summary
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
