@@ -87,7 +87,7 @@ def serve(workspace: Path, console: Console) -> None:
     finally:
         with _undisturbed():  # a second Ctrl-C leaves no orphans
             for server in reversed(servers):  # the worker first: it still tells the server how its runs ended
-                stop_session(server.process, PATIENCE)
+                stop_session(server.process, PATIENCE, again=PATIENCE)
 
 
 def free_port(preferred: int = 0) -> int:

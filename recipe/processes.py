@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from os import killpg
@@ -12,6 +13,7 @@ from typing import Any
 
 STOP_SECONDS = 20.0  # what a stage has to end cleanly before it is killed
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a service manager, a closed terminal
+AGAIN_SECONDS = 4.0  # a process that was between two others, which ignores an interruption, is asked once more
 POLL_SECONDS = 0.2
 
 
@@ -60,17 +62,19 @@ def interrupted_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def stop_session(process: subprocess.Popen[Any], patience: float = STOP_SECONDS) -> None:
+def stop_session(process: subprocess.Popen[Any], patience: float = STOP_SECONDS, again: float = AGAIN_SECONDS) -> None:
     """End `process`, which leads a session, and all it started: interrupt them, and kill what is left after a while.
 
     Args:
-        patience: seconds that they have to end by themselves; a second interruption cuts them short.
+        patience: seconds that they have to end by themselves; a second interruption of this process cuts them short.
+        again: seconds after which they are interrupted once more; `patience` for what takes a second one as an order.
     """
+    deadline = time.monotonic() + patience
     try:
-        if process.poll() is None:
+        while process.poll() is None and time.monotonic() < deadline:
             _signal(process.pid, signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
+                process.wait(min(again, patience))
     finally:
         _signal(process.pid, signal.SIGKILL)
         process.wait()

@@ -41,6 +41,20 @@ def test_a_session_that_does_not_listen_is_killed_with_its_children(tmp_path: Pa
         time.sleep(0.02)
 
 
+def test_a_session_that_missed_the_first_interruption_is_asked_again(tmp_path: Path) -> None:
+    deaf_for_a_while = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', flush=True); "
+    deaf_for_a_while += "time.sleep(0.5); signal.signal(signal.SIGINT, signal.default_int_handler); time.sleep(60)"
+    command = [sys.executable, "-c", deaf_for_a_while]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "deaf\n"
+    began = time.monotonic()
+    stop_session(process, patience=30, again=0.2)
+    assert time.monotonic() - began < 10
+    assert process.returncode == -signal.SIGINT
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whatever_asks_to_stop_interrupts_and_the_old_answer_comes_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
