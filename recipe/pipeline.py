@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from recipe.errors import RecipeError, SettingsError, WorkspaceError
-from recipe.gate import ClosedGate, closed_gates
+from recipe.gate import PUBLISHES, ClosedGate, closed_gates, publish
 from recipe.leftovers import clear_leftovers
 from recipe.processes import run_to_end
 from recipe.progress import PLACE, watched
-from recipe.settings import Stages, nearest
+from recipe.report.findings import collect
+from recipe.settings import Stages, load_settings, nearest
 from recipe.stage_process import NOTE, STOPPED, TOLD, stop_reason
 from recipe.workspace import private_folder
 
@@ -40,16 +41,24 @@ def reproduce(workspace: Path, until: str | None = None) -> Sequence[ClosedGate]
     clear_leftovers(workspace)
     command = [sys.executable, "-m", "dvc", "repro", *([f"gate@{until}"] if until else [])]
     with watched(private / PLACE, due) as refresh:
-        code = run_to_end(command, workspace, stage_environment(), private / LOG, refresh)
-    if not code:
-        return ()
-    reason = stop_reason(workspace)
+        code = run_to_end(command, workspace, {**stage_environment(), PUBLISHES: "1"}, private / LOG, refresh)
+    reason = stop_reason(workspace) if code else None
     if reason:
         raise RecipeError(reason)
+    _publish(workspace)
+    if not code:
+        return ()
     closed = [gate for gate in closed_gates(workspace) if gate.stage in due]
     if not closed:
         raise _failure(code, private / LOG)
     return closed
+
+
+def _publish(workspace: Path) -> None:
+    """What the run has reached, to MLflow; nothing is done, nor MLflow imported, where it is there already."""
+    result = collect(workspace, load_settings(workspace))
+    if result.stages:
+        publish(workspace, result, result.stages[-1].stage)
 
 
 def stages_until(until: str | None) -> Sequence[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recipe.evidence import at_most
-from recipe.gate import closed_gates, pass_gate
+from recipe.gate import PUBLISHES, closed_gates, pass_gate
 from recipe.workspace import locked
 from tests.report.workspaces import REPOSITORY, change, found, measure, new_workspace
 
@@ -40,6 +40,19 @@ def test_a_gate_opens_where_all_holds_and_publishes_the_stage(workspace: Path) -
     content = json.loads((workspace / "reports" / "findings.json").read_text(encoding="utf-8"))
     assert content["stages"][0]["verdict"] == "warn"
     assert len(content["stages"][0]["mlflow_run_id"]) == 32
+
+
+@pytest.mark.parametrize(("seconds", "at_once"), [(3.0, False), (90.0, True)])
+def test_a_short_stage_is_published_by_the_run_at_its_end_and_a_long_one_at_once(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, at_once: bool
+) -> None:
+    monkeypatch.setenv(PUBLISHES, "1")
+    measure(workspace, "data", found("data/imbalance", requirements=(at_most(1, 10),)))
+    measured = workspace / "reports" / "data" / "measured.json"
+    measured.write_text(json.dumps(json.loads(measured.read_text()) | {"seconds": seconds}), encoding="utf-8")
+    assert pass_gate(workspace, "data") is None
+    content = json.loads((workspace / "reports" / "findings.json").read_text(encoding="utf-8"))
+    assert (content["stages"][0]["mlflow_run_id"] is not None) == at_once
 
 
 def test_a_closed_gate_says_which_practice_closed_it_and_what_to_do(workspace: Path) -> None:
