@@ -22,6 +22,7 @@ from recipe.training.split import Split
 
 PAIRS = 15
 EPOCHS = 6
+BATCH = 32  # the default of conf/config.yaml
 WIDTHS = {"digits MLP": (Mlp, {"width": 64}), "digits CNN": (Cnn, {"width": 16})}
 
 
@@ -75,7 +76,7 @@ def _ours(experiment: Experiment, optimizer: Component) -> None:
         optimizer.build(model.parameters()),
         experiment.train,
         epochs=EPOCHS,
-        batch_size=64,
+        batch_size=BATCH,
         seed=0,
         validation=experiment.validation,
     )
@@ -87,7 +88,7 @@ def _bare(experiment: Experiment, optimizer: Component, memory_format: torch.mem
     inputs, targets = experiment.train.inputs, experiment.train.targets
     model.train()
     for _ in range(EPOCHS):
-        for index in torch.randperm(len(targets)).split(64):
+        for index in torch.randperm(len(targets)).split(BATCH):
             adam.zero_grad()
             loss: Tensor = functional.cross_entropy(model(inputs[index]), targets[index])
             loss.backward()
