@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ LEAST_SECONDS = 0.1  # over which the processor's load means something (psutil's
 MOST_SAMPLES = 1000  # then every other is dropped, and half as many are taken from there on
 MEGABYTE = 1e6  # as MLflow counts them
 
-Series = Mapping[str, list[tuple[float, float]]]  # name to (seconds since the start, value)
+Series = dict[str, list[tuple[float, float]]]  # name to (seconds since the start, value)
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def sampled(path: Path, seconds: float = SECONDS) -> Iterator[None]:
     The names are those that MLflow gives its own system metrics.
     """
     ended = threading.Event()
-    series: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    series: Series = defaultdict(list)
     thread = threading.Thread(target=_sample, args=(series, ended, seconds), name="machine", daemon=True)
     thread.start()
     try:
@@ -40,7 +40,7 @@ def sampled(path: Path, seconds: float = SECONDS) -> Iterator[None]:
     write_json(path, series)
 
 
-def _sample(series: dict[str, list[tuple[float, float]]], ended: threading.Event, seconds: float) -> None:
+def _sample(series: Series, ended: threading.Event, seconds: float) -> None:
     began, gpus = time.monotonic(), _gpus()
     psutil.cpu_percent()  # the first call only begins to count
     ended.wait(LEAST_SECONDS)

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from recipe.dataset.manifest import Rejected
 from recipe.errors import DataError
 
-NESTED = (dict, list, tuple, np.ndarray)
 PARQUET_MAGIC = b"PAR1"
 PARQUET_SUFFIXES = (".parquet", ".pq")
 SEPARATORS = ",;\t|"
@@ -64,16 +62,17 @@ def _read_parquet(path: Path) -> Table:
     import pyarrow.parquet
 
     try:
-        frame = pyarrow.parquet.read_table(path).to_pandas()
+        table = pyarrow.parquet.read_table(path)
+        frame = table.to_pandas()
     except pyarrow.ArrowException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{path} is not a Parquet file that can be read ({reason}): write it again.") from error
     frame.columns = _checked_header([str(name) for name in frame.columns], path)
-    for name in frame.columns:
-        if frame[name].map(type).isin(NESTED).any():
+    for column in table.schema:
+        if pyarrow.types.is_nested(column.type):
             raise DataError(
-                f"{path} has lists or records in the column '{name}': give each of their parts a column, or write the "
-                "file without it."
+                f"{path} has lists or records in the column '{column.name}': give each of their parts a column, or "
+                "write the file without it."
             )
     return Table(frame.reset_index(drop=True), [])
 

@@ -124,7 +124,7 @@ def _folder_leads_inside(folder: Path, root: Path) -> bool:
 
 
 def _unlisted(root: Path, listed: set[str]) -> list[str]:
-    found = [name for name, _ in _files(root) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    found = [name for name, _ in _files(root) if _is_image_name(name)]
     unlisted = [name for name in found if name not in listed]
     if not unlisted:
         return []
@@ -149,7 +149,7 @@ def _by_folders(root: Path, data: Data) -> Listing:
             continue
         name = _shown("/".join(parts))
         if len(parts) < depth + 2:
-            if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+            if _is_image_name(name):
                 rejected.append(Rejected(name, "it lies in no class folder", "label"))
         elif path is None:
             rejected.append(Rejected(name, "the link leads outside data.path or to a folder", "outside", parts[depth]))
