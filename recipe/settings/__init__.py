@@ -16,6 +16,7 @@ from recipe.settings.data import DataStage, DataThresholds
 from recipe.settings.ingest import IngestStage, IngestThresholds
 from recipe.settings.overfit import OverfitStage, OverfitThresholds
 from recipe.settings.regularize import RegularizeStage, RegularizeThresholds
+from recipe.settings.retrain import Retrain
 from recipe.settings.squeeze import SqueezeStage, SqueezeThresholds
 from recipe.settings.strict import Strict
 from recipe.settings.tune import TuneStage, TuneThresholds
@@ -192,6 +193,7 @@ class Settings(Strict):
     sources: Sources
     stages: Stages
     thresholds: Thresholds
+    retrain: Retrain = Retrain()
 
     @field_validator("device")
     @classmethod
