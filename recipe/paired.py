@@ -8,129 +8,150 @@ however heavy the tails.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recipe.dataset.manifest import Task
 
-Array = NDArray[np.float64]
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
-NODES = 32  # of the Gauss-Legendre rule over the disagreement's distribution: p-values right to the fourth digit
-FLIPS = 2**14  # a power of two; the smallest p-value is one in so many, enough for Holm over some hundred parts
-ROUNDING = 1e-12  # of the largest difference: what sums in another order may differ by, so that a tie stays one
-POINTS = 1e-9  # of the binomial distribution that a power leaves out at either end
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)  # enough for p-values that are right to the fourth digit
+PLACES, WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2  # between 0 and 1
+HALVINGS = 24  # of the range that an interval's end lies in: known to 1e-7
+FLIPS = 2**12  # a power of four; the smallest p-value is one in so many, enough for Holm over two hundred parts
+ROUNDING = 1e-12  # of the largest difference; sums in another order differ by less, and a tie must count as one
+LEFT_OUT = 1e-9  # of the number of disagreements, at either end of its distribution, when a power is computed
 
 
-def chance(differences: Array, task: Task, than: float = 0.0) -> float:
+def chance(differences: Floats, task: Task, than: float = 0.0) -> float:
     """The p-value of the hypothesis that the true mean of `differences` is at most `than`; 1 where there are none."""
     if not len(differences):
         return 1.0
     if task == "regression":
-        return float(np.mean(_typical_values(differences) <= than))
-    wins, losses = _counts(differences)
-    return float(_melded(np.array(wins), np.array(wins + losses), len(differences), than))
+        return float(np.mean(_typical_values(differences, unflipped=-math.inf) <= than))
+    wins, losses = _wins([differences]), _wins([-differences])
+    return float(_p_value(wins, wins + losses, np.array([len(differences)]), than)[0])
 
 
-def interval(differences: Array, task: Task, level: float) -> tuple[float, float]:
-    """Between which values the true mean lies; either end is wrong with a chance of `level` at most.
+def intervals(samples: Sequence[Floats], task: Task, level: float) -> list[tuple[float, float]]:
+    """For each sample of differences, between which values its true mean lies.
 
-    The lower end is above a value exactly where `chance` of that value is below `level`.
+    Either end is wrong with a chance of `level` at most. The lower one reaches a value exactly where `chance` of that
+    value is at most `level`.
     """
-    if not len(differences):
-        return -math.inf, math.inf
-    bound = _typical_bound if task == "regression" else _melded_bound
-    return bound(differences, level), -bound(-differences, level)
+    if task == "regression":
+        return [_typical_bounds(one, level) for one in samples]
+    wins, losses, counts = _wins(samples), _wins([-one for one in samples]), np.array([len(one) for one in samples])
+    low = _bounds(wins, wins + losses, counts, level)
+    high = -_bounds(losses, wins + losses, counts, level)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
-def spread(differences: Array, task: Task) -> float:
+def spread(differences: Floats, task: Task) -> float:
     """How much the two disagree: the share of examples that only one gets right; for regression the differences' sd."""
-    if not len(differences):
-        return 0.0
     return float(np.std(differences) if task == "regression" else np.mean(differences != 0))
 
 
 def power(count: int, task: Task, disagreement: float, better: float, level: float, than: float = 0.0) -> float:
     """The chance that `chance(..., than)` is at most `level` for a model that is truly better by `better`.
 
+    Exact for classes; for regression by the normal distribution of a mean.
+
     Args:
         count: the examples, N.
-        disagreement: as `spread` gives it; for classes at least `better`, since who differs in nothing gains nothing.
+        disagreement: as `spread` gives it, at least `better`: who never differs is no better.
     """
     from scipy.stats import binom, norm
 
-    if not count:
-        return 0.0
-    if task == "regression":
-        if not disagreement:
-            return 0.0
-        return float(norm.sf(norm.isf(level) - (better - than) * math.sqrt(count) / disagreement))
     share = max(disagreement, better)
-    first, last = binom.ppf((POINTS, 1 - POINTS), count, share).astype(int)
+    if task == "regression":
+        lead = (better - than) * math.sqrt(count) / share
+        return float(norm.sf(norm.isf(level) - lead)) if 0.5**count <= level else 0.0  # one set of signs in 2^N
+    first, last = binom.ppf((LEFT_OUT, 1 - LEFT_OUT), count, share).astype(int)
     either = np.arange(first, last + 1)
     needed = _wins_needed(either, count, level, than)
     passed = np.where(needed <= either, binom.sf(needed - 1, either, (share + better) / (2 * share)), 0.0)
     return float(binom.pmf(either, count, share) @ passed)
 
 
-def _counts(differences: Array) -> tuple[int, int]:
-    return int((differences > 0).sum()), int((differences < 0).sum())
+# Classes: wins among the disagreements (either has it right, alone), and these among the examples; arrays of one shape
 
 
-# Classes: wins among the disagreements, and disagreements among the examples
+def _wins(samples: Sequence[Floats]) -> Counts:
+    return np.array([np.count_nonzero(one > 0) for one in samples], dtype=np.int64)
 
 
-def _melded(wins: NDArray[np.int64], either: NDArray[np.int64], count: int, than: float) -> Array:
-    """The p-value for `wins` among `either` disagreements on `count` examples; of any one shape.
+def _p_value(wins: Counts, either: Counts, count: Counts, than: float) -> Floats:
+    """The p-values of differences of at most `than`: at 0 McNemar's, exact and conditional."""
+    from scipy.stats import binom
+
+    if than == 0:
+        return np.asarray(binom.sf(wins - 1, either, 0.5))
+    return _melded(wins, either, count, np.array(than), _shares(either, count, np.array(than < 0)))
+
+
+def _melded(wins: Counts, either: Counts, count: Counts, than: Floats, shares: Floats) -> Floats:
+    """The p-values of differences of at most `than`, which is not 0; `shares` is what `_shares` gives.
 
     The difference is s (2 w - 1), with s the share of disagreements and w that of wins among them. Each has its lower
     or upper Clopper-Pearson distribution, a beta; the p-value is the chance that their product is at most `than`. At 0
-    it is McNemar's, exact and conditional (Fay and Lumbard 2021, section 3).
+    that is McNemar's p-value (Fay and Lumbard 2021, section 3).
     """
-    from scipy.special import betainc, betaincc, betaincinv
+    from scipy.special import betainc, betaincc
+
+    with np.errstate(divide="ignore"):
+        at = np.clip((1 + than[..., None] / shares) / 2, 0, 1)
+    some_wins = betainc(np.maximum(wins, 1)[..., None], (either - wins)[..., None] + 1, at) @ WEIGHTS
+    no_wins = betaincc(either + 1, np.maximum(count - either, 1), np.clip(-than, 0, 1))  # w is 0, so -s is left
+    return np.where(wins > 0, some_wins, np.where(either < count, no_wins, 1.0))
+
+
+def _shares(either: Counts, count: Counts, upper: NDArray[np.bool_]) -> Floats:
+    """The share of disagreements at the nodes of its lower or upper Clopper-Pearson distribution, (..., nodes)."""
+    from scipy.special import betaincinv
+
+    least, most = (either + upper)[..., None], (count - either + ~upper)[..., None]
+    inside = betaincinv(np.maximum(least, 1), np.maximum(most, 1), PLACES)
+    return np.where(least == 0, 0.0, np.where(most == 0, 1.0, inside))
+
+
+def _bounds(wins: Counts, either: Counts, count: Counts, level: float) -> Floats:
+    """The least differences of which the p-value is above `level`."""
+    below_zero = _p_value(wins, either, count, 0.0) > level
+    shares = _shares(either, count, below_zero)
+    low = np.where(below_zero, -1.0, 0.0)
+    width = 1.0
+    for _ in range(HALVINGS):
+        width /= 2
+        refuted = _melded(wins, either, count, low + width, shares) <= level
+        low = np.where(refuted, low + width, low)
+    return low
+
+
+def _wins_needed(either: Counts, count: int, level: float, than: float) -> Counts:
+    """The fewest wins among `either` disagreements with a p-value of at most `level`; one more than all: none do."""
+    from scipy.stats import binom
 
     if than == 0:
-        return np.where(wins > 0, betainc(np.maximum(wins, 1), either - wins + 1, 0.5), 1.0)
-    upper = int(than < 0)
-    least, most = either + upper, count - either + 1 - upper  # of the share's beta; 0 puts it at 0, or at 1
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    shares = betaincinv(np.maximum(least, 1)[..., None], np.maximum(most, 1)[..., None], (nodes + 1) / 2)
-    shares = np.where(least[..., None] == 0, 0.0, np.where(most[..., None] == 0, 1.0, shares))
-    with np.errstate(divide="ignore"):
-        at = np.clip((1 + than / shares) / 2, 0, 1)
-    below = betainc(np.maximum(wins, 1)[..., None], (either - wins)[..., None] + 1, at) @ weights / 2
-    without_wins = 1.0 if than > 0 else np.where(most == 0, 1.0, betaincc(least, np.maximum(most, 1), min(-than, 1.0)))
-    return np.where(wins > 0, below, without_wins)
-
-
-def _melded_bound(differences: Array, level: float) -> float:
-    """The least `than` of which `_melded` is above `level`."""
-    from scipy.optimize import brentq
-
-    wins, losses = _counts(differences)
-    given = np.array(wins), np.array(wins + losses), len(differences)
-    if _melded(*given, -1.0) > level:
-        return -1.0
-    return float(brentq(lambda than: _melded(*given, than) - level, -1.0, 1.0, xtol=1e-6))
-
-
-def _wins_needed(either: NDArray[np.int64], count: int, level: float, than: float) -> NDArray[np.int64]:
-    """The fewest wins among `either` disagreements that `_melded` gives at most `level`; one more than all: none do."""
+        return np.asarray(binom.isf(level, either, 0.5) + 1, dtype=np.int64)
+    counts, limit = np.full_like(either, count), np.array(than)
+    shares = _shares(either, counts, limit < 0)
     low, high = np.zeros_like(either), either + 1
     while (low < high).any():
         middle = (low + high) // 2
-        enough = _melded(np.minimum(middle, either), either, count, than) <= level
-        open_ = low < high
-        high = np.where(open_ & enough, middle, high)
-        low = np.where(open_ & ~enough, middle + 1, low)
+        enough = _melded(np.minimum(middle, either), either, counts, limit, shares) <= level
+        low, high = np.where(enough | (low >= high), low, middle + 1), np.where(enough, np.minimum(middle, high), high)
     return high
 
 
 # Regression: sign flips
 
 
-def _typical_values(differences: Array) -> Array:
-    """The mean of the flipped differences for each of `FLIPS` sets of signs; minus infinity where none is flipped.
+def _typical_values(differences: Floats, unflipped: float) -> Floats:
+    """The mean of the flipped differences for each of `FLIPS` sets of signs; `unflipped` where none is flipped.
 
     The observed mean is at most that with flipped signs, all taken about a value, exactly where the mean of those
     flipped is at most that value (Hartigan 1969, Journal of the American Statistical Association 64:1303). The sets of
@@ -141,21 +162,22 @@ def _typical_values(differences: Array) -> Array:
     weights = (differences, np.ones(len(columns)))
     sums = np.array([np.bincount(columns, one, minlength=FLIPS) for one in weights], dtype=float)
     flipped, number = (sums.sum(1, keepdims=True) - _walsh_hadamard(sums)) / 2
-    values = np.divide(flipped, number, out=np.full(FLIPS, -math.inf), where=number > 0.5)
-    return values - ROUNDING * float(np.abs(differences).max())
+    values = np.divide(flipped, number, out=np.full(FLIPS, unflipped), where=number > 0.5)
+    return values + math.copysign(ROUNDING * float(np.abs(differences).max()), unflipped)
 
 
-def _walsh_hadamard(values: Array) -> Array:
-    """`values` (k, n) times the Hadamard matrix of order n, by halves (Fino and Algazi 1976)."""
-    width = 1
-    while width < values.shape[1]:
-        halves = values.reshape(len(values), -1, 2, width)
-        first, second = halves[:, :, 0], halves[:, :, 1]
-        values = np.stack([first + second, first - second], axis=2).reshape(len(values), -1)
-        width *= 2
-    return values
+def _typical_bounds(differences: Floats, level: float) -> tuple[float, float]:
+    """The values that a share of `level` of the typical values lies below, and above."""
+    place = math.floor(level * FLIPS)
+    low = np.partition(_typical_values(differences, unflipped=-math.inf), place)[place]
+    high = -np.partition(-_typical_values(differences, unflipped=math.inf), place)[place]
+    return float(low), float(high)
 
 
-def _typical_bound(differences: Array, level: float) -> float:
-    """The least `than` of which the share of typical values at most it is above `level`."""
-    return float(np.partition(_typical_values(differences), place := math.floor(level * FLIPS))[place])
+def _walsh_hadamard(values: Floats) -> Floats:
+    """`values` (k, FLIPS) times the Hadamard matrix of that order, which is the Kronecker square of a smaller one."""
+    from scipy.linalg import hadamard
+
+    side = math.isqrt(FLIPS)
+    root = hadamard(side, dtype=float)
+    return np.asarray(root @ values.reshape(-1, side, side) @ root).reshape(-1, FLIPS)

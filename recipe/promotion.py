@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 from recipe import drawing
 from recipe.dataset.manifest import Task
 from recipe.errors import DataError
-from recipe.paired import Array, chance, interval, power, spread
+from recipe.paired import Floats, chance, intervals, power, spread
+from recipe.parts import COLUMNS, compare_parts
 from recipe.settings.retrain import Rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRICS: Mapping[Task, str] = {"classification": "accuracy", "regression": "R2"}
-TESTS: Mapping[Task, str] = {"classification": "McNemar's exact test", "regression": "a sign-flip test"}
 PARTS_DRAWN = 30  # as many as a figure has room for
-COLUMNS = ("part", "examples", "challenger", "champion", "difference", "low", "high", "p_value", "worse")
 
 
 @dataclass(frozen=True)
@@ -31,15 +30,16 @@ class Contest:
     """Both models on the same test examples, which neither was trained on.
 
     `challenger` and `champion` (N,) are what each example adds to the metric: 1 right and 0 wrong, or for regression 1
-    less the squared residual over the variance. `parts` are masks (N,) by name, of classes and slices, which may
-    overlap. Sizes are in bytes, seconds those of one example; 0 where they are not known.
+    less the squared residual over the variance (`recipe.training.evaluation.scores`). `parts` are masks (N,) by name,
+    of classes and slices, which may overlap. Sizes are in bytes, seconds those of one example; 0 where they are not
+    known.
 
     Raises:
         DataError: the scores or masks are not of the same examples, or those of a classification are not 0 and 1.
     """
 
-    challenger: Array
-    champion: Array
+    challenger: Floats
+    champion: Floats
     task: Task
     parts: Mapping[str, NDArray[np.bool_]]
     challenger_size: int = 0
@@ -101,24 +101,20 @@ def decide(contest: Contest, rule: Rule) -> Decision:
     """
     if unfit := _unfit(contest):
         return _undecided(contest, rule, unfit)
-    differences, than = _differences(contest), _to_beat(rule)
+    challenger, champion = np.asarray(contest.challenger, dtype=float), np.asarray(contest.champion, dtype=float)
+    differences, than = challenger - champion, 0.0 if rule.require == "better" else -rule.margin
     p_value = chance(differences, contest.task, than)
     disagreement = spread(differences, contest.task)
-    parts = _parts(contest, rule)
-    objections = [
-        *_to_the_whole(differences, p_value, rule),
-        *(_to_the_part(row) for _, row in parts[parts["worse"]].iterrows()),
-        *_to_the_cost(contest, rule),
-    ]
+    parts = compare_parts(challenger, champion, contest.task, contest.parts, rule)
     decision = Decision(
-        promote=not objections,
+        promote=False,
         reason="",
         metric=METRICS[contest.task],
         examples=len(differences),
-        challenger=float(np.mean(contest.challenger)),
-        champion=float(np.mean(contest.champion)),
+        challenger=float(challenger.mean()),
+        champion=float(champion.mean()),
         difference=float(differences.mean()),
-        interval=interval(differences, contest.task, rule.alpha),
+        interval=intervals([differences], contest.task, rule.alpha)[0],
         p_value=p_value,
         error_rate=rule.alpha,
         power=power(len(differences), contest.task, disagreement, rule.worthwhile, rule.alpha, than),
@@ -127,46 +123,69 @@ def decide(contest: Contest, rule: Rule) -> Decision:
         growth=_ratio(contest.challenger_size, contest.champion_size),
         parts=parts,
     )
-    return replace(decision, reason=_reason(decision, objections, TESTS[contest.task], rule))
+    objections = _objections(decision, rule)
+    return replace(decision, promote=not objections, reason=_reason(decision, objections, rule))
 
 
 def draw(decision: Decision) -> Figure:
-    """The difference on all examples and on each part, the worst first, with intervals, and the line of no difference.
+    """The difference on all examples and on each part that was tested, the worst first, with intervals.
 
     The intervals of the parts hold together, so each is wider than its own would be.
     """
+    tested = decision.parts[decision.parts["p_value"].notna()].head(PARTS_DRAWN)
     rows = {"all examples": (decision.difference, *decision.interval)}
-    for _, row in decision.parts.dropna(subset=["low"]).head(PARTS_DRAWN).iterrows():
-        rows[row["part"]] = (row["difference"], row["low"], row["high"])
+    rows |= {row["part"]: (row["difference"], row["low"], row["high"]) for _, row in tested.iterrows()}
+    known = {name: row for name, row in rows.items() if np.isfinite(row).all()}
     title = "Promoted" if decision.promote else "Champion kept"
-    return drawing.intervals(rows, f"challenger less champion, {decision.metric}", title, {"no difference": 0.0})
+    return drawing.intervals(known, f"challenger less champion, {decision.metric}", title, {"no difference": 0.0})
 
 
 def worn(readings: int, limit: int) -> str:
     """The warning that a test set has been read more than `limit` times; empty where it has not.
 
-    The best of k figures that are equal but for chance lies sqrt(2 ln k) standard errors above the truth, about.
+    The best of k figures that are equal but for chance lies about sqrt(2 ln k) standard errors above the truth. Such a
+    champion is the harder to beat: what suffers is the power, not the error rate (docs/when-is-a-model-promoted.md).
     """
     if readings <= limit:
         return ""
+    optimism = math.sqrt(2 * math.log(readings))
     return (
-        f"The test set has been read {readings} times, more than {limit}: the best of so many figures looks better by "
-        f"about {math.sqrt(2 * math.log(readings)):.1f} standard errors than it is, so collect new test examples."
+        f"The test set has been read {readings} times, more than {limit}: the champion's figure on it may be too good "
+        f"by up to {optimism:.1f} standard errors, which keeps better challengers out, so add new test examples."
     )
 
 
-def _reason(decision: Decision, objections: list[str], test: str, rule: Rule) -> str:
+def _objections(decision: Decision, rule: Rule) -> list[str]:
+    """What speaks against the challenger, a clause each."""
+    found = []
+    if not decision.disagreement and not decision.difference:
+        found.append("the two do not differ on any of them")
+    elif decision.p_value > rule.alpha:
+        found.append("it is not better beyond chance" if rule.require == "better" else "it may be worse by the margin")
+    found += [
+        f"{row['part']} is worse beyond chance ({row['challenger']:.4f} against {row['champion']:.4f} on "
+        f"{row['examples']}, p = {row['p_value']:.2g})"
+        for _, row in decision.parts[decision.parts["worse"]].iterrows()
+    ]
+    if rule.max_slowdown is not None and decision.slowdown > rule.max_slowdown:
+        found.append(f"it takes {decision.slowdown:.2f} times as long, more than {rule.max_slowdown:g}")
+    if rule.max_growth is not None and decision.growth > rule.max_growth:
+        found.append(f"it is {decision.growth:.2f} times as large, more than {rule.max_growth:g}")
+    return found
+
+
+def _reason(decision: Decision, objections: list[str], rule: Rule) -> str:
     """The decision in one sentence: what was measured, against which rule, and what spoke against the challenger."""
     low, high = decision.interval
     asked = "better" if rule.require == "better" else f"worse by less than {rule.margin:g}"
     measured = (
         f"{decision.metric} {decision.challenger:.4f} against the champion's {decision.champion:.4f} on "
-        f"{decision.examples} test examples, {decision.difference:+.4f} [{low:+.4f}, {high:+.4f}], "
-        f"p = {decision.p_value:.2g} by {test} of being {asked}, where {rule.alpha:g} is asked for"
+        f"{decision.examples} test examples, {decision.difference:+.4f} [{low:+.4f}, {high:+.4f}], p = "
+        f"{decision.p_value:.2g} where being {asked} needs {rule.alpha:g}"
     )
-    if decision.promote:
-        return f"Promoted: {measured}; no part is worse beyond chance."
-    chance = f"one better by {rule.worthwhile:g} would be promoted with a chance of {decision.power:.2f}"
+    if not objections:
+        return f"Promoted: {measured}, and no part is worse beyond chance."
+    chance = f"one better by {rule.worthwhile:g} would get in with a chance of {decision.power:.2f}"
     return f"Champion kept: {measured}; {'; '.join(objections)}; {chance}."
 
 
@@ -200,75 +219,6 @@ def _unfit(contest: Contest) -> str:
         if broken := count - int(np.isfinite(scores).sum()):
             return f"the {whose}'s scores on {broken} of {count} test examples are no numbers: see what it predicts"
     return ""
-
-
-def _differences(contest: Contest) -> Array:
-    return np.asarray(contest.challenger, dtype=float) - np.asarray(contest.champion, dtype=float)
-
-
-def _to_beat(rule: Rule) -> float:
-    return 0.0 if rule.require == "better" else -rule.margin
-
-
-def _parts(contest: Contest, rule: Rule) -> pd.DataFrame:
-    """A row for each part that has examples; see `Decision`."""
-    differences = _differences(contest)
-    masks = {name: mask for name, mask in contest.parts.items() if mask.any()}
-    tested = sum(mask.sum() >= rule.least_examples for mask in masks.values())
-    rows = []
-    for name, mask in masks.items():
-        low, high = interval(differences[mask], contest.task, rule.alpha / max(tested, 1))
-        judged = mask.sum() >= rule.least_examples
-        rows.append(
-            {
-                "part": name,
-                "examples": int(mask.sum()),
-                "challenger": float(contest.challenger[mask].mean()),
-                "champion": float(contest.champion[mask].mean()),
-                "difference": float(differences[mask].mean()),
-                "low": low,
-                "high": high,
-                "p_value": chance(-differences[mask], contest.task) if judged else math.nan,
-            }
-        )
-    table = pd.DataFrame(rows, columns=COLUMNS[:-1]).sort_values("p_value", kind="stable", ignore_index=True)
-    return table.assign(worse=_holm(table["p_value"].to_numpy(dtype=float), rule.alpha))
-
-
-def _holm(p_values: Array, alpha: float) -> NDArray[np.bool_]:
-    """Which of ascending `p_values` are rejected with a family-wise error of `alpha`; those not a number are no part.
-
-    Holm 1979, Scandinavian Journal of Statistics 6:65: whatever the dependence between them.
-    """
-    count = int(np.isfinite(p_values).sum())
-    small = p_values <= alpha / np.maximum(count - np.arange(len(p_values)), 1)
-    return np.logical_and.accumulate(small) if len(small) else small
-
-
-def _to_the_whole(differences: Array, p_value: float, rule: Rule) -> list[str]:
-    if not differences.any():
-        return ["the two do not differ on any of them"]
-    if p_value <= rule.alpha:
-        return []
-    return ["it is not better beyond chance" if rule.require == "better" else "it may be worse by more than the margin"]
-
-
-def _to_the_part(row: pd.Series) -> str:
-    return (
-        f"{row['part']} is worse beyond chance ({row['challenger']:.4f} against {row['champion']:.4f} on "
-        f"{row['examples']}, p = {row['p_value']:.2g})"
-    )
-
-
-def _to_the_cost(contest: Contest, rule: Rule) -> list[str]:
-    found = []
-    slowdown = _ratio(contest.challenger_seconds, contest.champion_seconds)
-    growth = _ratio(contest.challenger_size, contest.champion_size)
-    if rule.max_slowdown is not None and slowdown > rule.max_slowdown:
-        found.append(f"it takes {slowdown:.2f} times as long, more than {rule.max_slowdown:g}")
-    if rule.max_growth is not None and growth > rule.max_growth:
-        found.append(f"it is {growth:.2f} times as large, more than {rule.max_growth:g}")
-    return found
 
 
 def _ratio(challenger: float, champion: float) -> float:
