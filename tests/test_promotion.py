@@ -1,6 +1,7 @@
 """A challenger replaces the champion only where the rule is met, and as often as the decision says."""
 
 import math
+import re
 from functools import cache
 
 import numpy as np
@@ -12,6 +13,7 @@ from recipe.composition import compose
 from recipe.dataset.manifest import Task
 from recipe.drawing import to_png
 from recipe.errors import DataError, SettingsError
+from recipe.paired import power
 from recipe.promotion import Contest, Decision, decide, draw, worn
 from recipe.settings.retrain import Rule
 from tests.contests import decisions, gap, reign, share, surprise
@@ -221,6 +223,15 @@ def test_a_test_set_that_was_read_too_often_is_said_to_be_worn() -> None:
     assert worn(20, 20) == ""
     assert "21 times, more than 20" in worn(21, 20)
     assert "2.5 standard errors" in worn(21, 20)
+
+
+def test_the_table_of_the_page_is_what_the_code_computes() -> None:
+    page = (ROOT / "docs" / "when-is-a-model-promoted.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", page, flags=re.MULTILINE)
+    assert len(rows) == 6
+    for count, stated in rows:
+        made = [power(int(count), "classification", apart, 0.01, 0.05) for apart in (0.02, 0.05, 0.10, 0.15)]
+        assert [f"{one:.2f}" for one in made] == stated.split(" | ")
 
 
 # How often; `tests/acceptance/test_promotion.py` has more of it
