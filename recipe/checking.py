@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,12 @@ from typing import Any
 import yaml
 
 from recipe.composition import compose, lookup, make_paths_absolute
-from recipe.errors import RecipeError, SettingsError, WorkspaceError
-from recipe.pipeline import LOG, STAGES, stage_environment
-from recipe.processes import run_to_end
+from recipe.errors import SettingsError, WorkspaceError
+from recipe.pipeline import STAGES, run_apart
 from recipe.progress import PLACE, watched
 from recipe.report.build import build_report
 from recipe.report.findings import TABLES, RunResult, describe, read_judged
 from recipe.settings import PARAMS, Settings, load_settings, nearest, parse_settings
-from recipe.stage_process import INTERRUPTED, STOPPED, stop_reason
 from recipe.tracking import NOT_IN_KEY
 from recipe.workspace import RUN_LOCK, fingerprint, locked, private_folder, write_whole
 
@@ -136,16 +133,7 @@ def _stamps(path: Path) -> Iterator[tuple[str, int, int, int]]:
 def _run_stage(
     workspace: Path, scratch: Path, stage: str, practices: Sequence[str], refresh: Callable[[], None]
 ) -> None:
-    private = private_folder(scratch)
-    (private / STOPPED).unlink(missing_ok=True)
-    where = ["--workspace", str(scratch), "--home", str(workspace)]
-    command = [sys.executable, "-m", f"tasks.{stage}", *where, *practices]
-    code = run_to_end(command, workspace, stage_environment(), private / LOG, refresh)
-    if code == INTERRUPTED:
-        raise KeyboardInterrupt
-    if code:
-        reason = stop_reason(scratch)
-        raise RecipeError(reason or f"The stage {stage} ended with exit code {code}: its output is in {private / LOG}.")
+    run_apart(f"tasks.{stage}", scratch, "--home", str(workspace), *practices, code=workspace, refresh=refresh)
 
 
 def _make_folder(folder: Path) -> None:
