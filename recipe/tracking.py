@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from recipe.evidence import Finding, judge, to_json, worst
+from recipe.provenance import DATA_VERSION_FILE, FINAL_MODEL, data_entry, recorded_code
 from recipe.registry import register_model
 from recipe.report.findings import STAGES, reached, read_measured
-from recipe.settings import Settings, load_settings
+from recipe.settings import PARAMS, Settings, load_settings
 from recipe.workspace import fingerprint, private_folder, write_json
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 RECORDS = "mlflow_runs.json"
-FINAL_MODEL = Path("models/final")
 FINAL_TEST = "squeeze/final_test"
 SQLITE = "sqlite:///"
 
@@ -41,7 +41,7 @@ NOT_IN_PARAMS = NOT_IN_KEY | {"stages", "sources"}
 
 # A run's identity, as tags.
 PIPELINE, STAGE, TRAINING = "recipe.pipeline", "recipe.stage", "recipe.training"
-CONTENT, VERDICT, DATA_VERSION = "recipe.content", "recipe.verdict", "recipe.data_version"
+CONTENT, VERDICT, DATA_VERSION, CODE = "recipe.content", "recipe.verdict", "recipe.data_version", "recipe.code"
 # MLflow's own tags: mlflow/utils/mlflow_tags.py
 PARENT, COMMIT, SOURCE, NOTE = (
     "mlflow.parentRunId",
@@ -160,6 +160,10 @@ class Pipeline:
         commit = read_measured(self.workspace / "reports", stage).commit
         return {SOURCE: "recipe", COMMIT: commit} if commit else {SOURCE: "recipe"}
 
+    def code(self) -> str:
+        """Names the code that the final model comes from."""
+        return recorded_code(self.workspace, _plain(self.settings))
+
     def content(self, stage: str) -> str:
         """The hash of all that is published of `stage`."""
         files = [*_files(self.workspace / "reports" / stage), *_files(self.workspace / "metrics" / f"{stage}.json")]
@@ -185,9 +189,15 @@ class Content:
 def read_pipeline(workspace: Path) -> Pipeline:
     """The run that the workspace's params.yaml and prepared data describe."""
     settings = load_settings(workspace)
-    identity = {name: value for name, value in _plain(settings).items() if name not in NOT_IN_KEY}
     version = data_version(workspace)
-    return Pipeline(workspace, settings, tracking_uri(workspace, settings), version, fingerprint([identity, version]))
+    key = pipeline_key(settings, version)
+    return Pipeline(workspace, settings, tracking_uri(workspace, settings), version, key)
+
+
+def pipeline_key(settings: Settings, version: str) -> str:
+    """Names the run of the pipeline with these settings on this version of the data."""
+    identity = {name: value for name, value in _plain(settings).items() if name not in NOT_IN_KEY}
+    return fingerprint([identity, version])
 
 
 def data_version(workspace: Path) -> str:
@@ -217,6 +227,7 @@ def _of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int]) -> Conte
         tags={
             VERDICT: worst(findings),
             DATA_VERSION: pipeline.data_version,
+            CODE: pipeline.code(),
             "recipe.reached": stages[-1],
             **pipeline.origin(stages[-1]),
         },
@@ -312,6 +323,7 @@ def _publish(client: "MlflowClient", experiment: str, pipeline: Pipeline, stage:
     identity = {PIPELINE: pipeline.key, STAGE: "pipeline"}
     content = _of_pipeline(pipeline, stage, when)
     parent_id = _write(client, experiment, _find(client, experiment, identity), identity, content)
+    _write_origin(client, parent_id, pipeline)
 
     identity = {PIPELINE: pipeline.key, STAGE: stage, PARENT: parent_id}
     content = _of_stage(pipeline, stage, findings, when)
@@ -321,8 +333,9 @@ def _publish(client: "MlflowClient", experiment: str, pipeline: Pipeline, stage:
 
     model = pipeline.workspace / FINAL_MODEL
     if stage == STAGES[-1] and content.status == "FINISHED" and model.is_dir():
-        tags = {PIPELINE: pipeline.key, DATA_VERSION: pipeline.data_version, **_test_tags(findings)}
-        register_model(client, pipeline.settings.data.name, model, run_id, {**tags, **pipeline.origin(stage)})
+        tags = {PIPELINE: pipeline.key, DATA_VERSION: pipeline.data_version, CODE: pipeline.code()}
+        tags |= {**_test_tags(findings), **pipeline.origin(stage)}
+        register_model(client, pipeline.settings.data.name, model, run_id, tags)
     return run_id
 
 
@@ -349,6 +362,13 @@ def _write(
         metrics, params, tags = metrics[METRICS_A_BATCH:], params[OTHERS_A_BATCH:], tags[OTHERS_A_BATCH:]
     client.set_terminated(run_id, new.status, end)
     return str(run_id)
+
+
+def _write_origin(client: "MlflowClient", run_id: str, pipeline: Pipeline) -> None:
+    """What the run can be made again from: all its settings, and the version of its data."""
+    client.log_artifact(run_id, str(pipeline.workspace / PARAMS))
+    data = data_entry(pipeline.workspace, _plain(pipeline.settings), pipeline.data_version)
+    client.log_dict(run_id, data, DATA_VERSION_FILE)
 
 
 def _write_artifacts(

@@ -1,5 +1,6 @@
 """Publishing to MLflow from files: what a person finds there, and that publishing twice changes nothing."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from recipe.tracking import connect, data_version, publish_stage, published_runs
 from recipe.workspace import git_commit, write_json
 from tests import exported
 
+KEPT = ("params.yaml", "data_version.json")
 STAGES = ("ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze")
 
 
@@ -144,6 +146,17 @@ def test_runs_hold_settings_figures_curves_pictures_tables_and_findings(workspac
     assert len(curve) == 200 and (curve[0].step, curve[-1].step) == (0, 499)
     assert child.data.params == {"seed": "1", "lr": "0.001"}
     assert child.data.metrics["final validation_loss"] == 0.25 and child.data.metrics["best_epoch"] == 3
+
+
+def test_the_pipelines_run_keeps_what_it_can_be_made_again_from(workspace: Path) -> None:
+    measure(workspace, "data", finding("data/blank", 0.5))
+    publish_stage(workspace, "data")
+    client, pipeline = client_of(workspace), named(runs_of(workspace), lambda name: name == "digits cnn")
+    kept = {name: Path(client.download_artifacts(pipeline.info.run_id, name)) for name in KEPT}
+    assert kept["params.yaml"].read_bytes() == (workspace / "params.yaml").read_bytes()
+    version = json.loads(kept["data_version.json"].read_text())
+    assert version["md5"] is None and version["prepared"] == data_version(workspace)
+    assert pipeline.data.tags["recipe.code"]
 
 
 def test_publishing_twice_changes_nothing_and_does_not_touch_mlflow(workspace: Path) -> None:
