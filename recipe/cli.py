@@ -33,6 +33,7 @@ EXAMPLES = """examples:
   recipe check baseline model._target_=nets.MyNet            one stage's practices, outside the pipeline
   recipe check baseline/gradients data=digits                one practice
   recipe predict models/final photo.png                      predictions from raw inputs
+  recipe why 3 4                                             what made version 4 differ from version 3
 """
 
 
@@ -44,7 +45,7 @@ def main() -> None:
 def run_command(arguments: Sequence[str]) -> int:
     """Carry out the command line `arguments`; gives the exit code."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    commands = {"run": _run, "flow": _flow, "check": _check, "report": _report, "predict": _predict}
+    commands = {"run": _run, "flow": _flow, "check": _check, "report": _report, "predict": _predict, "why": _why}
     try:
         parsed, rest = _parser().parse_known_args(arguments)
         _refuse_options(rest)
@@ -122,6 +123,28 @@ def _predict(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     return OPEN
 
 
+def _why(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from rich.console import Console
+
+    from recipe.attribution import attribute
+    from recipe.report.why import headline, remarks, why_table, write_why
+
+    if arguments.seeds < 0:
+        raise SettingsError(f"--seeds {arguments.seeds} is less than none: give 0 or more.")
+    workspace = find_workspace()
+    why = attribute(workspace, arguments.a, arguments.b, arguments.seeds, lambda line: print(line, file=sys.stderr))
+    if why is None:
+        print(f"{arguments.a} and {arguments.b} do not differ: settings, data, code and seed are the same.")
+        return OPEN
+    page = write_why(workspace / "reports" / "why", why)
+    console = Console()
+    console.print(why_table(why))
+    for line in ("", headline(why), *remarks(why)):
+        console.print(line, markup=False, highlight=False)
+    console.print(f"\nreport: {page}", soft_wrap=True, markup=False, highlight=False)
+    return OPEN
+
+
 def _print_findings(findings: Sequence[Finding], page: Path, *told: Verdict) -> None:
     """The table of `findings`, those with a verdict among `told` at length, and the path of the report's page."""
     from rich.console import Console
@@ -170,6 +193,12 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", metavar="MODEL", help="a folder such as models/final, or a registered model's name")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help="image files or folders, CSV or Parquet tables")
     predict.add_argument("--out", metavar="FILE", help="where the predictions go (default: the terminal)")
+    why = commands.add_parser("why", allow_abbrev=False, help="what made one run differ from another")
+    for name in ("A", "B"):
+        why.add_argument(name.lower(), metavar=name, help="a run: 3, champion, NAME/3, or how its id in MLflow begins")
+    why.add_argument(
+        "--seeds", type=int, default=0, metavar="N", help="make B from so many more seeds, to see what chance does"
+    )
     return parser
 
 
