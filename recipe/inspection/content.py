@@ -92,6 +92,18 @@ def near_pairs(dataset: Dataset, left: Rows, right: Rows, limit: float) -> pd.Da
     return pd.DataFrame(found, columns=["a", "b", "distance"]).sort_values("distance", kind="stable")
 
 
+def pooled(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Images `(N, C, H, W)` as vectors `(N, D)`: pooled to at most 8 x 8 a channel, by an orthogonal projection."""
+    for axis in (2, 3):
+        size = images.shape[axis]
+        if size > SKETCH_SIDE:
+            edges = np.linspace(0, size, SKETCH_SIDE + 1).astype(int)[:-1]
+            widths = np.diff(np.append(edges, size)).astype(np.float32)
+            shape = [-1 if place == axis else 1 for place in range(4)]
+            images = (np.add.reduceat(images, edges, axis=axis) / np.sqrt(widths).reshape(shape)).astype(np.float32)
+    return images.reshape(len(images), -1)
+
+
 def _content_keys(dataset: Dataset) -> NDArray[np.int64]:
     keys = pd.factorize(dataset.manifest["content_id"])[0].astype(np.int64)
     rows = features(dataset)
@@ -141,23 +153,12 @@ def _sketches(dataset: Dataset) -> NDArray[np.float32]:
     for start in range(0, count, CHUNK):
         rows = np.arange(start, min(start + CHUNK, count))
         vectors = _vectors(dataset, rows)
-        parts.append(_pooled(vectors.reshape(len(rows), *dataset.inputs.shape[1:])) if _is_image(dataset) else vectors)
+        parts.append(pooled(vectors.reshape(len(rows), *dataset.inputs.shape[1:])) if _is_image(dataset) else vectors)
     return np.concatenate(parts)
 
 
 def _is_image(dataset: Dataset) -> bool:
     return dataset.inputs.ndim == 4
-
-
-def _pooled(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    for axis in (2, 3):
-        size = images.shape[axis]
-        if size > SKETCH_SIDE:
-            edges = np.linspace(0, size, SKETCH_SIDE + 1).astype(int)[:-1]
-            widths = np.diff(np.append(edges, size)).astype(np.float32)
-            shape = [-1 if place == axis else 1 for place in range(4)]
-            images = (np.add.reduceat(images, edges, axis=axis) / np.sqrt(widths).reshape(shape)).astype(np.float32)
-    return images.reshape(len(images), -1)
 
 
 def _ordinary_distance(dataset: Dataset) -> float:
