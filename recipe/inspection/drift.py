@@ -1,6 +1,7 @@
 """How far a batch has drifted from a reference: column by column, in its labels, and as a whole."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,18 +9,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recipe.dataset.columns import MAX_CATEGORIES, date_format_of, number_style
-from recipe.inspection.columns import is_identifier
+from recipe.inspection.columns import is_identifier, is_text
 from recipe.inspection.content import pooled
-from recipe.preparation import as_dates, as_numbers, as_text, epoch_days
+from recipe.preparation import SECONDS_A_DAY, as_dates, as_numbers, as_text, epoch_days
 from recipe.settings.data import Drift
 
 Numbers = NDArray[np.float64]
 
 COLUMNS = ["column", "score", "p_value", "flagged", "detail"]
 WHOLE = "(all)"  # the row of the domain classifier
+FEW_VALUES = 12  # numbers as few as months are codes: chi-square sees one of them replaced, rank tests hardly
+FEW_NUMBERS = 50  # of a sample, for which the limit distribution is no guide: by it one number out of range has p = 0
 FEWEST_EXPECTED = 5.0  # in a cell, for chi-square's own distribution (Cochran 1954); below, permutations
-PERMUTATIONS = 20_000  # the smallest p-value is 5e-5: enough for Holm over 200 columns at 1 %
-MISSING_MATTERS = 0.5  # of the distance: the share missing is told first where it makes as much of it
+PERMUTATIONS = 20_000  # the smallest p-value is 5e-5, and smaller ones come from single values
+ROUNDING = 1e-9
+PROBED = 5_000  # cells of a reference column that tell how it is written
 FEWEST_ROWS = 4  # two to train on and two to judge, of each sample
 MOST_FEATURES = 500  # that the domain classifier sees: the covariance of more takes seconds
 SHRINKAGE = 0.1  # of the covariance to its diagonal (Friedman 1989): between 0.1 and 0.5 nothing changed on digits
@@ -55,18 +59,18 @@ class _Shift:
 def drift(reference: Sample, batch: Sample, settings: Drift, label: str = "label") -> pd.DataFrame:
     """How `batch` differs from `reference`: a row a column, one named `label` where both are labelled, and `(all)`.
 
-    Scores are the Kolmogorov-Smirnov distance of numbers and dates, with missing cells below all others; the total
-    variation distance of categories and classes, missing cells one of them; and for `(all)` 2 AUC - 1 of a classifier
-    that tells the two samples apart, out of fold. Flagged is what is further than the settings' limit, and further than
-    chance: below `alpha` by Holm's procedure (1979) over all rows. So one healthy batch in 1 / alpha is flagged at
-    most, whatever its size.
+    Scores are the Kolmogorov-Smirnov distance of numbers and dates, or the difference in the share missing where that
+    is larger; the total variation distance of categories and classes, a missing cell being one; and for `(all)`
+    2 AUC - 1 of a classifier that tells the two samples apart, out of fold. Flagged is what is further than the
+    settings' limit and further than chance: below `alpha` by Holm's procedure (1979) over all rows, so that at most one
+    healthy batch in 1 / alpha is flagged, whatever its size.
 
     Returns:
         column, score, p_value, flagged, detail (a sentence); what is flagged first, then the highest scores.
     """
     shifts = dict(_column_shifts(reference.columns, batch.columns, settings))
     if reference.labels is not None and batch.labels is not None:
-        shifts[label] = _shift_of(reference.labels, batch.labels, settings.distance)
+        shifts[label] = _shift_of_labels(reference.labels, batch.labels, settings.distance)
     shifts[WHOLE] = _shift_of_whole(reference.inputs, batch.inputs, settings)
     table = pd.DataFrame(
         {
@@ -109,87 +113,118 @@ def _unmoved(detail: str) -> _Shift:
     return _Shift(0.0, 1.0, 1.0, detail)
 
 
+def _shift_of_labels(reference: pd.Series, batch: pd.Series, limit: float) -> _Shift:
+    """The shift of the labels: text is a class, even one that is written as a number."""
+    if is_text(reference) and len(reference) and len(batch):
+        return _shift_of_categories(as_text(reference), as_text(batch), limit)
+    return _shift_of(reference, batch, limit)
+
+
 def _shift_of(reference: pd.Series, batch: pd.Series, limit: float) -> _Shift:
     """The shift of one column, read as the reference is written."""
     if not len(reference) or not len(batch):
         return _unmoved("There is nothing to compare.")
-    model = reference if as_text(reference).notna().any() else batch
+    model = _present(reference.iloc[:: 1 + len(reference) // PROBED])
+    if model.empty:
+        model = _present(batch)
     date_format = _date_format(model)
     if date_format is not None:
         before, after = (epoch_days(as_dates(column, date_format)) for column in (reference, batch))
         return _shift_of_numbers(before, after, limit, is_date=True)
-    style = None if pd.api.types.is_datetime64_any_dtype(model) else number_style(_present(model))
-    if style is not None:
+    style = number_style(model)
+    if style is not None and not _are_codes(reference, batch):
         return _shift_of_numbers(as_numbers(reference, style), as_numbers(batch, style), limit)
     return _shift_of_categories(as_text(reference), as_text(batch), limit)
 
 
-def _date_format(column: pd.Series) -> str | None:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return "ISO8601"
-    if pd.api.types.is_numeric_dtype(column) or number_style(_present(column)) is not None:
-        return None
-    present = _present(column)
-    return date_format_of(present) if len(present) else None
-
-
 def _present(column: pd.Series) -> pd.Series:
-    """The cells that hold something: numbers as they are, all else as text."""
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-        return column.dropna()
-    return as_text(column).dropna()
+    """The cells that hold something: numbers and dates as they are, all else as text."""
+    if pd.api.types.is_bool_dtype(column) or is_text(column):
+        return as_text(column).dropna()
+    return column.dropna()
+
+
+def _are_codes(reference: pd.Series, batch: pd.Series) -> bool:
+    return reference.nunique() <= FEW_VALUES and len(set(as_text(reference)) | set(as_text(batch))) <= FEW_VALUES
+
+
+def _date_format(present: pd.Series) -> str | None:
+    if pd.api.types.is_datetime64_any_dtype(present):
+        return "ISO8601"
+    if present.empty or not is_text(present) or number_style(present) is not None:
+        return None
+    return date_format_of(present)
 
 
 # Numbers and dates
 
 
 def _shift_of_numbers(reference: Numbers, batch: Numbers, limit: float, is_date: bool = False) -> _Shift:
-    """Distance and chance of two samples of numbers; a missing one lies below all others.
+    """The larger of two distances, of the numbers that are there and of the shares missing; each may be by chance.
 
-    The Kolmogorov-Smirnov test sees any change but a small one of the middle; the test of Mann and Whitney sees that.
-    The smaller p-value of the two counts twice (Bonferroni).
+    Three tests share the chance evenly (Bonferroni): that of Kolmogorov and Smirnov, which sees any change; that of
+    Mann and Whitney, which sees less of a move of the middle; and chi-square for what is missing, where anything is.
     """
+    absent = np.array([np.isnan(reference).sum(), np.isnan(batch).sum()])
+    sizes = np.array([len(reference), len(batch)])
+    before, after = reference[~np.isnan(reference)], batch[~np.isnan(batch)]
+    lost = absent / sizes
+    chances, distance, place = [], 0.0, np.nan
+    if absent.any() and (absent < sizes).any():
+        chances.append(_chance_of_counts(np.column_stack([absent, sizes - absent])))
+    if len(before) and len(after) and min(before.min(), after.min()) < max(before.max(), after.max()):
+        distance, place, *tests = _distance(before, after)
+        chances += tests
+    if not chances:
+        return _Shift(0.0, 1.0, limit, "All values are the same in both.")
+    moved = abs(float(lost[1] - lost[0]))
+    told = [_middle_detail(before, after, distance, place, is_date)] if len(before) and len(after) else []
+    if absent.any():
+        missing = f"{_percent(lost[1])} are missing where the reference has {_percent(lost[0])}"
+        told = [missing, *told] if moved >= distance else [*told, missing]
+    detail = "; ".join(told)
+    score, chance = max(distance, moved), min(1.0, len(chances) * min(chances))
+    return _Shift(score, chance, limit, f"{detail[0].upper()}{detail[1:]}.")
+
+
+def _distance(before: Numbers, after: Numbers) -> tuple[float, float, float, float]:
+    """The Kolmogorov-Smirnov distance, the number where it lies, and the chances by both rank tests."""
     from scipy.stats import ks_2samp, mannwhitneyu
 
-    before, after = (np.where(np.isnan(numbers), -np.inf, numbers) for numbers in (reference, batch))
-    if len(np.unique(np.concatenate([before, after]))) == 1:
-        return _Shift(0.0, 1.0, limit, "All values are the same in both.")
-    kolmogorov = ks_2samp(before, after, method="asymp")
+    exact = min(len(before), len(after)) <= FEW_NUMBERS
+    kolmogorov = ks_2samp(before, after, method="exact" if exact else "asymp")
     whitney = mannwhitneyu(before, after, method="asymptotic")
-    chance = min(1.0, 2 * min(float(kolmogorov.pvalue), float(whitney.pvalue)))
-    distance = float(kolmogorov.statistic)
-    place = float(kolmogorov.statistic_location)
-    return _Shift(distance, chance, limit, _number_detail(reference, batch, distance, place, is_date))
+    distance, place = float(kolmogorov.statistic), float(kolmogorov.statistic_location)
+    return distance, place, float(kolmogorov.pvalue), float(whitney.pvalue)
 
 
-def _number_detail(reference: Numbers, batch: Numbers, distance: float, place: float, is_date: bool) -> str:
-    """The medians, or where these are near each other the place where the samples differ most; the shares missing."""
-    absent = [float(np.isnan(numbers).mean()) for numbers in (reference, batch)]
-    missing = f"{_percent(absent[1])} are missing where the reference has {_percent(absent[0])}"
-    if max(absent) == 1.0:
-        return f"{missing}."
-    known = [numbers[~np.isnan(numbers)] for numbers in (reference, batch)]
-    medians = [float(np.median(numbers)) for numbers in known]
-    told = f"the median is {_written(medians[1], is_date)} where the reference has {_written(medians[0], is_date)}"
-    between = [float(((numbers > min(medians)) & (numbers <= max(medians))).mean()) for numbers in known]
-    if max(between) < distance / 2 and np.isfinite(place):
-        shares = [float((numbers <= place).mean()) for numbers in known]
-        told = f"{_percent(shares[1])} lie at or below {_written(place, is_date)} where the reference has "
-        told += _percent(shares[0])
-    if max(absent) == 0.0:
-        parts = [told]
-    elif abs(absent[1] - absent[0]) >= MISSING_MATTERS * distance:
-        parts = [missing, told]
-    else:
-        parts = [told, missing]
-    sentence = "; ".join(parts)
-    return f"{sentence[0].upper()}{sentence[1:]}."
+def _middle_detail(before: Numbers, after: Numbers, distance: float, place: float, is_date: bool) -> str:
+    """The medians; or, where few numbers lie between these, the number around which the samples differ most."""
+    low, high = sorted((float(np.median(before)), float(np.median(after))))
+    between = max(float(((numbers > low) & (numbers <= high)).mean()) for numbers in (before, after))
+    if between >= distance / 2:
+        earlier, later = _written([float(np.median(before)), float(np.median(after))], is_date)
+        return f"the median is {later} where the reference has {earlier}"
+    [number] = _written([place], is_date)
+    shares = [_percent(float((numbers <= place).mean())) for numbers in (before, after)]
+    return f"{shares[1]} are {number} or {'earlier' if is_date else 'less'} where the reference has {shares[0]}"
 
 
-def _written(number: float, is_date: bool) -> str:
-    if not is_date:
-        return f"{number:.4g}"
-    return str(np.datetime64(0, "D") + np.timedelta64(int(np.floor(number)), "D"))
+def _written(numbers: list[float], is_date: bool) -> list[str]:
+    """`numbers` in as few digits as tell them apart; dates as such, to the day or to the second."""
+    ways: list[Callable[[float], str]] = (
+        [_to_the_day, _to_the_second] if is_date else ["{:.4g}".format, "{:.9g}".format]
+    )
+    written = [[way(number) for number in numbers] for way in ways]
+    return next((texts for texts in written if len(set(texts)) == len(set(numbers))), written[-1])
+
+
+def _to_the_day(days: float) -> str:
+    return str(np.datetime64(math.floor(days), "D"))
+
+
+def _to_the_second(days: float) -> str:
+    return str(np.datetime64(math.floor(days * SECONDS_A_DAY), "s")).replace("T", " ")
 
 
 def _percent(share: float) -> str:
@@ -222,24 +257,39 @@ def _common(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _chance_of_counts(cells: NDArray[np.int64]) -> float:
-    """The p-value of Pearson's chi-square of counts (2, V): its own distribution, or that over permuted samples."""
+    """The p-value of counts (2, V): the smaller of two tests', twice (Bonferroni).
+
+    Pearson's chi-square sees many values move a little, Fisher's exact test of each value alone sees one move far.
+    """
+    return min(1.0, 2 * min(_chance_of_all(cells), _chance_of_one(cells)))
+
+
+def _chance_of_one(cells: NDArray[np.int64]) -> float:
+    from scipy.stats import hypergeom
+
+    small = cells[int(cells.sum(1).argmin())]
+    drawn_from = (int(cells.sum()), cells.sum(0), int(small.sum()))
+    ends = np.minimum(hypergeom.cdf(small, *drawn_from), hypergeom.sf(small - 1, *drawn_from))
+    tests = cells.shape[1] if cells.shape[1] > 2 else 1  # of two values one says it all
+    return min(1.0, tests * 2 * float(ends.min()))
+
+
+def _chance_of_all(cells: NDArray[np.int64]) -> float:
+    """Pearson's, by its own distribution where that holds, else over permuted samples."""
     from scipy.stats import chi2
 
     together = cells.sum(0)
     expected = np.outer(cells.sum(1), together) / together.sum()
     statistic = float(((cells - expected) ** 2 / expected).sum())
-    chance = float(chi2.sf(statistic, cells.shape[1] - 1))
     if expected.min() >= FEWEST_EXPECTED:
-        return chance
+        return float(chi2.sf(statistic, cells.shape[1] - 1))
     small = int(cells.sum(1).argmin())
     drawn = np.random.default_rng(0).multivariate_hypergeometric(
         together, int(cells[small].sum()), size=PERMUTATIONS, method="marginals"
     )
-    # the other sample is what is left, so its cells deviate as much, on other expected counts
-    weights = (1 / expected).sum(0)
-    reached = int((((drawn - expected[small]) ** 2) @ weights >= statistic * (1 - 1e-9)).sum())
-    beyond = 1 / (PERMUTATIONS + 1)
-    return (reached + 1) / (PERMUTATIONS + 1) if reached else min(chance, beyond)
+    weights = (1 / expected).sum(0)  # what one sample has more of a value, the other has less
+    reached = int((((drawn - expected[small]) ** 2) @ weights >= statistic * (1 - ROUNDING)).sum())
+    return (reached + 1) / (PERMUTATIONS + 1)
 
 
 def _category_detail(counts: NDArray[np.int64], names: list[str | None]) -> str:
@@ -271,16 +321,27 @@ def _shift_of_whole(reference: np.ndarray, batch: np.ndarray, settings: Drift) -
     if min(len(reference), len(batch)) < FEWEST_ROWS or not reference[:1].size:
         return _unmoved("There are too few examples for a classifier that tells the two apart.")
     samples = [_flat(_drawn(inputs, settings.classifier_rows)) for inputs in (reference, batch)]
+    halves = [_halves(vectors) for vectors in samples]
     areas, chances = [], []
-    for held_out in (0, 1):
-        direction = _Direction.between(*(sample[1 - held_out :: 2] for sample in samples))
-        before, after = (direction.along(sample[held_out::2]) for sample in samples)
+    for held_out in (False, True):
+        learnt = [vectors[half != held_out] for vectors, half in zip(samples, halves, strict=True)]
+        judged = [vectors[half == held_out] for vectors, half in zip(samples, halves, strict=True)]
+        if not all(map(len, (*learnt, *judged))):
+            return _unmoved("There are too few different examples for a classifier that tells the two apart.")
+        direction = _Direction.between(*learnt)
+        before, after = (direction.along(vectors) for vectors in judged)
         test = mannwhitneyu(after, before, alternative="greater", method="asymptotic")
         areas.append(float(test.statistic) / (len(before) * len(after)))
         chances.append(float(test.pvalue))
     area = float(np.mean(areas))
     detail = f"A classifier tells the two apart with an AUC of {area:.2f}, where 0.5 is chance."
     return _Shift(max(0.0, 2 * area - 1), min(1.0, 2 * min(chances)), settings.separation, detail)
+
+
+def _halves(vectors: Numbers) -> NDArray[np.bool_]:
+    """Which half each example is in (N,): every other one, copies together, as they would be told from each other."""
+    codes, _ = pd.factorize(np.array([vector.tobytes() for vector in vectors], dtype=object))
+    return np.asarray(codes % 2 == 1)
 
 
 def _drawn(inputs: np.ndarray, most: int) -> np.ndarray:
