@@ -3,13 +3,17 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recipe.dataset import Dataset
 from recipe.dataset.columns import MAX_CATEGORIES, date_format_of, number_style
-from recipe.inspection.columns import is_identifier, is_text
+from recipe.dataset.labels import label_numbers
+from recipe.dataset.manifest import MEASURED
+from recipe.inspection.columns import features, is_identifier, is_text
 from recipe.inspection.content import pooled
 from recipe.preparation import SECONDS_A_DAY, as_dates, as_numbers, as_text, epoch_days
 from recipe.settings.data import Drift
@@ -21,7 +25,7 @@ WHOLE = "(all)"  # the row of the domain classifier
 FEW_VALUES = 12  # numbers as few as months are codes: chi-square sees one of them replaced, rank tests hardly
 FEW_NUMBERS = 50  # of a sample, for which the limit distribution is no guide: by it one number out of range has p = 0
 FEWEST_EXPECTED = 5.0  # in a cell, for chi-square's own distribution (Cochran 1954); below, permutations
-PERMUTATIONS = 20_000  # the smallest p-value is 5e-5, and smaller ones come from single values
+PERMUTATIONS = 10_000  # the smallest p-value is 1e-4; where Holm asks for less, single values have it
 ROUNDING = 1e-9
 PROBED = 5_000  # cells of a reference column that tell how it is written
 FEWEST_ROWS = 4  # two to train on and two to judge, of each sample
@@ -37,13 +41,22 @@ class Sample:
 
     Attributes:
         columns: raw columns (N, C): numbers, dates, text, with missing cells; of images what was measured of them.
-        inputs: prepared rows (N, F) float32, or images (N, C, H, W) uint8; may be memory-mapped.
+        inputs: prepared rows (N, F) float32, or images (N, C, H, W) uint8, or a draw of them; may be memory-mapped.
         labels: the given labels (N,), as text for classes and as numbers for a regression; None where there are none.
     """
 
     columns: pd.DataFrame
     inputs: np.ndarray
     labels: pd.Series | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One column of two samples, read alike: numbers and dates (in days) as float64 (N,), categories as text."""
+
+    kind: Literal["number", "date", "category"]
+    before: Any
+    after: Any
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,26 @@ class _Shift:
     p_value: float
     limit: float
     detail: str
+
+
+def sample_of(dataset: Dataset, rows: NDArray[np.int64]) -> Sample:
+    """The examples in `rows` of a prepared data set; of images the measured columns and the user's own.
+
+    Of the inputs no more are read than `drift` looks at.
+    """
+    columns = features(dataset)
+    if columns is None:
+        measured = [name for name in (*MEASURED, *dataset.user_columns) if name in dataset.manifest]
+        columns = dataset.manifest[measured]
+    labels = dataset.manifest["label"]
+    if dataset.preparation["classes"] is None:
+        labels = pd.Series(label_numbers(labels))
+    drawn = _draw(len(rows), dataset.settings.stages.data.drift.classifier_rows)
+    return Sample(
+        columns=columns.iloc[rows].reset_index(drop=True),
+        inputs=np.asarray(dataset.inputs[rows[drawn]]),
+        labels=labels.iloc[rows].reset_index(drop=True),
+    )
 
 
 def drift(reference: Sample, batch: Sample, settings: Drift, label: str = "label") -> pd.DataFrame:
@@ -70,7 +103,7 @@ def drift(reference: Sample, batch: Sample, settings: Drift, label: str = "label
     """
     shifts = dict(_column_shifts(reference.columns, batch.columns, settings))
     if reference.labels is not None and batch.labels is not None:
-        shifts[label] = _shift_of_labels(reference.labels, batch.labels, settings.distance)
+        shifts[label] = _shift_of(reference.labels, batch.labels, settings.distance, is_label=True)
     shifts[WHOLE] = _shift_of_whole(reference.inputs, batch.inputs, settings)
     table = pd.DataFrame(
         {
@@ -113,28 +146,29 @@ def _unmoved(detail: str) -> _Shift:
     return _Shift(0.0, 1.0, 1.0, detail)
 
 
-def _shift_of_labels(reference: pd.Series, batch: pd.Series, limit: float) -> _Shift:
-    """The shift of the labels: text is a class, even one that is written as a number."""
-    if is_text(reference) and len(reference) and len(batch):
-        return _shift_of_categories(as_text(reference), as_text(batch), limit)
-    return _shift_of(reference, batch, limit)
-
-
-def _shift_of(reference: pd.Series, batch: pd.Series, limit: float) -> _Shift:
-    """The shift of one column, read as the reference is written."""
+def _shift_of(reference: pd.Series, batch: pd.Series, limit: float, is_label: bool = False) -> _Shift:
+    """The shift of one column."""
     if not len(reference) or not len(batch):
         return _unmoved("There is nothing to compare.")
+    pair = read_alike(reference, batch, is_label)
+    if pair.kind == "category":
+        return _shift_of_categories(pair.before, pair.after, limit)
+    return _shift_of_numbers(pair.before, pair.after, limit, is_date=pair.kind == "date")
+
+
+def read_alike(reference: pd.Series, batch: pd.Series, is_label: bool = False) -> Pair:
+    """Both as the reference is written. A label that is text is a class, even where it is written as a number."""
+    if is_label and is_text(reference):
+        return Pair("category", as_text(reference), as_text(batch))
     model = _present(reference.iloc[:: 1 + len(reference) // PROBED])
     if model.empty:
         model = _present(batch)
-    date_format = _date_format(model)
+    style, date_format = _style_of(model)
     if date_format is not None:
-        before, after = (epoch_days(as_dates(column, date_format)) for column in (reference, batch))
-        return _shift_of_numbers(before, after, limit, is_date=True)
-    style = number_style(model)
+        return Pair("date", *(epoch_days(as_dates(column, date_format)) for column in (reference, batch)))
     if style is not None and not _are_codes(reference, batch):
-        return _shift_of_numbers(as_numbers(reference, style), as_numbers(batch, style), limit)
-    return _shift_of_categories(as_text(reference), as_text(batch), limit)
+        return Pair("number", as_numbers(reference, style), as_numbers(batch, style))
+    return Pair("category", as_text(reference), as_text(batch))
 
 
 def _present(column: pd.Series) -> pd.Series:
@@ -144,16 +178,18 @@ def _present(column: pd.Series) -> pd.Series:
     return column.dropna()
 
 
+def _style_of(present: pd.Series) -> tuple[str | None, str | None]:
+    """The style that numbers are written in, or the format that dates are; neither for text."""
+    if pd.api.types.is_datetime64_any_dtype(present):
+        return None, "ISO8601"
+    style = number_style(present)
+    if style is not None or present.empty or not is_text(present):
+        return style, None
+    return None, date_format_of(present)
+
+
 def _are_codes(reference: pd.Series, batch: pd.Series) -> bool:
     return reference.nunique() <= FEW_VALUES and len(set(as_text(reference)) | set(as_text(batch))) <= FEW_VALUES
-
-
-def _date_format(present: pd.Series) -> str | None:
-    if pd.api.types.is_datetime64_any_dtype(present):
-        return "ISO8601"
-    if present.empty or not is_text(present) or number_style(present) is not None:
-        return None
-    return date_format_of(present)
 
 
 # Numbers and dates
@@ -320,7 +356,7 @@ def _shift_of_whole(reference: np.ndarray, batch: np.ndarray, settings: Drift) -
 
     if min(len(reference), len(batch)) < FEWEST_ROWS or not reference[:1].size:
         return _unmoved("There are too few examples for a classifier that tells the two apart.")
-    samples = [_flat(_drawn(inputs, settings.classifier_rows)) for inputs in (reference, batch)]
+    samples = [_flat(np.asarray(inputs[_draw(len(inputs), settings.classifier_rows)])) for inputs in (reference, batch)]
     halves = [_halves(vectors) for vectors in samples]
     areas, chances = [], []
     for held_out in (False, True):
@@ -344,10 +380,9 @@ def _halves(vectors: Numbers) -> NDArray[np.bool_]:
     return np.asarray(codes % 2 == 1)
 
 
-def _drawn(inputs: np.ndarray, most: int) -> np.ndarray:
-    """At most that many examples, drawn with a fixed seed, in order: a memory map is read once through."""
-    rows = np.random.default_rng(0).permutation(len(inputs))[:most]
-    return np.asarray(inputs[np.sort(rows)])
+def _draw(count: int, most: int) -> NDArray[np.int64]:
+    """At most that many of `count` rows, drawn with a fixed seed, in order: a memory map is read once through."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 
 def _flat(inputs: np.ndarray) -> Numbers:

@@ -122,6 +122,12 @@ class ImbalanceLimits(Strict):
     max_missing: float = Field(default=0, ge=0)
 
 
+class DriftLimits(Strict):
+    """The limits of data/drift."""
+
+    max_score: float = Field(default=0, ge=0, le=1)
+
+
 class ExpectationsLimits(Strict):
     """The limits of data/expectations."""
 
@@ -138,4 +144,5 @@ class DataThresholds(Strict):
     duplicates: DuplicatesLimits = DuplicatesLimits()
     leakage: LeakageLimits = LeakageLimits()
     imbalance: ImbalanceLimits = ImbalanceLimits()
+    drift: DriftLimits = DriftLimits()
     expectations: ExpectationsLimits = ExpectationsLimits()
