@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with (
             interrupted_by_signals(),
-            temporary_settings(set_defaults={PREFECT_API_DATABASE_CONNECTION_URL: _own_database()}),
+            temporary_settings(set_defaults={PREFECT_API_DATABASE_CONNECTION_URL: own_database()}),
         ):
             state = run_recipe(tuple(given.overrides), given.until, return_state=True)
     except KeyboardInterrupt:
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_CODES.get(state.name or "", 2)
 
 
-def _own_database() -> str:
+def own_database() -> str:
     """Where runs are kept that no server of the user's keeps: beside those of `make serve`."""
     folder = find_workspace() / ".recipe" / "prefect"
     folder.mkdir(parents=True, exist_ok=True)

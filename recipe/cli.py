@@ -1,6 +1,6 @@
 """The command `recipe`: composes settings, starts stages and flows as processes, shows what came of it.
 
-Exit codes: 0 all gates open, 1 a gate closed, 2 bad input, 130 interrupted.
+Exit codes: 0 all gates open, 1 a gate closed or production has changed, 2 bad input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ EXAMPLES = """examples:
   recipe check baseline model._target_=nets.MyNet            one stage's practices, outside the pipeline
   recipe check baseline/gradients data=digits                one practice
   recipe predict models/final photo.png                      predictions from raw inputs
+  recipe monitor production/monday.csv                       a batch from production against the training data
 """
 
 
@@ -44,7 +45,14 @@ def main() -> None:
 def run_command(arguments: Sequence[str]) -> int:
     """Carry out the command line `arguments`; gives the exit code."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    commands = {"run": _run, "flow": _flow, "check": _check, "report": _report, "predict": _predict}
+    commands = {
+        "run": _run,
+        "flow": _flow,
+        "check": _check,
+        "report": _report,
+        "predict": _predict,
+        "monitor": _monitor,
+    }
     try:
         parsed, rest = _parser().parse_known_args(arguments)
         _refuse_options(rest)
@@ -122,6 +130,16 @@ def _predict(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     return OPEN
 
 
+def _monitor(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from recipe.monitoring import monitor
+
+    workspace = find_workspace()
+    out = Path(arguments.out).absolute() if arguments.out else workspace / "reports" / "monitor"
+    result = monitor(workspace, Path(arguments.batch), out)
+    _print_findings(result.findings, out / PAGE, "warn", "fail")
+    return CLOSED if result.verdict == "fail" else OPEN
+
+
 def _print_findings(findings: Sequence[Finding], page: Path, *told: Verdict) -> None:
     """The table of `findings`, those with a verdict among `told` at length, and the path of the report's page."""
     from rich.console import Console
@@ -170,6 +188,11 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", metavar="MODEL", help="a folder such as models/final, or a registered model's name")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help="image files or folders, CSV or Parquet tables")
     predict.add_argument("--out", metavar="FILE", help="where the predictions go (default: the terminal)")
+    monitor = commands.add_parser(
+        "monitor", allow_abbrev=False, help="a batch from production against the training data"
+    )
+    monitor.add_argument("batch", metavar="FILE|FOLDER", help="a table, or a folder of images; with labels or without")
+    monitor.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/monitor/)")
     return parser
 
 

@@ -83,12 +83,26 @@ def load_model(model: str) -> FinalModel:
         ModelError, RegistryError: there is none, or it cannot be read.
     """
     if Path(model).is_dir():
-        return _load_folder(Path(model))
-    with _registered(model) as folder:
-        return _load_folder(folder)
+        return load_folder(Path(model))
+    return load_registered(model, _tracking_uri(model))
 
 
-def _load_folder(folder: Path) -> FinalModel:
+def load_registered(reference: str, uri: str) -> FinalModel:
+    """The model that is registered at the tracking server or database `uri`.
+
+    Raises:
+        ModelError, RegistryError: there is none, or it cannot be read.
+    """
+    with _registered(reference, uri) as folder:
+        return load_folder(folder)
+
+
+def load_folder(folder: Path) -> FinalModel:
+    """The model exported to `folder`.
+
+    Raises:
+        ModelError: there is none, or it cannot be read.
+    """
     files = folder / ARTIFACTS
     program = next((files / name for name in (EXPORTED_PROGRAM, TRACED_PROGRAM) if (files / name).is_file()), None)
     if program is None or not (files / PREPARATION).is_file():
@@ -101,15 +115,14 @@ def _load_folder(folder: Path) -> FinalModel:
         if program.name == EXPORTED_PROGRAM:
             refuse_unsafe(program)
         return FinalModel(load_trusted_program(program), preparation, recipe.preparation)
-    except (ValueError, OSError, RuntimeError, KeyError, AssertionError) as error:
+    except (ValueError, OSError, RuntimeError, KeyError, AssertionError, zipfile.BadZipFile) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ModelError(f"The model in {folder} cannot be read ({reason}): export it again.") from error
 
 
 @contextmanager
-def _registered(reference: str) -> Iterator[Path]:
+def _registered(reference: str, uri: str) -> Iterator[Path]:
     """The files of a registered model, fetched for as long as the context lasts where they are not on this machine."""
-    uri = _tracking_uri(reference)
     client = connect(uri)
     source = find_version(client, reference).source or ""
     with tempfile.TemporaryDirectory(prefix="recipe-model-") as beside:

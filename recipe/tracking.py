@@ -36,7 +36,7 @@ FINAL_TEST = "squeeze/final_test"
 SQLITE = "sqlite:///"
 
 # What changes no figure is no part of a run's identity: a changed threshold, server or worker count is the same run.
-NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout"))
+NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout", "monitor"))
 NOT_IN_PARAMS = NOT_IN_KEY | {"stages", "sources"}
 
 # A run's identity, as tags.

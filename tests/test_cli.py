@@ -39,12 +39,12 @@ def test_help_has_examples_and_costs_nothing() -> None:
     told = subprocess.run([*RECIPE, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert "recipe run data=table data.path=rows.csv" in told.stdout
-    for command in ("run", "flow", "check", "report", "predict"):
+    for command in ("run", "flow", "check", "report", "predict", "monitor"):
         assert f"    {command} " in told.stdout
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < HELP_SECONDS
 
 
-@pytest.mark.parametrize("command", ["run", "flow", "check", "report", "predict"])
+@pytest.mark.parametrize("command", ["run", "flow", "check", "report", "predict", "monitor"])
 def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run_command([command, "--help"])

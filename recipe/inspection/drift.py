@@ -60,7 +60,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class _Shift:
+class Shift:
     """How far one thing moved: 0 to 1, how likely so far by chance alone, whether that far matters, and in words."""
 
     score: float
@@ -119,6 +119,19 @@ def drift(reference: Sample, batch: Sample, settings: Drift, label: str = "label
     return table.sort_values(["flagged", "score"], ascending=False, kind="stable", ignore_index=True)[COLUMNS]
 
 
+def in_words(table: pd.DataFrame, apart: str) -> str:
+    """What `drift` flagged, in a sentence or two: of columns the one that moved most, else the whole.
+
+    `apart` says of what the difference is, such as "from training".
+    """
+    flagged = table[table["flagged"]]
+    columns = flagged[flagged["column"] != WHOLE]
+    first = (columns if len(columns) else flagged).iloc[0]
+    named = f"'{first['column']}' differs" if len(columns) else "All columns together differ"
+    rest = f" {len(flagged)} of {len(table)} comparisons differ." if len(flagged) > 1 else ""
+    return f"{named} {apart} ({first['score']:.2f}): {first['detail']}{rest}"
+
+
 def _rejected(p_values: Numbers, alpha: float) -> NDArray[np.bool_]:
     """Which hypotheses fall by Holm's step-down procedure, with a chance of `alpha` that any does wrongly."""
     order = np.argsort(p_values, kind="stable")
@@ -128,11 +141,11 @@ def _rejected(p_values: Numbers, alpha: float) -> NDArray[np.bool_]:
     return rejected
 
 
-def _column_shifts(reference: pd.DataFrame, batch: pd.DataFrame, settings: Drift) -> Iterator[tuple[str, _Shift]]:
+def _column_shifts(reference: pd.DataFrame, batch: pd.DataFrame, settings: Drift) -> Iterator[tuple[str, Shift]]:
     limit = settings.distance
     for name in reference:
         if name not in batch:
-            yield str(name), _Shift(1.0, 0.0, limit, "The batch has no such column.")
+            yield str(name), Shift(1.0, 0.0, limit, "The batch has no such column.")
         elif is_identifier(reference[name]):
             yield str(name), _unmoved("It only tells rows apart, so it is not compared.")
         else:
@@ -142,18 +155,18 @@ def _column_shifts(reference: pd.DataFrame, batch: pd.DataFrame, settings: Drift
             yield str(name), _unmoved("The reference has no such column, so it is not compared.")
 
 
-def _unmoved(detail: str) -> _Shift:
-    return _Shift(0.0, 1.0, 1.0, detail)
+def _unmoved(detail: str) -> Shift:
+    return Shift(0.0, 1.0, 1.0, detail)
 
 
-def _shift_of(reference: pd.Series, batch: pd.Series, limit: float, is_label: bool = False) -> _Shift:
+def _shift_of(reference: pd.Series, batch: pd.Series, limit: float, is_label: bool = False) -> Shift:
     """The shift of one column."""
     if not len(reference) or not len(batch):
         return _unmoved("There is nothing to compare.")
     pair = read_alike(reference, batch, is_label)
     if pair.kind == "category":
         return _shift_of_categories(pair.before, pair.after, limit)
-    return _shift_of_numbers(pair.before, pair.after, limit, is_date=pair.kind == "date")
+    return shift_of_numbers(pair.before, pair.after, limit, is_date=pair.kind == "date")
 
 
 def read_alike(reference: pd.Series, batch: pd.Series, is_label: bool = False) -> Pair:
@@ -195,7 +208,7 @@ def _are_codes(reference: pd.Series, batch: pd.Series) -> bool:
 # Numbers and dates
 
 
-def _shift_of_numbers(reference: Numbers, batch: Numbers, limit: float, is_date: bool = False) -> _Shift:
+def shift_of_numbers(reference: Numbers, batch: Numbers, limit: float, is_date: bool = False) -> Shift:
     """The larger of two distances, of the numbers that are there and of the shares missing; each may be by chance.
 
     Three tests share the chance evenly (Bonferroni): that of Kolmogorov and Smirnov, which sees any change; that of
@@ -212,7 +225,7 @@ def _shift_of_numbers(reference: Numbers, batch: Numbers, limit: float, is_date:
         distance, place, *tests = _distance(before, after)
         chances += tests
     if not chances:
-        return _Shift(0.0, 1.0, limit, "All values are the same in both.")
+        return Shift(0.0, 1.0, limit, "All values are the same in both.")
     moved = abs(float(lost[1] - lost[0]))
     told = [_middle_detail(before, after, distance, place, is_date)] if len(before) and len(after) else []
     if absent.any():
@@ -220,7 +233,7 @@ def _shift_of_numbers(reference: Numbers, batch: Numbers, limit: float, is_date:
         told = [missing, *told] if moved >= distance else [*told, missing]
     detail = "; ".join(told)
     score, chance = max(distance, moved), min(1.0, len(chances) * min(chances))
-    return _Shift(score, chance, limit, f"{detail[0].upper()}{detail[1:]}.")
+    return Shift(score, chance, limit, f"{detail[0].upper()}{detail[1:]}.")
 
 
 def _distance(before: Numbers, after: Numbers) -> tuple[float, float, float, float]:
@@ -270,17 +283,17 @@ def _percent(share: float) -> str:
 # Categories and classes
 
 
-def _shift_of_categories(reference: pd.Series, batch: pd.Series, limit: float) -> _Shift:
+def _shift_of_categories(reference: pd.Series, batch: pd.Series, limit: float) -> Shift:
     """Distance and chance of two samples of text; the commonest values each, all rarer ones together."""
     values = pd.concat([reference, batch], ignore_index=True).astype("str").where(lambda text: text.notna(), None)
     codes, names = pd.factorize(values, use_na_sentinel=False)
     counts = np.stack([np.bincount(part, minlength=len(names)) for part in np.split(codes, [len(reference)])])
     if len(names) == 1:
-        return _Shift(0.0, 1.0, limit, "All values are the same in both.")
+        return Shift(0.0, 1.0, limit, "All values are the same in both.")
     cells = _common(counts)
     shares = cells / cells.sum(1, keepdims=True)
     distance = float(np.abs(shares[1] - shares[0]).sum() / 2)
-    return _Shift(distance, _chance_of_counts(cells), limit, _category_detail(counts, list(names)))
+    return Shift(distance, _chance_of_counts(cells), limit, _category_detail(counts, list(names)))
 
 
 def _common(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -346,7 +359,7 @@ def _category_detail(counts: NDArray[np.int64], names: list[str | None]) -> str:
 # The whole
 
 
-def _shift_of_whole(reference: np.ndarray, batch: np.ndarray, settings: Drift) -> _Shift:
+def _shift_of_whole(reference: np.ndarray, batch: np.ndarray, settings: Drift) -> Shift:
     """How well a classifier that learnt on half of both samples tells the other halves apart, both ways round.
 
     The p-value is that of Mann and Whitney for the batch scoring higher, the smaller of the two halves' twice. Scores
@@ -371,7 +384,7 @@ def _shift_of_whole(reference: np.ndarray, batch: np.ndarray, settings: Drift) -
         chances.append(float(test.pvalue))
     area = float(np.mean(areas))
     detail = f"A classifier tells the two apart with an AUC of {area:.2f}, where 0.5 is chance."
-    return _Shift(max(0.0, 2 * area - 1), min(1.0, 2 * min(chances)), settings.separation, detail)
+    return Shift(max(0.0, 2 * area - 1), min(1.0, 2 * min(chances)), settings.separation, detail)
 
 
 def _halves(vectors: Numbers) -> NDArray[np.bool_]:

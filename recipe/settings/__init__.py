@@ -14,6 +14,7 @@ from recipe.errors import SettingsError
 from recipe.settings.baseline import BaselineStage, BaselineThresholds
 from recipe.settings.data import DataStage, DataThresholds
 from recipe.settings.ingest import IngestStage, IngestThresholds
+from recipe.settings.monitor import Monitor
 from recipe.settings.overfit import OverfitStage, OverfitThresholds
 from recipe.settings.regularize import RegularizeStage, RegularizeThresholds
 from recipe.settings.squeeze import SqueezeStage, SqueezeThresholds
@@ -192,6 +193,7 @@ class Settings(Strict):
     sources: Sources
     stages: Stages
     thresholds: Thresholds
+    monitor: Monitor = Monitor()
 
     @field_validator("device")
     @classmethod

@@ -5,7 +5,7 @@ import pandas as pd
 from recipe.dataset import Dataset
 from recipe.dataset.splits import TEST, TRAIN, VALIDATION
 from recipe.evidence import Finding, at_most, practice
-from recipe.inspection.drift import WHOLE, Sample, sample_of
+from recipe.inspection.drift import WHOLE, Sample, in_words, sample_of
 from recipe.inspection.drift import drift as drift_between
 from recipe.inspection.drift_figure import Compared, draw_shifts
 
@@ -26,7 +26,7 @@ def drift(dataset: Dataset) -> Finding:
     score = float(flagged["score"].max()) if len(flagged) else 0.0
     figure = draw_shifts(_to_draw(samples, table, label), TRAIN, "The columns that moved most")
     return Finding(
-        summary=_summary(table, flagged, dataset.split_given),
+        summary=_summary(table, dataset.split_given),
         measured=score,
         advice="Where the split is by chance, look for an order in the data, and for groups so large that one fills a "
         "split. Where it follows time or a source on purpose, take the test figure for what it is: that of examples "
@@ -48,15 +48,14 @@ def _compared(samples: dict[str, Sample], dataset: Dataset, label: str) -> pd.Da
     return both.drop_duplicates("column").reset_index(drop=True)[COLUMNS]
 
 
-def _summary(table: pd.DataFrame, flagged: pd.DataFrame, split_given: bool) -> str:
-    compared = len(table)
-    if flagged.empty:
-        return f"Validation and test are distributed as training is, in all {compared} comparisons."
-    first = flagged.iloc[0]
-    named = "All columns together differ" if first["column"] == WHOLE else f"'{first['column']}' differs"
+def _summary(table: pd.DataFrame, split_given: bool) -> str:
+    if not table["flagged"].any():
+        return f"Validation and test are distributed as training is, in all {len(table)} comparisons."
+    flagged = table[table["flagged"]]
+    columns = flagged[flagged["column"] != WHOLE]
+    split = (columns if len(columns) else flagged)["split"].iloc[0]
     whose = " of the split that was given" if split_given else ""
-    rest = f" {len(flagged)} of {compared} comparisons differ." if len(flagged) > 1 else ""
-    return f"{named} between training and {first['split']}{whose} ({first['score']:.2f}): {first['detail']}{rest}"
+    return in_words(table, f"between training and {split}{whose}")
 
 
 def _to_draw(samples: dict[str, Sample], table: pd.DataFrame, label: str) -> list[Compared]:
