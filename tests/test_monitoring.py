@@ -161,6 +161,9 @@ def test_held_out_images_are_as_training_was(digits: Path, capsys: pytest.Captur
         f"monitor/{name}" for name in ("unreadable", "drift", "unfamiliar", "confidence", "figure")
     ]
     assert content["run"]["verdict"] == "pass"
+    page = (digits / "reports" / "monitor" / "index.html").read_text()
+    assert "<h1>Production is as training was.</h1>" in page
+    assert "not reached" not in page
     assert content["findings"][-1]["verdict"] == "skip"
     for finding in content["findings"]:
         for file in [*finding["figures"], *([finding["table"]] if finding["table"] else [])]:

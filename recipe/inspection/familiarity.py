@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from recipe.inspection.content import pooled
 
 Distances = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
-MOST_TRAINING = 20_000  # examples that are looked through; of more a draw, the same for held-out ones and batch
+MOST_TRAINING = 10_000  # examples that are looked through; of more a draw, the same for held-out ones and batch
 MOST_HELD_OUT = 5_000  # the limit's own error is a tenth of its rate then
 CHUNK = 1_024  # inputs compared at once
 
@@ -55,20 +56,21 @@ class Unfamiliar:
         return float(betabinom.sf(flagged - 1, len(self.distances), beyond, within)) if flagged else 1.0
 
 
-def unfamiliar(train: np.ndarray, held_out: np.ndarray, batch: np.ndarray, rate: float) -> Unfamiliar:
-    """How far each input of `batch` is from all of `train`, and the distance that a share `rate` of `held_out` exceeds.
+def unfamiliar(inputs: np.ndarray, train: Rows, held_out: Rows, batch: np.ndarray, rate: float) -> Unfamiliar:
+    """How far each input of `batch` is from all training examples, and how far a share `rate` of held-out ones are.
 
-    Inputs are prepared rows (N, F), or images (N, C, H, W), which are pooled to at most 8 x 8 a channel. The limit is a
-    conformal one (Vovk, Gammerman and Shafer 2005): the k-th largest held-out distance of M, k = rate (M + 1) rounded
-    down, at least 1, so that k / (M + 1) of new inputs from the same source exceed it. Bounded memory.
+    `train` and `held_out` are rows of `inputs`: prepared rows (N, F), or images (N, C, H, W), which are pooled to at
+    most 8 x 8 a channel. The limit is a conformal one (Vovk, Gammerman and Shafer 2005): the k-th largest held-out
+    distance of M, k = rate (M + 1) rounded down, at least 1, so that k / (M + 1) of new inputs from the same source
+    exceed it. Memory is bounded, and both may be memory-mapped.
     """
-    known = _vectors(train[_draw(len(train), MOST_TRAINING)])
-    others = _nearest(known, held_out, _draw(len(held_out), MOST_HELD_OUT))
+    known = _vectors(inputs[train[_draw(len(train), MOST_TRAINING)]])
+    others = _nearest(known, inputs, held_out[_draw(len(held_out), MOST_HELD_OUT)])
     distances = _nearest(known, batch, np.arange(len(batch)))
     return Unfamiliar(distances, others, max(1, int(rate * (len(others) + 1))))
 
 
-def _nearest(known: NDArray[np.float32], inputs: np.ndarray, rows: NDArray[np.int64]) -> Distances:
+def _nearest(known: NDArray[np.float32], inputs: np.ndarray, rows: Rows) -> Distances:
     """The Euclidean distance of each of `rows` of `inputs` to the nearest of `known`."""
     squares = (known**2).sum(1)
     found = [np.empty(0)]
@@ -84,5 +86,5 @@ def _vectors(inputs: np.ndarray) -> NDArray[np.float32]:
     return pooled(vectors) if vectors.ndim == 4 else vectors.reshape(len(vectors), -1)
 
 
-def _draw(count: int, most: int) -> NDArray[np.int64]:
+def _draw(count: int, most: int) -> Rows:
     return np.sort(np.random.default_rng(0).permutation(count)[:most])

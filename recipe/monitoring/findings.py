@@ -102,11 +102,11 @@ def unfamiliar_inputs(seen: Seen) -> Finding:
     limit is a quantile of the validation split, so the share beyond it is known by construction: conformal prediction
     (Vovk, Gammerman and Shafer 2005).
     """
-    settings, inputs = seen.dataset.settings.monitor, seen.dataset.inputs
-    held_out = seen.dataset.where(VALIDATION)
+    settings, dataset = seen.dataset.settings.monitor, seen.dataset
+    train, held_out = dataset.where(TRAIN), dataset.where(VALIDATION)
     if not len(held_out):
         return skip("There is no validation split to tell how far a familiar input may be from training.")
-    found = unfamiliar(inputs[seen.dataset.where(TRAIN)], inputs[held_out], seen.batch.inputs, settings.unfamiliar_rate)
+    found = unfamiliar(dataset.inputs, train, held_out, seen.batch.inputs, settings.unfamiliar_rate)
     count, total = int(found.flagged.sum()), len(seen.batch)
     low, high = wilson(count, total)
     worst = np.argsort(-found.distances, kind="stable")

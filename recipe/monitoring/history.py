@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recipe import drawing
+from recipe.errors import WorkspaceError
 from recipe.monitoring.champion import Figure
 from recipe.workspace import private_folder
 
@@ -53,14 +54,21 @@ def now() -> str:
 
 
 def record(workspace: Path, entry: Entry) -> None:
-    """Append `entry` as a line of its own, also after one that a crash cut off."""
+    """Append `entry` as a line of its own, also after one that a crash cut off.
+
+    Raises:
+        WorkspaceError: the workspace cannot be written.
+    """
     path = private_folder(workspace) / JOURNAL
-    torn = path.is_file() and not path.read_bytes().endswith(b"\n")
-    with open(path, "ab") as journal:
-        start = "\n" if torn else ""
-        journal.write(f"{start}{json.dumps(asdict(entry), ensure_ascii=False)}\n".encode())
-        journal.flush()
-        os.fsync(journal.fileno())
+    line = f"{json.dumps(asdict(entry), ensure_ascii=False)}\n"
+    try:
+        torn = path.is_file() and not path.read_bytes().endswith(b"\n")
+        with open(path, "ab") as journal:
+            journal.write(f"\n{line}".encode() if torn else line.encode())
+            journal.flush()
+            os.fsync(journal.fileno())
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write {path}: {error.strerror}. Free the disk or give permission.") from error
 
 
 def read_entries(workspace: Path) -> list[Entry]:

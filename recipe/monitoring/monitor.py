@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,7 +109,8 @@ def _clear(out: Path) -> None:
     """Take away what an earlier call left in `out`."""
     for pattern in (f"figures/{STAGE}.*.png", f"{TABLES}/{STAGE}.*.csv"):
         for path in out.glob(pattern):
-            path.unlink()
+            with suppress(OSError):  # what cannot be written is told when it is
+                path.unlink()
 
 
 def _written(finding: Finding, out: Path) -> Finding:
