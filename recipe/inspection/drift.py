@@ -212,7 +212,7 @@ def shift_of_numbers(reference: Numbers, batch: Numbers, limit: float, is_date: 
     """The larger of two distances, of the numbers that are there and of the shares missing; each may be by chance.
 
     Three tests share the chance evenly (Bonferroni): that of Kolmogorov and Smirnov, which sees any change; that of
-    Mann and Whitney, which sees less of a move of the middle; and chi-square for what is missing, where anything is.
+    Mann and Whitney, which sees smaller moves of the middle; and chi-square for what is missing, where anything is.
     """
     absent = np.array([np.isnan(reference).sum(), np.isnan(batch).sum()])
     sizes = np.array([len(reference), len(batch)])

@@ -268,7 +268,7 @@ def _no_labels(seen: Seen) -> str:
 def _why_not_asked(seen: Seen) -> str:
     if seen.champion is None:
         return "There is no model yet, neither a registered champion nor models/final: the data alone were compared."
-    return seen.misfit
+    return seen.misfit or "There is no validation split to compare the model's answers with."
 
 
 def _told(answers: Answers) -> np.ndarray:
