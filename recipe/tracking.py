@@ -66,6 +66,8 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 
+logger = logging.getLogger(__name__)
+
 Points = Sequence[tuple[str, float, int, int]]  # name, value, milliseconds since 1970, step
 
 
@@ -399,13 +401,26 @@ def _search(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) ->
 
 
 def _experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
-    """The id of the data set's experiment; without a server its artifacts lie in the workspace."""
+    """The id of the data set's experiment, whose files go where the settings say.
+
+    Nobody can move an experiment in MLflow, so one that keeps its files elsewhere is named in a warning.
+    """
     name = pipeline.settings.data.name
+    place = pipeline.settings.tracking.artifacts
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         is_database = "sql" in pipeline.uri.partition(":")[0]
-        place = str(pipeline.workspace.resolve() / "mlruns") if is_database else None
+        if is_database and place is None:  # there is no server that would choose one
+            place = str(pipeline.workspace.resolve() / "mlruns")
         return str(client.create_experiment(name, artifact_location=place, tags=MODEL_TRAINING))
+    if place is not None and place.rstrip("/") != experiment.artifact_location.removeprefix("file://").rstrip("/"):
+        logger.warning(
+            "MLflow's experiment %s has kept its files in %s from its first run on, and goes on there: for "
+            "tracking.artifacts=%s give the data another name, data.name=...",
+            name,
+            experiment.artifact_location,
+            place,
+        )
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)

@@ -62,7 +62,7 @@ def is_carrier(module: str, stage: str) -> bool:
         return True  # the frame of a stage imports them; ingest has no findings
     if stage == "data" and module == "recipe.records":
         return True  # it trains nothing
-    return module in CARRIERS or module.startswith("recipe.settings") or module == "recipe.dataset"
+    return module in CARRIERS or module.startswith(("recipe.settings", "recipe.cluster")) or module == "recipe.dataset"
 
 
 def path_of(module: str) -> Path:

@@ -320,3 +320,19 @@ def test_a_pipeline_that_reaches_another_figure_is_named_after_the_new_one(works
     measure(workspace, "data", finding("data/blank", 0.5))
     publish_stage(workspace, "data")
     assert {run.info.run_name for run in runs_of(workspace)} == {"digits cnn 97.2 %", "squeeze", "data"}
+
+
+def test_files_of_runs_go_where_the_settings_say_and_stay_there(
+    workspace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    places = [tmp_path / "store", tmp_path / "another store"]
+    measure(workspace, "data", finding("data/blank", 0.5))
+    for place in (places[0], places[0], places[1]):
+        compose_params(exported.REPOSITORY, ["data=digits", "budget=quick", f"tracking.artifacts='{place}'"], workspace)
+        (workspace / ".recipe" / "mlflow_runs.json").unlink(missing_ok=True)
+        run_id = publish_stage(workspace, "data")
+    assert (places[0] / str(run_id) / "artifacts" / "findings.json").is_file()
+    assert not places[1].exists() and not (workspace / "mlruns").exists()
+    (warning,) = caplog.messages
+    assert f"experiment digits has kept its files in {places[0]} from its first run on" in warning
+    assert f"tracking.artifacts={places[1]} give the data another name" in warning
