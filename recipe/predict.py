@@ -28,6 +28,7 @@ from recipe.inference import load_program as load_trusted_program
 from recipe.preparation import as_dates, as_numbers, as_text
 from recipe.registry import find_version
 from recipe.settings import load_settings
+from recipe.stage_process import first_line
 from recipe.tracking import connect, tracking_uri
 from recipe.workspace import find_workspace
 
@@ -113,13 +114,19 @@ def _registered(reference: str) -> Iterator[Path]:
     client = connect(uri)
     source = find_version(client, reference).source or ""
     with tempfile.TemporaryDirectory(prefix="recipe-model-") as beside:
-        from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
+        yield _fetched(reference, source, Path(beside), uri)
 
-        try:
-            yield Path(download_artifacts(artifact_uri=source, dst_path=beside, tracking_uri=uri))
-        except (MlflowException, OSError) as error:
-            raise ModelError(f"The files of {reference} are not at {source}: register the model again.") from error
+
+def _fetched(reference: str, source: str, folder: Path, uri: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri))
+    except Exception as error:  # each kind of store has errors of its own
+        raise ModelError(
+            f"The files of {reference} cannot be fetched from {source} ({first_line(error)}): give access to that "
+            "place, or register the model again."
+        ) from error
 
 
 def _tracking_uri(reference: str) -> str:

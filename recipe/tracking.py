@@ -17,13 +17,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
+from recipe.answering import require_answer
+from recipe.errors import RecipeError
 from recipe.evidence import Finding, judge, to_json, worst
 from recipe.registry import register_model
 from recipe.report.findings import STAGES, reached, read_measured
 from recipe.settings import Settings, load_settings
+from recipe.stage_process import first_line
 from recipe.workspace import fingerprint, private_folder, write_json
 
 if TYPE_CHECKING:
@@ -34,6 +38,9 @@ RECORDS = "mlflow_runs.json"
 FINAL_MODEL = Path("models/final")
 FINAL_TEST = "squeeze/final_test"
 SQLITE = "sqlite:///"
+PASSWORD = re.compile(r"//[^/@]*@")
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}  # where a URI names none
+DRIVERS = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}  # the packages that hold them
 
 # What changes no figure is no part of a run's identity: a changed threshold, server or worker count is the same run.
 NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout"))
@@ -71,6 +78,10 @@ logger = logging.getLogger(__name__)
 Points = Sequence[tuple[str, float, int, int]]  # name, value, milliseconds since 1970, step
 
 
+class TrackingError(RecipeError):
+    """MLflow that does not answer."""
+
+
 def publish_stage(workspace: Path, stage: str) -> str | None:
     """Publish `stage`; gives the id of its MLflow run, or None when it has measured nothing.
 
@@ -79,7 +90,8 @@ def publish_stage(workspace: Path, stage: str) -> str | None:
 
     Raises:
         RecipeError: the settings, or what a stage wrote, cannot be read.
-        mlflow.exceptions.MlflowException: MLflow cannot be reached, or refuses.
+        TrackingError: MLflow cannot be reached.
+        mlflow.exceptions.MlflowException: it refuses.
     """
     pipeline = read_pipeline(workspace)
     records = published_runs(workspace)
@@ -121,20 +133,59 @@ def workspace_uri(workspace: Path) -> str:
 
 
 def connect(uri: str) -> "MlflowClient":
-    """A client of MLflow at `uri` that neither calls home nor prints."""
+    """A client of MLflow at `uri` that has answered, and neither calls home nor prints.
+
+    Raises:
+        TrackingError: MLflow cannot be reached there, or not be used.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     collecting = gc.isenabled()
     gc.disable()  # two seconds of imports make a million objects and no garbage: a fifth of the time
     try:
-        from mlflow.tracking import MlflowClient
-
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        return MlflowClient(tracking_uri=uri)
+        import mlflow.tracking  # noqa: F401 - here, where nothing collects
     finally:
         if collecting:
             gc.enable()
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return _answering_client(uri)
+
+
+def _answering_client(uri: str) -> "MlflowClient":
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown = PASSWORD.sub("//", uri)
+    try:
+        _ask_once(uri)
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+        return client
+    except ImportError as error:
+        package = DRIVERS.get(error.name or "", error.name)
+        raise TrackingError(
+            f"MLflow at {shown} needs the package '{package}', which is not installed: pip install {package}."
+        ) from error
+    except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
+        raise TrackingError(
+            f"MLflow at {shown} cannot be used ({first_line(error)}): start what should answer there, or mend "
+            "tracking.uri or MLFLOW_TRACKING_URI."
+        ) from error
+
+
+def _ask_once(uri: str) -> None:
+    """Fail at once where MLflow would try for minutes: 15 times for a database (mlflow/store/db/utils.py)."""
+    from sqlalchemy import create_engine
+
+    place = urlsplit(uri)
+    scheme = place.scheme.partition("+")[0]
+    if place.hostname and scheme in PORTS:
+        require_answer(place.hostname, place.port or PORTS[scheme])
+    if "sql" in scheme and scheme != "sqlite":
+        with create_engine(uri).connect():
+            return
 
 
 # What is published

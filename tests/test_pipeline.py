@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 # What only carries a run, or tells of it: no figure, picture or table comes from there.
 CARRIERS = {
+    "recipe.answering",
     "recipe.composition",
     "recipe.display",
     "recipe.errors",

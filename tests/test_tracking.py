@@ -1,11 +1,14 @@
 """Publishing to MLflow from files: what a person finds there, and that publishing twice changes nothing."""
 
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from mlflow.tracking import MlflowClient
 from recipe.composition import compose_params
 from recipe.evidence import Finding, at_least, to_json
 from recipe.settings import load_settings
-from recipe.tracking import connect, data_version, publish_stage, published_runs, tracking_uri
+from recipe.tracking import TrackingError, connect, data_version, publish_stage, published_runs, tracking_uri
 from recipe.workspace import git_commit, write_json
 from tests import exported
 
@@ -320,6 +323,25 @@ def test_a_pipeline_that_reaches_another_figure_is_named_after_the_new_one(works
     measure(workspace, "data", finding("data/blank", 0.5))
     publish_stage(workspace, "data")
     assert {run.info.run_name for run in runs_of(workspace)} == {"digits cnn 97.2 %", "squeeze", "data"}
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg2", "http"])
+def test_a_server_that_is_not_there_is_one_sentence_in_seconds_without_the_password(scheme: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(
+        TrackingError, match=rf"^MLflow at {re.escape(scheme)}://127.0.0.1:1/x cannot be used"
+    ) as caught:
+        connect(f"{scheme}://me:secret@127.0.0.1:1/x")
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+    assert time.monotonic() - began < 10
+
+
+def test_a_database_whose_driver_is_missing_is_one_sentence_with_the_package() -> None:
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as server,
+        pytest.raises(TrackingError, match=r"needs the package 'pg8000', .*: pip install pg8000"),
+    ):
+        connect(f"postgresql+pg8000://127.0.0.1:{server.getsockname()[1]}/x")
 
 
 def test_files_of_runs_go_where_the_settings_say_and_stay_there(

@@ -17,8 +17,9 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from recipe.answering import ANSWER_SECONDS
 from recipe.cluster import parcel
-from recipe.cluster.parcel import CONNECT_SECONDS, ClusterError, Parcel, fit_parcel, pack_training, require_listening
+from recipe.cluster.parcel import ClusterError, Parcel, fit_parcel, pack_training, require_listening
 from recipe.stage_process import first_line
 
 if TYPE_CHECKING:
@@ -59,14 +60,14 @@ def _connected(address: str) -> Iterator[Client]:
         ) from error
     require_listening(address.partition("://")[2], f"a Dask scheduler ({address})")
     try:
-        asyncio.run(asyncio.wait_for(_greet(address), CONNECT_SECONDS))
+        asyncio.run(asyncio.wait_for(_greet(address), ANSWER_SECONDS))
     except (OSError, TimeoutError, TypeError, ValueError) as error:
-        reason = first_line(error) if str(error) else f"no answer in {CONNECT_SECONDS:.0f} s"
+        reason = first_line(error) if str(error) else f"no answer in {ANSWER_SECONDS:.0f} s"
         raise ClusterError(
             f"What listens at {address} does not answer as a Dask scheduler ({reason}): mend fanout.address, or Dask's "
             "settings for TLS."
         ) from error
-    with Client(address, timeout=CONNECT_SECONDS, set_as_default=False) as client:
+    with Client(address, timeout=ANSWER_SECONDS, set_as_default=False) as client:
         yield client
 
 
@@ -75,7 +76,7 @@ async def _greet(address: str) -> None:
     from distributed.comm import connect
     from distributed.security import Security
 
-    comm = await connect(address, timeout=CONNECT_SECONDS, **Security().get_connection_args("client"))
+    comm = await connect(address, timeout=ANSWER_SECONDS, **Security().get_connection_args("client"))
     await comm.close()
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import cloudpickle
 
+from recipe.answering import require_answer
 from recipe.composition import origin_of
 from recipe.dataset.stored import FACTS
 from recipe.errors import RecipeError, SettingsError
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 LIBRARY = "recipe"
 PACKAGES = ("torch", "numpy")  # beside Python and this project, those whose version may change the bits
-
-CONNECT_SECONDS = 10.0
 
 _alone = threading.Lock()  # a training has the random numbers of its process to itself
 
@@ -104,16 +103,15 @@ def fit_parcel(parcel: Parcel, training: bytes) -> Trained:
 
 
 def require_listening(place: str, what: str) -> None:
-    """Raise in seconds where nothing listens at `place`, HOST:PORT: a cluster's own client may try for minutes.
+    """Ask whether anything listens at `place`, HOST:PORT.
 
     Raises:
         ClusterError: nothing does.
     """
     host, _, port = place.rpartition(":")
     try:
-        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS):
-            return
-    except (OSError, ValueError) as error:
+        require_answer(host, int(port))
+    except OSError as error:
         raise ClusterError(
             f"Nothing answers where {what} should ({error}): start it, or mend fanout.address."
         ) from error

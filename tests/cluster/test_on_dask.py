@@ -111,7 +111,7 @@ def test_a_scheduler_that_is_not_there_is_one_sentence_in_seconds(mlp: Experimen
 def test_a_server_of_another_kind_is_one_sentence(mlp: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     import http.server
 
-    monkeypatch.setattr(on_dask, "CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(on_dask, "ANSWER_SECONDS", 2.0)
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"tcp://127.0.0.1:{server.server_port}"
