@@ -53,12 +53,12 @@ class Dask:
 
 
 @contextmanager
-def dask_at(folder: Path) -> Iterator[Dask]:
+def dask_at(folder: Path, scheme: str = "tcp") -> Iterator[Dask]:
     """A scheduler without workers; all that was started ends with the block."""
     port = free_port()
-    dask = Dask(folder, f"tcp://127.0.0.1:{port}")
+    dask = Dask(folder, f"{scheme}://127.0.0.1:{port}")
     try:
-        dask.start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+        dask.start("scheduler", "--host", dask.address, "--no-dashboard")
         yield dask
     finally:
         for process in dask.processes:

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from distributed import Client
+from dask import config
+from distributed import Client, Security
 
 from recipe.cluster import carried_out, on_dask
 from recipe.cluster.parcel import ClusterError
@@ -18,7 +19,7 @@ from recipe.experiment import Experiment, make_experiment
 from recipe.models import Mlp
 from recipe.training.fit import MEMORY, Trained, fit_all
 from recipe.training.targets import Component
-from tests.cluster.conftest import Dask
+from tests.cluster.conftest import Dask, dask_at
 from tests.workspaces import ROOT
 
 
@@ -124,6 +125,30 @@ def test_tls_without_certificates_is_one_sentence(two_workers: Dask, mlp: Experi
     sentence(
         replace(mlp, backend="dask", address=address), "does not answer as a Dask scheduler .*Dask's settings for TLS"
     )
+
+
+@pytest.mark.acceptance
+def test_certificates_are_taken_from_dasks_own_settings(
+    mlp: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Security.temporary()
+    for name, content in (("cert", own.tls_client_cert), ("key", own.tls_client_key)):
+        (tmp_path / f"{name}.pem").write_text(content)
+    settings = {
+        f"{who}__{what}": f"{what.lower()}.pem" for who in ("SCHEDULER", "WORKER", "CLIENT") for what in ("CERT", "KEY")
+    }
+    for name, file in {**settings, "CA_FILE": "cert.pem"}.items():
+        monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{name}", str(tmp_path / file))
+    config.refresh()
+    (tmp_path / "dask").mkdir()
+    with dask_at(tmp_path / "dask", "tls") as dask:
+        dask.worker()
+        dask.wait_for_workers(1)
+        assert same(seeds(on(dask, mlp), 2), seeds(mlp, 2))
+        plain = replace(mlp, backend="dask", address=dask.address.replace("tls", "tcp"), fingerprint="plain")
+        sentence(plain, "does not answer as a Dask scheduler")
+    monkeypatch.undo()
+    config.refresh()
 
 
 def test_a_scheduler_without_workers_is_one_sentence(
