@@ -62,7 +62,7 @@ def _connect(address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"There is no Ray cluster to join at fanout.address={address} ({first_line(error)}): start one here with "
-            "`ray start`, or mend the address."
+            "`ray start`, mend the address, or set RAY_AUTH_MODE=token where it asks for a token."
         ) from error
 
 

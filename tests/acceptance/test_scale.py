@@ -37,7 +37,7 @@ from tests.flows.conftest import environment as environment_of_flows
 from tests.flows.conftest import wait_for as wait_for_words
 from tests.runs import kill_tree, started
 from tests.services import PostgreSql, postgresql, ray, require_packages, s3
-from tests.workspaces import figures, make_workspace, recipe, run
+from tests.workspaces import ROOT, figures, make_workspace, recipe, run
 
 QUICK = ("data=digits", "budget=quick")
 BUCKET = "recipe"
@@ -142,6 +142,36 @@ def test_a_run_killed_while_workers_train_goes_on_from_what_had_come_back(
     assert done.returncode == 0, done.stderr
     assert figures(workspace) == local[0]
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_a_net_of_ones_own_is_trained_by_workers_that_have_it_and_named_where_one_lacks_it(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    (workspace / "own_net.py").write_text("from recipe.models import Mlp\n\n\nclass Net(Mlp):\n    pass\n")
+    (tmp_path / "dask").mkdir()
+    with dask_at(tmp_path / "dask") as dask:
+        words = ("check", "baseline/linear", *on(dask), "model._target_=own_net.Net")
+        lacking = dask.worker(search=str(ROOT))
+        dask.wait_for_workers(1)
+        done = recipe(workspace, *words)
+        assert done.returncode == BAD_INPUT and done.stderr.count("\n") == 1
+        assert "cannot import 'own_net': start it again with the folder of 'own_net' on its PYTHONPATH" in done.stderr
+        stop_session(lacking, patience=0.0)
+        dask.worker(search=str(workspace))
+        done = recipe(workspace, *words)
+        assert done.returncode == 0, done.stderr
+
+
+def test_data_that_stay_on_disk_are_trained_on_where_workers_see_the_folder(two_workers: Dask, tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    words = ("check", "baseline/linear", "baseline/init_bias", "data=mnist5k", "budget=quick", "data.memory_limit_mb=1")
+    measured = []
+    for where in ((), ("fanout=dask", f"fanout.address={two_workers.address}")):
+        shutil.rmtree(workspace / ".recipe" / "trainings", ignore_errors=True)
+        done = recipe(workspace, *words, *where)
+        assert done.returncode == 0, done.stderr
+        findings = json.loads((workspace / "reports" / "check" / "findings.json").read_text())["findings"]
+        measured.append([finding["measured"] for finding in findings])
+    assert measured[0] == measured[1]
 
 
 def test_a_run_without_its_scheduler_is_one_sentence_and_2(two_workers: Dask, tmp_path: Path) -> None:
@@ -251,8 +281,24 @@ def client(finished: Scaled) -> Iterator[MlflowClient]:
 
 
 def test_prefect_keeps_its_runs_in_postgresql(finished: Scaled) -> None:
-    assert finished.database.ask("prefect", "select state_type from flow_run") == "COMPLETED"
-    assert int(finished.database.ask("prefect", "select count(*) from task_run")) == 7
+    assert completed_flows(finished, "default") == 1
+    assert not list((finished.workspace / ".recipe" / "prefect").glob("*.db"))
+
+
+def completed_flows(scaled: Scaled, deployment: str = "") -> int:
+    """How many flows PostgreSQL tells of: those of a deployment, or those by hand."""
+    of_it = f"= (select id from deployment where name = '{deployment}')" if deployment else "is null"
+    query = f"select count(*) from flow_run where state_type = 'COMPLETED' and deployment_id {of_it}"
+    return int(scaled.database.ask("prefect", query))
+
+
+def test_a_flow_by_hand_without_a_server_is_kept_there_too(finished: Scaled) -> None:
+    own = environment_of_flows(finished.workspace) | finished.variables
+    own |= {"PREFECT_API_DATABASE_CONNECTION_URL": finished.database.address("prefect", "asyncpg")}
+    command = [sys.executable, "-m", "flows.recipe", *finished.settings, "--until", "ingest"]
+    done = subprocess.run(command, cwd=finished.workspace, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert completed_flows(finished) == 1
     assert not list((finished.workspace / ".recipe" / "prefect").glob("*.db"))
 
 
