@@ -13,6 +13,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SCALE := $(VENV)/.installed-scale
 
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := False
@@ -46,7 +47,7 @@ serve: install ## Prefect's server and worker with the deployments, and MLflow's
 bench: install ## Accuracy and speed beside peers; the figures are kept in benchmarks/
 	@$(BIN)/python -m benchmarks
 
-acceptance: install ## The long proofs: repeated runs, faults, kills
+acceptance: install $(SCALE) ## The long proofs: repeated runs, faults, kills, clusters and servers
 	@$(BIN)/pytest --timeout 0 -m acceptance
 
 clean: ## Remove the virtual environment and what tools have cached; data and results stay
@@ -59,6 +60,10 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/pip
 	@grep -v '^torch==' requirements.lock | $(BIN)/pip install --quiet --no-deps -r /dev/stdin
 	@$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.lock)"
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(SCALE): requirements-scale.lock | $(INSTALLED)
+	@$(BIN)/pip install --quiet --no-deps -r requirements-scale.lock
 	@touch $@
 
 $(BIN)/pip:

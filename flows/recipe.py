@@ -8,7 +8,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from prefect.tasks import Task
 
 from flows.pipeline import reproduce_stage, stages_of
 from recipe.composition import compose_params
+from recipe.deliveries.incoming import is_begun
+from recipe.deliveries.receive import finish_begun
 from recipe.errors import RecipeError, SettingsError, WorkspaceError
 from recipe.evidence import Finding
 from recipe.processes import interrupted_by_signals
@@ -52,16 +54,23 @@ def run_recipe(overrides: tuple[str, ...] = (), until: str | None = None) -> Sta
     try:
         workspace = find_workspace()
         stages = _stages_until(stages_of(workspace), until)
-        with _turn(workspace):
+        finish_deliveries(workspace)
+        with turn(workspace):
             with locked(workspace, math.inf):  # a stage that outlived its run keeps the settings it began with
                 compose_params(workspace, overrides)
-            return _through(workspace, stages)
+            return through(workspace, stages)
     except RecipeError as error:
         return Failed(name=BAD_INPUT, message=str(error))
 
 
+def finish_deliveries(workspace: Path) -> None:
+    """A data set that a killed process had half grown by a delivery is grown whole before a run reads it."""
+    if is_begun(workspace):
+        finish_begun(workspace)
+
+
 @contextmanager
-def _turn(workspace: Path) -> Iterator[None]:
+def turn(workspace: Path) -> Iterator[None]:
     """Have the workspace for a whole run, after whichever run has it now."""
     with ExitStack() as stack:
         try:
@@ -72,14 +81,15 @@ def _turn(workspace: Path) -> Iterator[None]:
         yield
 
 
-def _through(workspace: Path, stages: Sequence[str]) -> State[None]:
+def through(workspace: Path, stages: Sequence[str]) -> State[None]:
+    """Reproduce `stages` one after another, up to the first that does not complete."""
     for stage in stages:
         named = reproduce.with_options(name=stage, task_run_name=stage)
         state: State[Any] = named(workspace, stage, return_state=True)
         if not state.is_completed():
-            _link_report(workspace)
+            link_report(workspace)
             return State(type=state.type, name=state.name, message=state.message)
-    _link_report(workspace)
+    link_report(workspace)
     return Completed(message=f"Every gate up to {stages[-1]} is open.")
 
 
@@ -141,7 +151,8 @@ def _stages_until(stages: list[str], until: str | None) -> list[str]:
     return stages[: stages.index(until) + 1]
 
 
-def _link_report(workspace: Path) -> None:
+def link_report(workspace: Path) -> None:
+    """Name the report in Prefect's page."""
     report = workspace / "reports" / "index.html"
     if report.is_file():
         create_link_artifact(report.as_uri(), link_text="report", key="report", description="Every practice so far")
@@ -158,12 +169,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="a setting, such as data=digits")
     parser.add_argument("--until", metavar="STAGE", help="the last stage to run")
     given = parser.parse_args(arguments)
+    return run_from_command_line(lambda: run_recipe(tuple(given.overrides), given.until, return_state=True))
+
+
+def run_from_command_line(start: Callable[[], State[Any]]) -> int:
+    """Run a flow with the user's server, or with one that it starts for itself; gives the exit code."""
     try:
         with (
             interrupted_by_signals(),
-            temporary_settings(set_defaults={PREFECT_API_DATABASE_CONNECTION_URL: _own_database()}),
+            temporary_settings(set_defaults={PREFECT_API_DATABASE_CONNECTION_URL: own_database()}),
         ):
-            state = run_recipe(tuple(given.overrides), given.until, return_state=True)
+            state = start()
     except KeyboardInterrupt:
         return 130
     except RecipeError as error:
@@ -172,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_CODES.get(state.name or "", 2)
 
 
-def _own_database() -> str:
+def own_database() -> str:
     """Where runs are kept that no server of the user's keeps: beside those of `make serve`."""
     folder = find_workspace() / ".recipe" / "prefect"
     folder.mkdir(parents=True, exist_ok=True)

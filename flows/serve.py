@@ -28,7 +28,9 @@ from recipe.workspace import find_workspace, private_folder
 HOST = "127.0.0.1"
 PREFECT_PORT, MLFLOW_PORT, WORKER_PORT = 4200, 5000, 8080  # each tool's own default, taken where it is free
 POOL = "local"
-RUNS_AT_ONCE = 1  # a workspace has room for one run; the others queue
+# A workspace has room for one run, which the others wait for; a look at data/incoming, and one that waits to be
+# approved by a person, need a place beside it.
+RUNS_AT_ONCE = 5
 START_SECONDS = 180.0  # a first start makes the databases: up to a minute on a busy machine of two cores
 POLL_SECONDS = 0.5
 PATIENCE = STOP_SECONDS + 10.0  # a worker hands the stop on to a stage, which has its own time to end
@@ -111,7 +113,7 @@ def answers(address: str) -> bool:
 
 
 def make_pool(api: str) -> None:
-    """The work pool that the deployments name, with room for one run at a time; one that is there stays as it is."""
+    """The work pool that the deployments name, with room for a few runs; one that is there stays as it is."""
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,52 +12,101 @@ from typing import Any
 import yaml
 
 from recipe.composition import compose, lookup, make_paths_absolute
-from recipe.errors import RecipeError, SettingsError, WorkspaceError
-from recipe.pipeline import LOG, STAGES, stage_environment
-from recipe.processes import run_to_end
+from recipe.errors import SettingsError, WorkspaceError
+from recipe.pipeline import STAGES, run_apart
 from recipe.progress import PLACE, watched
 from recipe.report.build import build_report
 from recipe.report.findings import TABLES, RunResult, describe, read_judged
 from recipe.settings import PARAMS, Settings, load_settings, nearest, parse_settings
-from recipe.stage_process import INTERRUPTED, STOPPED, stop_reason
 from recipe.tracking import NOT_IN_KEY
 from recipe.workspace import RUN_LOCK, fingerprint, locked, private_folder, write_whole
 
 KEPT = 5  # scratch workspaces; each holds its data prepared
 CHOSEN = "chosen"  # what a stage leaves to the next
+DELIVERY = Path("reports") / "delivery"
 INGESTED = "ingested"  # in the scratch workspace's .recipe/: names what its prepared data were made from
 
 
-def check(workspace: Path, names: Sequence[str], overrides: Sequence[str], out: Path) -> RunResult:
-    """Run the practices or stages `names` (default: data and baseline) and write the findings under `out`.
+def check(
+    workspace: Path, names: Sequence[str], overrides: Sequence[str], out: Path | None = None
+) -> tuple[RunResult, Path]:
+    """Run the practices or stages `names` (default: data and baseline); gives the findings and the folder they are in.
 
+    With a data.delivery the practices of the data stage are asked of it, beside the data set that it is to join.
     Changes neither params.yaml nor what the pipeline made.
+
+    Args:
+        out: by default reports/check, and reports/delivery for a delivery.
 
     Raises:
         SettingsError: a name or an override that does not exist.
         WorkspaceError: `out` cannot be written.
         RecipeError: a stage could not go on; with its sentence.
     """
-    due = _by_stage(names or ("data", "baseline"))
     settings = compose(workspace, overrides)
+    if settings["data"]["delivery"]:
+        shutil.rmtree(workspace / DELIVERY, ignore_errors=True)
+        out = out or workspace / DELIVERY
+        return check_delivery(workspace, settings, out, _of_data(names)), out
+    out = out or workspace / "reports" / "check"
+    return _checked(workspace, _by_stage(names or ("data", "baseline")), settings, out), out
+
+
+def check_delivery(
+    workspace: Path, settings: dict[str, Any], out: Path, names: Sequence[str] = (), wait_seconds: float = 0.0
+) -> RunResult:
+    """Examine the delivery that `settings` name, beside the data set that it is to join.
+
+    Args:
+        names: practices of the data stage; by default all that a delivery is held to.
+        wait_seconds: for another check of the same data to end.
+
+    Raises:
+        DataError: it is not readable as this data set.
+        RecipeError: see `check`.
+    """
+    return _checked(workspace, {"data": list(names)}, settings, out, wait_seconds)
+
+
+def _of_data(names: Sequence[str]) -> list[str]:
+    """The practices among `names`, all of them of the data stage.
+
+    Raises:
+        SettingsError: one is of another stage.
+    """
+    for name in names:
+        if name.partition("/")[0] != "data":
+            raise SettingsError(f"A delivery is examined by the practices of data, not by {name}: name those, or none.")
+    return [name for name in names if "/" in name]
+
+
+def _checked(
+    workspace: Path,
+    due: Mapping[str, list[str]],
+    settings: dict[str, Any],
+    out: Path,
+    wait_seconds: float = 0.0,
+) -> RunResult:
     _make_folder(out)
     is_present_run = _is_present_run(workspace, parse_settings(settings))
     make_paths_absolute(settings, workspace)
     source = _Source.of(workspace, settings)
     scratch = private_folder(workspace) / "check" / source.settings
     _make_folder(scratch)
-    with locked(scratch, name=RUN_LOCK):
+    with locked(scratch, wait_seconds, RUN_LOCK):
         write_whole(scratch / PARAMS, json.dumps(settings))
         shutil.rmtree(scratch / CHOSEN, ignore_errors=True)
         if is_present_run and (workspace / CHOSEN).is_dir():
             shutil.copytree(workspace / CHOSEN, scratch / CHOSEN)
-        _measure(workspace, scratch, due, source)
         checked = parse_settings(settings)
-        judged = tuple(read_judged(scratch / "reports", stage, checked) for stage in due)
+        instead = "delivery" if checked.data.delivery else None
+        _measure(workspace, scratch, due, source, instead)
+        judged = tuple(read_judged(scratch / "reports", stage, checked, instead) for stage in due)
         result = RunResult(describe(checked), judged)
         build_report(scratch, result)
         shutil.copytree(scratch / "reports", out, dirs_exist_ok=True)
-        shutil.copytree(scratch / "reports" / "ingest" / TABLES, out / TABLES, dirs_exist_ok=True)
+        if not checked.data.delivery:
+            shutil.copytree(scratch / "reports" / "ingest" / TABLES, out / TABLES, dirs_exist_ok=True)
     _forget_the_oldest(scratch.parent)
     return result
 
@@ -107,11 +155,17 @@ class _Source:
         stage = yaml.safe_load((workspace / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["ingest"]
         files = [Path(settings["data"]["path"]), *(workspace / name for name in stage["deps"] if "${" not in name)]
         chosen = {name: lookup(settings, name) for name in stage["params"]}
-        return cls(fingerprint(chosen), fingerprint([list(_stamps(path)) for path in files]))
+        return cls(fingerprint(chosen), fingerprint([list(stamps(path)) for path in files]))
 
 
-def _measure(workspace: Path, scratch: Path, due: Mapping[str, list[str]], source: _Source) -> None:
-    """Run the stages that are due, after ingest where the scratch workspace does not hold this very data."""
+def _measure(
+    workspace: Path, scratch: Path, due: Mapping[str, list[str]], source: _Source, module: str | None = None
+) -> None:
+    """Run the stages that are due, after ingest where the scratch workspace does not hold this very data.
+
+    Args:
+        module: what carries them out, where it is not the stage of the pipeline.
+    """
     held = private_folder(scratch) / INGESTED
     with watched(private_folder(scratch) / PLACE, ["ingest", *due]) as refresh:
         if not held.is_file() or held.read_text(encoding="utf-8") != source.files:
@@ -122,10 +176,10 @@ def _measure(workspace: Path, scratch: Path, due: Mapping[str, list[str]], sourc
             shutil.rmtree(scratch / "reports" / earlier, ignore_errors=True)
         for stage, practices in due.items():
             if stage != "ingest":
-                _run_stage(workspace, scratch, stage, practices, refresh)
+                _run_stage(workspace, scratch, module or stage, practices, refresh)
 
 
-def _stamps(path: Path) -> Iterator[tuple[str, int, int, int]]:
+def stamps(path: Path) -> Iterator[tuple[str, int, int, int]]:
     """Name, size, time of change and inode of each file at or below `path`: what DVC too takes for unchanged."""
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if "__pycache__" not in file.parts:
@@ -136,16 +190,7 @@ def _stamps(path: Path) -> Iterator[tuple[str, int, int, int]]:
 def _run_stage(
     workspace: Path, scratch: Path, stage: str, practices: Sequence[str], refresh: Callable[[], None]
 ) -> None:
-    private = private_folder(scratch)
-    (private / STOPPED).unlink(missing_ok=True)
-    where = ["--workspace", str(scratch), "--home", str(workspace)]
-    command = [sys.executable, "-m", f"tasks.{stage}", *where, *practices]
-    code = run_to_end(command, workspace, stage_environment(), private / LOG, refresh)
-    if code == INTERRUPTED:
-        raise KeyboardInterrupt
-    if code:
-        reason = stop_reason(scratch)
-        raise RecipeError(reason or f"The stage {stage} ended with exit code {code}: its output is in {private / LOG}.")
+    run_apart(f"tasks.{stage}", scratch, "--home", str(workspace), *practices, code=workspace, refresh=refresh)
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The command `recipe`: composes settings, starts stages and flows as processes, shows what came of it.
 
-Exit codes: 0 all gates open, 1 a gate closed, 2 bad input, 130 interrupted.
+Exit codes: 0 all gates open, 1 a gate closed or production has changed, 2 bad input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ EXAMPLES = """examples:
   recipe check baseline model._target_=nets.MyNet            one stage's practices, outside the pipeline
   recipe check baseline/gradients data=digits                one practice
   recipe predict models/final photo.png                      predictions from raw inputs
+  recipe why 3 4                                             what made version 4 differ from version 3
+  recipe monitor production/monday.csv                       a batch from production against the training data
 """
 
 
@@ -44,7 +47,19 @@ def main() -> None:
 def run_command(arguments: Sequence[str]) -> int:
     """Carry out the command line `arguments`; gives the exit code."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    commands = {"run": _run, "flow": _flow, "check": _check, "report": _report, "predict": _predict}
+    commands = {
+        "run": _run,
+        "flow": _flow,
+        "check": _check,
+        "receive": _receive,
+        "promote": _promote,
+        "rollback": _rollback,
+        "history": _history,
+        "report": _report,
+        "predict": _predict,
+        "why": _why,
+        "monitor": _monitor,
+    }
     try:
         parsed, rest = _parser().parse_known_args(arguments)
         _refuse_options(rest)
@@ -67,6 +82,7 @@ def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from recipe.report.build import present_result
 
     workspace = find_workspace()
+    _finish_deliveries(workspace)
     with locked(workspace, name=RUN_LOCK):
         with locked(workspace):  # a stage that outlived its run keeps the settings it began with
             compose_params(workspace, overrides)
@@ -78,11 +94,22 @@ def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     return CLOSED if closed else OPEN
 
 
+def _finish_deliveries(workspace: Path) -> None:
+    """A data set that a killed process had half grown by a delivery is grown whole before a run reads it."""
+    from recipe.deliveries.incoming import is_begun
+
+    if is_begun(workspace):
+        from recipe.deliveries.receive import finish_begun
+
+        finish_begun(workspace)
+
+
 def _flow(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from recipe.composition import compose
     from recipe.pipeline import stage_environment
 
     workspace = find_workspace()
+    _finish_deliveries(workspace)
     compose(workspace, overrides)  # what is wrong is told before a server starts
     environment = stage_environment()
     search = os.pathsep.join([str(workspace), environment["PYTHONPATH"]])
@@ -96,10 +123,55 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     workspace = find_workspace()
     overrides = [word for word in words if "=" in word or word.startswith("~")]
     names = [word for word in words if word not in overrides]
-    out = Path(arguments.out).absolute() if arguments.out else workspace / "reports" / "check"
-    result = check(workspace, names, overrides, out)
+    result, out = check(workspace, names, overrides, Path(arguments.out).absolute() if arguments.out else None)
     _print_findings(result.findings, out / PAGE, "warn", "fail")
     return CLOSED if result.verdict == "fail" else OPEN
+
+
+def _receive(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from recipe.deliveries.incoming import INCOMING, arrivals
+    from recipe.deliveries.receive import receive
+    from recipe.deliveries.record import TAKEN
+    from recipe.settings import load_settings
+
+    workspace = find_workspace()
+    settings = load_settings(workspace)
+    refused = False
+    for outcome in receive(workspace, settings, [Path(path).absolute() for path in words], arguments.despite_drift):
+        refused |= outcome.kind in ("rejected", "drifted")
+        print(f"{outcome.name}: {outcome.kind}. {outcome.why}")
+        if outcome.kind in TAKEN:
+            print(f"  version {outcome.version}: {outcome.new} new, {outcome.known} known, {outcome.aside} set aside")
+        for told, place in (("report", outcome.report), ("quarantine", outcome.quarantine)):
+            if place:
+                print(f"  {told}: {workspace / place}")
+    waiting = [one for one in arrivals(workspace, settings.watch.quiet_seconds) if one.waits] if not words else []
+    for arrival in waiting:
+        print(f"{arrival.path.name} waits: {arrival.waits}.")
+    if not words and not waiting:
+        print(f"Nothing else waits in {workspace / INCOMING}.")
+    return CLOSED if refused else OPEN
+
+
+def _promote(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from recipe.succession import promote_by_hand
+
+    print(promote_by_hand(find_workspace(), arguments.version, arguments.why))
+    return OPEN
+
+
+def _rollback(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from recipe.succession import roll_back_by_hand
+
+    print(roll_back_by_hand(find_workspace(), arguments.why))
+    return OPEN
+
+
+def _history(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from recipe.succession import history, history_lines
+
+    print("\n".join(history_lines(history(find_workspace()), shutil.get_terminal_size().columns)))
+    return OPEN
 
 
 def _report(arguments: argparse.Namespace, words: Sequence[str]) -> int:
@@ -120,6 +192,38 @@ def _predict(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     except OSError as error:
         raise WorkspaceError(f"Cannot write {arguments.out}: {error.strerror or error}. Name another --out.") from error
     return OPEN
+
+
+def _why(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from rich.console import Console
+
+    from recipe.attribution import attribute
+    from recipe.report.why import headline, remarks, why_table, write_why
+
+    if arguments.seeds < 0:
+        raise SettingsError(f"--seeds {arguments.seeds} is less than none: give 0 or more.")
+    workspace = find_workspace()
+    why = attribute(workspace, arguments.a, arguments.b, arguments.seeds, lambda line: print(line, file=sys.stderr))
+    if why is None:
+        print(f"{arguments.a} and {arguments.b} do not differ: settings, data, code and seed are the same.")
+        return OPEN
+    page = write_why(workspace / "reports" / "why", why)
+    console = Console()
+    console.print(why_table(why))
+    for line in ("", headline(why), *remarks(why)):
+        console.print(line, markup=False, highlight=False)
+    console.print(f"\nreport: {page}", soft_wrap=True, markup=False, highlight=False)
+    return OPEN
+
+
+def _monitor(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from recipe.monitoring import monitor
+
+    workspace = find_workspace()
+    out = Path(arguments.out).absolute() if arguments.out else workspace / "reports" / "monitor"
+    result = monitor(workspace, Path(arguments.batch), out)
+    _print_findings(result.findings, out / PAGE, "warn", "fail")
+    return CLOSED if result.verdict == "fail" else OPEN
 
 
 def _print_findings(findings: Sequence[Finding], page: Path, *told: Verdict) -> None:
@@ -165,11 +269,33 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", allow_abbrev=False, help="practices alone, outside the pipeline")
     check.add_argument("words", nargs="*", metavar="STAGE|PRACTICE|OVERRIDE")
     check.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/check/)")
+    receive = commands.add_parser("receive", allow_abbrev=False, help="take deliveries of new data in, once")
+    receive.add_argument("words", nargs="*", metavar="PATH", help="a delivery; default: what is whole in data/incoming")
+    receive.add_argument(
+        "--despite-drift", action="store_true", help="take it in though it is distributed otherwise than the data set"
+    )
+    promote = commands.add_parser("promote", allow_abbrev=False, help="make a registered version the champion")
+    promote.add_argument("version", metavar="VERSION", help="its number, or challenger")
+    rollback = commands.add_parser("rollback", allow_abbrev=False, help="make the champion before this one it again")
+    for command in (promote, rollback):
+        command.add_argument("--why", metavar="TEXT", default="", help="the reason, for `recipe history`")
+    commands.add_parser("history", help="who was the champion when, and why")
     commands.add_parser("report", help="build the report page and name it")
     predict = commands.add_parser("predict", allow_abbrev=False, help="predictions from raw inputs, as CSV")
     predict.add_argument("model", metavar="MODEL", help="a folder such as models/final, or a registered model's name")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help="image files or folders, CSV or Parquet tables")
     predict.add_argument("--out", metavar="FILE", help="where the predictions go (default: the terminal)")
+    why = commands.add_parser("why", allow_abbrev=False, help="what made one run differ from another")
+    for name in ("A", "B"):
+        why.add_argument(name.lower(), metavar=name, help="a run: 3, champion, NAME/3, or how its id in MLflow begins")
+    why.add_argument(
+        "--seeds", type=int, default=0, metavar="N", help="make B from so many more seeds, to see what chance does"
+    )
+    monitor = commands.add_parser(
+        "monitor", allow_abbrev=False, help="a batch from production against the training data"
+    )
+    monitor.add_argument("batch", metavar="FILE|FOLDER", help="a table, or a folder of images; with labels or without")
+    monitor.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/monitor/)")
     return parser
 
 

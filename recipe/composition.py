@@ -22,7 +22,7 @@ from recipe.workspace import write_whole
 PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_target_` names; any setting may follow
 GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
 SPACE = "stages.tune.space."  # below it, a range for each setting that is searched
-PATHS = ("data.path", "stages.data.expectations.suites")  # settings that name files of the user's
+PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites")  # settings that name files of the user's
 
 
 def compose_params(workspace: Path, overrides: Sequence[str], out: Path | None = None) -> Path:
@@ -212,13 +212,18 @@ def source_of(target: str | None, workspace: Path) -> str | None:
     """
     if not target or target.startswith("recipe."):
         return None
-    spec = _spec_of(target, workspace)
+    origin = origin_of(_spec_of(target, workspace))
+    if origin is None or _is_installed(origin):
+        return None
+    path = origin.resolve()
+    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
+
+
+def origin_of(spec: ModuleSpec | None) -> Path | None:
+    """The file, or the package's folder, that a module comes from; None where it comes from neither."""
     locations = list(spec.submodule_search_locations or []) if spec else []
     origin = locations[0] if locations else (spec.origin if spec else None)
-    if origin is None or not Path(origin).exists() or _is_installed(Path(origin)):
-        return None
-    path = Path(origin).resolve()
-    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
+    return Path(origin) if origin is not None and Path(origin).exists() else None
 
 
 def _spec_of(target: str, workspace: Path) -> ModuleSpec | None:

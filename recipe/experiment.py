@@ -80,7 +80,9 @@ class Experiment:
         decode: turns what enters the net back into what a person can look at: (N, C, H, W) in 0..1, or (N, F) in the
             table's own units; None where that is not known.
         seeds, trials, members: the budget of comparisons, of the search and of the ensemble.
-        backend, workers: how independent trainings are spread, as joblib names it.
+        backend, workers: how independent trainings are spread: `loky` and `sequential` as joblib names them, over so
+            many processes; or `dask` and `ray`, over what the cluster at `address` has.
+        own_targets: the dotted names of the user's own parts, whose code a worker elsewhere must hold alike.
         fingerprint: names data and code, so that finished trainings are found again.
         folder: where finished trainings are kept; None: in memory only.
         open_test: gives the test split to the practice it is called for; None where there is none.
@@ -104,6 +106,8 @@ class Experiment:
     members: int = 2
     backend: str = "sequential"
     workers: int = 1
+    address: str = ""
+    own_targets: tuple[str, ...] = ()
     fingerprint: str = ""
     folder: str | None = None
     loss_name: str = "the default loss"

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from recipe.stage import Stage
 
 BYTES_PER_FLOAT = 4
+HERE = Path(__file__).parent
+ENGINE = (  # of this project, what decides the bits of a training
+    HERE / "training",
+    *(HERE / name for name in ("augmentation.py", "experiment.py", "loading.py", "models.py", "transforms.py")),
+)
 TRIED = 16  # examples on which a transform is tried: does it act on each alone, without chance?
 
 
@@ -72,6 +77,8 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         members=settings.budget.members,
         backend=settings.fanout.backend,
         workers=settings.fanout.workers or _cores(),
+        address=settings.fanout.address or "",
+        own_targets=tuple(_own_targets(workspace, settings)),
         fingerprint=identity(workspace, settings),
         folder=str(stage.home / ".recipe" / "trainings"),
         loss_name=loss.name if loss else "the default loss",
@@ -89,14 +96,14 @@ def with_test(experiment: Experiment, stage: Stage) -> Experiment:
     """The same with the test split behind its door: opened by name, each reading written to the ledger."""
     settings, workspace = stage.settings, stage.workspace
     dataset = load_dataset(workspace, settings)
-    version = fingerprint(_digest(workspace / PREPARED / MANIFEST))
+    version = fingerprint(digest(workspace / PREPARED / MANIFEST))
 
     def open_test(reader: str) -> Split:
         return split_of(dataset, "test", build_transform(dataset, settings), settings)
 
     def note_reading(reader: str, examples: int, figure: float) -> int:
-        record_reading(stage.home, reader, version, examples, figure)
-        return len(readings(stage.home, version))
+        record_reading(stage.home, reader, version, examples, figure, settings.data.name)
+        return len(readings(stage.home, settings.data.name))
 
     return replace(experiment, open_test=open_test, note_reading=note_reading)
 
@@ -197,27 +204,27 @@ def identity(workspace: Path, settings: Settings) -> str:
             settings.data.transform.model_dump(by_alias=True),
             settings.loss.model_dump(by_alias=True),
         ],
-        "code": [_digest(path) for path in _code(workspace, settings)],
+        "code": [digest(path) for path in _code(workspace, settings)],
     }
     return fingerprint(content)
 
 
 def _code(workspace: Path, settings: Settings) -> list[Path]:
     """The files that decide the bits of a training: the library's engine and the user's own."""
-    here = Path(__file__).parent
-    engine = [
-        here / "training",
-        *(here / name for name in ("augmentation.py", "experiment.py", "loading.py", "models.py", "transforms.py")),
-    ]
+    own = [source_of(target, workspace) for target in _own_targets(workspace, settings)]
+    return [*ENGINE, *(workspace / source for source in own if source)]
+
+
+def _own_targets(workspace: Path, settings: Settings) -> list[str]:
+    """What the settings name that comes neither with this project nor with an installed package."""
     parts = (settings.model, settings.loss, settings.optimizer, settings.augment, settings.data.transform)
-    own = [workspace / source for part in parts if (source := source_of(part.target, workspace))]
-    return engine + own
+    return [part.target for part in parts if part.target and source_of(part.target, workspace)]
 
 
-def _digest(path: Path) -> str:
-    """The hash of a file, or of the Python files below a folder."""
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes() if file.is_file() else b"")
-    return digest.hexdigest()
+def digest(*paths: Path) -> str:
+    """The hash of files, and of the Python files below folders."""
+    content = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            content.update(file.read_bytes() if file.is_file() else b"")
+    return content.hexdigest()

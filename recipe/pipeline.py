@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from recipe.errors import RecipeError, SettingsError, WorkspaceError
+from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
 from recipe.gate import PUBLISHES, ClosedGate, closed_gates, publish
 from recipe.leftovers import clear_leftovers
 from recipe.processes import run_to_end
 from recipe.progress import PLACE, watched
 from recipe.report.findings import collect
 from recipe.settings import Stages, load_settings, nearest
-from recipe.stage_process import NOTE, STOPPED, TOLD, stop_reason
+from recipe.stage_process import INTERRUPTED, NOTE, STOPPED, TOLD, WAIT, is_stopped_by_data, stop_reason
 from recipe.workspace import private_folder
 
 STAGES = list(Stages.model_fields)
@@ -59,6 +59,43 @@ def _publish(workspace: Path) -> None:
     result = collect(workspace, load_settings(workspace))
     if result.stages:
         publish(workspace, result, result.stages[-1].stage)
+
+
+def run_apart(
+    module: str,
+    scratch: Path,
+    *words: str,
+    code: Path,
+    refresh: Callable[[], None],
+    search: Sequence[Path] = (),
+    wait_seconds: float = 0.0,
+) -> None:
+    """Run `module` of the code in `code` on a scratch workspace, with its output kept there.
+
+    Args:
+        words: what its command line holds beside the workspace.
+        refresh: called now and then until it has ended.
+        search: folders that come before PYTHONPATH.
+        wait_seconds: how long it waits for another process that works in there.
+
+    Raises:
+        RecipeError: it could not go on; with its sentence.
+        KeyboardInterrupt: it was interrupted.
+    """
+    private = private_folder(scratch)
+    (private / STOPPED).unlink(missing_ok=True)
+    environment = stage_environment()
+    path = os.pathsep.join([*map(str, search), *filter(None, [environment["PYTHONPATH"]])])
+    own = {"PYTHONPATH": path} | ({WAIT: str(wait_seconds)} if wait_seconds else {})
+    command = [sys.executable, "-m", module, "--workspace", str(scratch), *words]
+    status = run_to_end(command, code, {**environment, **own}, private / LOG, refresh)
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt
+    if status:
+        reason = stop_reason(scratch)
+        if reason and is_stopped_by_data(scratch):
+            raise DataError(reason)
+        raise RecipeError(reason or f"{module} ended with exit code {status}: its output is in {private / LOG}.")
 
 
 def stages_until(until: str | None) -> Sequence[str]:

@@ -28,6 +28,7 @@ from recipe.inference import load_program as load_trusted_program
 from recipe.preparation import as_dates, as_numbers, as_text
 from recipe.registry import find_version
 from recipe.settings import load_settings
+from recipe.stage_process import first_line
 from recipe.tracking import connect, tracking_uri
 from recipe.workspace import find_workspace
 
@@ -83,12 +84,26 @@ def load_model(model: str) -> FinalModel:
         ModelError, RegistryError: there is none, or it cannot be read.
     """
     if Path(model).is_dir():
-        return _load_folder(Path(model))
-    with _registered(model) as folder:
-        return _load_folder(folder)
+        return load_folder(Path(model))
+    return load_registered(model, _tracking_uri(model))
 
 
-def _load_folder(folder: Path) -> FinalModel:
+def load_registered(reference: str, uri: str) -> FinalModel:
+    """The model that is registered at the tracking server or database `uri`.
+
+    Raises:
+        ModelError, RegistryError: there is none, or it cannot be read.
+    """
+    with registered_files(reference, uri) as folder:
+        return load_folder(folder)
+
+
+def load_folder(folder: Path) -> FinalModel:
+    """The model exported to `folder`.
+
+    Raises:
+        ModelError: there is none, or it cannot be read.
+    """
     files = folder / ARTIFACTS
     program = next((files / name for name in (EXPORTED_PROGRAM, TRACED_PROGRAM) if (files / name).is_file()), None)
     if program is None or not (files / PREPARATION).is_file():
@@ -101,25 +116,35 @@ def _load_folder(folder: Path) -> FinalModel:
         if program.name == EXPORTED_PROGRAM:
             refuse_unsafe(program)
         return FinalModel(load_trusted_program(program), preparation, recipe.preparation)
-    except (ValueError, OSError, RuntimeError, KeyError, AssertionError) as error:
+    except (ValueError, OSError, RuntimeError, KeyError, AssertionError, zipfile.BadZipFile) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ModelError(f"The model in {folder} cannot be read ({reason}): export it again.") from error
 
 
 @contextmanager
-def _registered(reference: str) -> Iterator[Path]:
-    """The files of a registered model, fetched for as long as the context lasts where they are not on this machine."""
-    uri = _tracking_uri(reference)
+def registered_files(reference: str, uri: str | None = None) -> Iterator[Path]:
+    """The files of a registered model, fetched for as long as the context lasts where they are not on this machine.
+
+    Args:
+        uri: the tracking server or database; by default that of the workspace.
+    """
+    uri = uri or _tracking_uri(reference)
     client = connect(uri)
     source = find_version(client, reference).source or ""
     with tempfile.TemporaryDirectory(prefix="recipe-model-") as beside:
-        from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
+        yield _fetched(reference, source, Path(beside), uri)
 
-        try:
-            yield Path(download_artifacts(artifact_uri=source, dst_path=beside, tracking_uri=uri))
-        except (MlflowException, OSError) as error:
-            raise ModelError(f"The files of {reference} are not at {source}: register the model again.") from error
+
+def _fetched(reference: str, source: str, folder: Path, uri: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri))
+    except Exception as error:  # each kind of store has errors of its own
+        raise ModelError(
+            f"The files of {reference} cannot be fetched from {source} ({first_line(error)}): give access to that "
+            "place, or register the model again."
+        ) from error
 
 
 def _tracking_uri(reference: str) -> str:

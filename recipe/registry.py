@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MODEL_HASH = "recipe.model_hash"
 REFERENCE = re.compile(r"(?:models:/+)?(?P<name>[^/@:]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@:]+))?")
 
@@ -21,11 +22,21 @@ class RegistryError(RecipeError):
     """A registered model that is not there."""
 
 
-def register_model(client: "MlflowClient", name: str, folder: Path, run_id: str, tags: Mapping[str, str]) -> str:
-    """The version under which the model in `folder` is registered; it becomes the champion when it is a new one.
+def register_model(
+    client: "MlflowClient",
+    name: str,
+    folder: Path,
+    run_id: str,
+    tags: Mapping[str, str],
+    beside: Sequence[Path] = (),
+) -> str:
+    """The version under which the model in `folder` is registered.
 
     A model is known by its files, so the same one is registered once. Its files are kept with the run, since `folder`
-    is written anew by the next run of the pipeline.
+    is written anew by the next run of the pipeline. Who becomes the champion is decided elsewhere: recipe/reign.py.
+
+    Args:
+        beside: files that are kept with the model's.
     """
     name = registered_name(name)
     content = folder_hash(folder)
@@ -36,10 +47,10 @@ def register_model(client: "MlflowClient", name: str, folder: Path, run_id: str,
         client.create_registered_model(name)
     artifact_path = f"model-{content[:8]}"
     client.log_artifacts(run_id, str(folder), artifact_path)
+    for file in beside:
+        client.log_artifact(run_id, str(file), artifact_path)
     source = f"{client.get_run(run_id).info.artifact_uri}/{artifact_path}"
-    version = client.create_model_version(name, source, run_id, tags={MODEL_HASH: content, **tags}).version
-    client.set_registered_model_alias(name, CHAMPION, str(version))
-    return str(version)
+    return str(client.create_model_version(name, source, run_id, tags={MODEL_HASH: content, **tags}).version)
 
 
 def find_version(client: "MlflowClient", reference: str) -> "ModelVersion":
@@ -64,6 +75,35 @@ def find_version(client: "MlflowClient", reference: str) -> "ModelVersion":
         raise RegistryError(
             f"'{reference}' is neither a folder that holds a model nor a registered one: registered are {names}."
         ) from None
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """What MLflow refuses or does not answer within is told in one sentence.
+
+    Raises:
+        RegistryError: it did.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise RegistryError(
+            f"MLflow's registry does not answer ({reason}): see to tracking.uri or the server."
+        ) from error
+
+
+def alias_version(client: "MlflowClient", name: str, alias: str) -> str | None:
+    """The version that has `alias`; None where none has it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_model_version_by_alias(name, alias).version)
+    except MlflowException:
+        return None
 
 
 def registered_name(name: str) -> str:

@@ -132,12 +132,12 @@ class Stage:
         label = finding.practice.replace("/", ".")
         figures: dict[str, str] = {}
         for name, figure in finding.figures.items():
-            picture = _drawn(figure)
+            picture = drawn(figure)
             if picture is not None:
                 figures[name] = self._written(f"figures/{label}.{name}.png", picture)
         table = None
         if finding.table is not None:
-            table = self._written(f"tables/{label}.csv", _csv(self._with_paths(finding.table)))
+            table = self._written(f"tables/{label}.csv", csv_of(self._with_paths(finding.table)))
         return replace(finding, figures=figures, table=table)
 
     def _with_paths(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +175,7 @@ def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
     sys.exit(run_process(f"The stage {name}", measure, arguments.workspace))
 
 
-def _drawn(figure: Any) -> bytes | None:
+def drawn(figure: Any) -> bytes | None:
     """`figure` as PNG; None where its numbers cannot be drawn, such as a logarithm of none above zero."""
     from recipe.drawing import to_png
 
@@ -185,7 +185,7 @@ def _drawn(figure: Any) -> bytes | None:
         return None
 
 
-def _csv(table: pd.DataFrame) -> str:
+def csv_of(table: pd.DataFrame) -> str:
     """`table` as others read it: booleans in lower case, empty cells empty."""
     import pandas as pd
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recipe.errors import RecipeError
+from recipe.errors import DataError, RecipeError
 from recipe.processes import interrupted_by_signals
 from recipe.workspace import find_workspace, locked, private_folder, write_json, write_whole
 
@@ -58,11 +58,19 @@ def is_told() -> bool:
 
 def stop_reason(workspace: Path) -> str | None:
     """The sentence that the last stage or gate stopped with, if one did."""
-    path = private_folder(workspace) / STOPPED
-    if not path.is_file():
-        return None
-    reason: str = json.loads(path.read_text(encoding="utf-8"))["reason"]
+    reason: str | None = _stopped(workspace).get("reason")
     return reason
+
+
+def is_stopped_by_data(workspace: Path) -> bool:
+    """Whether it was the data that the last stage could not go on with."""
+    return _stopped(workspace).get("kind") == DataError.__name__
+
+
+def _stopped(workspace: Path) -> dict[str, str]:
+    path = private_folder(workspace) / STOPPED
+    content: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return content
 
 
 def _start_logging() -> None:
@@ -89,7 +97,7 @@ def _explained(workspace: Path, name: str) -> Iterator[None]:
     try:
         yield
     except RecipeError as error:
-        write_json(stopped, {"reason": str(error)})
+        write_json(stopped, {"reason": str(error), "kind": type(error).__name__})
         raise
     except Exception as error:
         record = private_folder(workspace) / TRACEBACK

@@ -12,18 +12,27 @@ import logging
 import os
 import re
 import sqlite3
+import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
+from recipe.answering import require_answer
+from recipe.errors import RecipeError
 from recipe.evidence import Finding, judge, to_json, worst
-from recipe.registry import register_model
+from recipe.provenance import DATA_VERSION_FILE, FINAL_MODEL, data_entry, recorded_code
+from recipe.registry import register_model, registered_name
+from recipe.reign import deciding, enter
 from recipe.report.findings import STAGES, reached, read_measured
-from recipe.settings import Settings, load_settings
+from recipe.seen import write_seen
+from recipe.settings import PARAMS, Settings, load_settings
+from recipe.stage_process import first_line
 from recipe.workspace import fingerprint, private_folder, write_json
 
 if TYPE_CHECKING:
@@ -31,17 +40,20 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 RECORDS = "mlflow_runs.json"
-FINAL_MODEL = Path("models/final")
 FINAL_TEST = "squeeze/final_test"
 SQLITE = "sqlite:///"
+PASSWORD = re.compile(r"//[^/@]*@")
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}  # where a URI names none
+DRIVERS = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}  # the packages that hold them
 
 # What changes no figure is no part of a run's identity: a changed threshold, server or worker count is the same run.
-NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout"))
+NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout", "watch", "retrain", "monitor"))
 NOT_IN_PARAMS = NOT_IN_KEY | {"stages", "sources"}
 
 # A run's identity, as tags.
 PIPELINE, STAGE, TRAINING = "recipe.pipeline", "recipe.stage", "recipe.training"
-CONTENT, VERDICT, DATA_VERSION = "recipe.content", "recipe.verdict", "recipe.data_version"
+CONTENT, VERDICT, DATA_VERSION, CODE = "recipe.content", "recipe.verdict", "recipe.data_version", "recipe.code"
+SETTINGS, FINDINGS = "recipe.settings", "recipe.findings"
 # MLflow's own tags: mlflow/utils/mlflow_tags.py
 PARENT, COMMIT, SOURCE, NOTE = (
     "mlflow.parentRunId",
@@ -66,7 +78,13 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 
+logger = logging.getLogger(__name__)
+
 Points = Sequence[tuple[str, float, int, int]]  # name, value, milliseconds since 1970, step
+
+
+class TrackingError(RecipeError):
+    """MLflow that does not answer."""
 
 
 def publish_stage(workspace: Path, stage: str) -> str | None:
@@ -77,7 +95,8 @@ def publish_stage(workspace: Path, stage: str) -> str | None:
 
     Raises:
         RecipeError: the settings, or what a stage wrote, cannot be read.
-        mlflow.exceptions.MlflowException: MLflow cannot be reached, or refuses.
+        TrackingError: MLflow cannot be reached.
+        mlflow.exceptions.MlflowException: it refuses.
     """
     pipeline = read_pipeline(workspace)
     records = published_runs(workspace)
@@ -119,20 +138,59 @@ def workspace_uri(workspace: Path) -> str:
 
 
 def connect(uri: str) -> "MlflowClient":
-    """A client of MLflow at `uri` that neither calls home nor prints."""
+    """A client of MLflow at `uri` that has answered, and neither calls home nor prints.
+
+    Raises:
+        TrackingError: MLflow cannot be reached there, or not be used.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     collecting = gc.isenabled()
     gc.disable()  # two seconds of imports make a million objects and no garbage: a fifth of the time
     try:
-        from mlflow.tracking import MlflowClient
-
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        return MlflowClient(tracking_uri=uri)
+        import mlflow.tracking  # noqa: F401 - here, where nothing collects
     finally:
         if collecting:
             gc.enable()
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return _answering_client(uri)
+
+
+def _answering_client(uri: str) -> "MlflowClient":
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown = PASSWORD.sub("//", uri)
+    try:
+        _ask_once(uri)
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+        return client
+    except ImportError as error:
+        package = DRIVERS.get(error.name or "", error.name)
+        raise TrackingError(
+            f"MLflow at {shown} needs the package '{package}', which is not installed: pip install {package}."
+        ) from error
+    except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
+        raise TrackingError(
+            f"MLflow at {shown} cannot be used ({first_line(error)}): start what should answer there, or mend "
+            "tracking.uri or MLFLOW_TRACKING_URI."
+        ) from error
+
+
+def _ask_once(uri: str) -> None:
+    """Fail at once where MLflow would try for minutes: 15 times for a database (mlflow/store/db/utils.py)."""
+    from sqlalchemy import create_engine
+
+    place = urlsplit(uri)
+    scheme = place.scheme.partition("+")[0]
+    if place.hostname and scheme in PORTS:
+        require_answer(place.hostname, place.port or PORTS[scheme])
+    if "sql" in scheme and scheme != "sqlite":
+        with create_engine(uri).connect():
+            return
 
 
 # What is published
@@ -160,6 +218,10 @@ class Pipeline:
         commit = read_measured(self.workspace / "reports", stage).commit
         return {SOURCE: "recipe", COMMIT: commit} if commit else {SOURCE: "recipe"}
 
+    def code(self) -> str:
+        """Names the code that the final model comes from."""
+        return recorded_code(self.workspace, _plain(self.settings))
+
     def content(self, stage: str) -> str:
         """The hash of all that is published of `stage`."""
         files = [*_files(self.workspace / "reports" / stage), *_files(self.workspace / "metrics" / f"{stage}.json")]
@@ -185,9 +247,29 @@ class Content:
 def read_pipeline(workspace: Path) -> Pipeline:
     """The run that the workspace's params.yaml and prepared data describe."""
     settings = load_settings(workspace)
-    identity = {name: value for name, value in _plain(settings).items() if name not in NOT_IN_KEY}
     version = data_version(workspace)
-    return Pipeline(workspace, settings, tracking_uri(workspace, settings), version, fingerprint([identity, version]))
+    key = pipeline_key(settings, version)
+    return Pipeline(workspace, settings, tracking_uri(workspace, settings), version, key)
+
+
+def pipeline_key(settings: Settings, version: str) -> str:
+    """Names the run of the pipeline with these settings on this version of the data."""
+    return fingerprint([identity(settings), version])
+
+
+def identity(settings: Settings) -> dict[str, Any]:
+    """What makes a run another run."""
+    return {name: value for name, value in _plain(settings).items() if name not in NOT_IN_KEY}
+
+
+def dataset_version(workspace: Path, settings: Settings) -> str | None:
+    """The version of the data set as it is delivered: the md5 in its .dvc file; None where DVC does not keep it."""
+    path = workspace / settings.data.path
+    try:
+        [out] = yaml.safe_load(path.with_name(f"{path.name}.dvc").read_text(encoding="utf-8"))["outs"]
+        return str(out["md5"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
 
 
 def data_version(workspace: Path) -> str:
@@ -217,6 +299,7 @@ def _of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int]) -> Conte
         tags={
             VERDICT: worst(findings),
             DATA_VERSION: pipeline.data_version,
+            CODE: pipeline.code(),
             "recipe.reached": stages[-1],
             **pipeline.origin(stages[-1]),
         },
@@ -312,6 +395,7 @@ def _publish(client: "MlflowClient", experiment: str, pipeline: Pipeline, stage:
     identity = {PIPELINE: pipeline.key, STAGE: "pipeline"}
     content = _of_pipeline(pipeline, stage, when)
     parent_id = _write(client, experiment, _find(client, experiment, identity), identity, content)
+    _write_origin(client, parent_id, pipeline)
 
     identity = {PIPELINE: pipeline.key, STAGE: stage, PARENT: parent_id}
     content = _of_stage(pipeline, stage, findings, when)
@@ -319,11 +403,30 @@ def _publish(client: "MlflowClient", experiment: str, pipeline: Pipeline, stage:
     _write_artifacts(client, run_id, pipeline, stage, findings)
     _write_trainings(client, experiment, run_id, pipeline, stage, when)
 
-    model = pipeline.workspace / FINAL_MODEL
-    if stage == STAGES[-1] and content.status == "FINISHED" and model.is_dir():
-        tags = {PIPELINE: pipeline.key, DATA_VERSION: pipeline.data_version, **_test_tags(findings)}
-        register_model(client, pipeline.settings.data.name, model, run_id, {**tags, **pipeline.origin(stage)})
+    if stage == STAGES[-1] and content.status == "FINISHED" and (pipeline.workspace / FINAL_MODEL).is_dir():
+        _register(client, pipeline, run_id, findings)
     return run_id
+
+
+def _register(client: "MlflowClient", pipeline: Pipeline, run_id: str, findings: Sequence[Finding]) -> None:
+    """The final model as a version with all that tells where it comes from; the first is the champion."""
+    workspace, name = pipeline.workspace, registered_name(pipeline.settings.data.name)
+    found = [finding for stage in reached(workspace, STAGES[-1]) for finding in pipeline.findings(stage)]
+    verdicts = Counter(str(finding.verdict) for finding in found)
+    tags = {
+        PIPELINE: pipeline.key,
+        DATA_VERSION: dataset_version(workspace, pipeline.settings) or pipeline.data_version,
+        CODE: pipeline.code(),
+        SETTINGS: json.dumps(_flat(identity(pipeline.settings))),
+        FINDINGS: ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())),
+        **_test_tags(findings),
+        **pipeline.origin(STAGES[-1]),
+    }
+    with tempfile.TemporaryDirectory(prefix="recipe-seen-") as beside:
+        seen = write_seen(workspace, Path(beside))
+        version = register_model(client, name, workspace / FINAL_MODEL, run_id, tags, [seen])
+    with deciding(workspace):
+        enter(client, name, version)
 
 
 def _write(
@@ -349,6 +452,13 @@ def _write(
         metrics, params, tags = metrics[METRICS_A_BATCH:], params[OTHERS_A_BATCH:], tags[OTHERS_A_BATCH:]
     client.set_terminated(run_id, new.status, end)
     return str(run_id)
+
+
+def _write_origin(client: "MlflowClient", run_id: str, pipeline: Pipeline) -> None:
+    """What the run can be made again from: all its settings, and the version of its data."""
+    client.log_artifact(run_id, str(pipeline.workspace / PARAMS))
+    data = data_entry(pipeline.workspace, _plain(pipeline.settings), pipeline.data_version)
+    client.log_dict(run_id, data, DATA_VERSION_FILE)
 
 
 def _write_artifacts(
@@ -399,13 +509,26 @@ def _search(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) ->
 
 
 def _experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
-    """The id of the data set's experiment; without a server its artifacts lie in the workspace."""
+    """The id of the data set's experiment, whose files go where the settings say.
+
+    Nobody can move an experiment in MLflow, so one that keeps its files elsewhere is named in a warning.
+    """
     name = pipeline.settings.data.name
+    place = pipeline.settings.tracking.artifacts
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         is_database = "sql" in pipeline.uri.partition(":")[0]
-        place = str(pipeline.workspace.resolve() / "mlruns") if is_database else None
+        if is_database and place is None:  # there is no server that would choose one
+            place = str(pipeline.workspace.resolve() / "mlruns")
         return str(client.create_experiment(name, artifact_location=place, tags=MODEL_TRAINING))
+    if place is not None and place.rstrip("/") != experiment.artifact_location.removeprefix("file://").rstrip("/"):
+        logger.warning(
+            "MLflow's experiment %s has kept its files in %s from its first run on, and goes on there: for "
+            "tracking.artifacts=%s give the data another name, data.name=...",
+            name,
+            experiment.artifact_location,
+            place,
+        )
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)

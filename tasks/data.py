@@ -4,6 +4,7 @@ from recipe.dataset import load_dataset
 from recipe.practices.data.blank import blank
 from recipe.practices.data.corrupt_labels import corrupt_labels
 from recipe.practices.data.distributions import distributions
+from recipe.practices.data.drift import drift
 from recipe.practices.data.duplicates import duplicates
 from recipe.practices.data.expectations import expectations
 from recipe.practices.data.imbalance import imbalance
@@ -19,6 +20,7 @@ PRACTICES = (
     duplicates,
     leakage,
     imbalance,
+    drift,
     expectations,
 )
 

@@ -18,6 +18,7 @@ from recipe.progress import Place, displayed, practice, training, watched
 from tests.faults.data import image_folder
 from tests.workspaces import RECIPE, ROOT, environment, make_workspace, recipe
 
+COMMANDS = ("run", "flow", "check", "receive", "promote", "rollback", "history", "report", "predict", "why", "monitor")
 HELP_SECONDS = 0.3
 LIMIT = "thresholds.baseline.special_case.max_output_difference"  # no two ways of rounding agree to 0
 
@@ -39,12 +40,12 @@ def test_help_has_examples_and_costs_nothing() -> None:
     told = subprocess.run([*RECIPE, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert "recipe run data=table data.path=rows.csv" in told.stdout
-    for command in ("run", "flow", "check", "report", "predict"):
+    for command in COMMANDS:
         assert f"    {command} " in told.stdout
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < HELP_SECONDS
 
 
-@pytest.mark.parametrize("command", ["run", "flow", "check", "report", "predict"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run_command([command, "--help"])

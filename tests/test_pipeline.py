@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 # What only carries a run, or tells of it: no figure, picture or table comes from there.
 CARRIERS = {
+    "recipe.answering",
     "recipe.composition",
     "recipe.display",
     "recipe.errors",
@@ -62,7 +63,7 @@ def is_carrier(module: str, stage: str) -> bool:
         return True  # the frame of a stage imports them; ingest has no findings
     if stage == "data" and module == "recipe.records":
         return True  # it trains nothing
-    return module in CARRIERS or module.startswith("recipe.settings") or module == "recipe.dataset"
+    return module in CARRIERS or module.startswith(("recipe.settings", "recipe.cluster")) or module == "recipe.dataset"
 
 
 def path_of(module: str) -> Path:

@@ -13,6 +13,7 @@ from PIL import Image
 from recipe.errors import DataError
 from recipe.predict import ModelError, predict
 from recipe.registry import RegistryError, register_model
+from recipe.reign import enter
 from recipe.tracking import connect
 from tests import exported
 
@@ -115,6 +116,7 @@ def test_a_registered_model_is_found_by_name_version_and_alias(
     run = client.create_run(client.create_experiment("digits", artifact_location=str(tmp_path / "mlruns")))
     version = register_model(client, "digits", digits, run.info.run_id, {"test": "0.98"})
     assert register_model(client, "digits", digits, run.info.run_id, {}) == version
+    enter(client, "digits", version)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     expected = predict(str(digits), [pictures])

@@ -1,14 +1,20 @@
 """Publishing to MLflow from files: what a person finds there, and that publishing twice changes nothing."""
 
+import hashlib
+import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from mlflow.entities import Run
@@ -17,10 +23,11 @@ from mlflow.tracking import MlflowClient
 from recipe.composition import compose_params
 from recipe.evidence import Finding, at_least, to_json
 from recipe.settings import load_settings
-from recipe.tracking import connect, data_version, publish_stage, published_runs, tracking_uri
+from recipe.tracking import TrackingError, connect, data_version, publish_stage, published_runs, tracking_uri
 from recipe.workspace import git_commit, write_json
 from tests import exported
 
+KEPT = ("params.yaml", "data_version.json")
 STAGES = ("ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze")
 
 
@@ -44,10 +51,17 @@ def workspace(tmp_path: Path, empty_database: Path) -> Path:
     (workspace / "data" / "prepared").mkdir(parents=True)
     (workspace / "dvc.yaml").write_text("stages: {}\n")
     compose_params(exported.REPOSITORY, ["data=digits", "budget=quick"], out=workspace)
-    (workspace / "data" / "prepared" / "manifest.parquet").write_bytes(b"the first data")
+    write_manifest(workspace, "the first data")
     write_json(workspace / "data" / "prepared" / "preparation.json", exported.DIGITS)
     shutil.copy(empty_database, workspace / "mlflow.db")
     return workspace
+
+
+def write_manifest(workspace: Path, name: str) -> None:
+    """The part of a manifest that is read when a model is registered."""
+    contents = [hashlib.sha256(f"{name} {number}".encode()).hexdigest() for number in range(4)]
+    manifest = pd.DataFrame({"content_id": contents, "split": ["train", "train", "validation", "test"]})
+    manifest.to_parquet(workspace / "data" / "prepared" / "manifest.parquet", index=False)
 
 
 def measure(workspace: Path, stage: str, *findings: Finding, trainings: list[dict[str, Any]] | None = None) -> None:
@@ -146,6 +160,17 @@ def test_runs_hold_settings_figures_curves_pictures_tables_and_findings(workspac
     assert child.data.metrics["final validation_loss"] == 0.25 and child.data.metrics["best_epoch"] == 3
 
 
+def test_the_pipelines_run_keeps_what_it_can_be_made_again_from(workspace: Path) -> None:
+    measure(workspace, "data", finding("data/blank", 0.5))
+    publish_stage(workspace, "data")
+    client, pipeline = client_of(workspace), named(runs_of(workspace), lambda name: name == "digits cnn")
+    kept = {name: Path(client.download_artifacts(pipeline.info.run_id, name)) for name in KEPT}
+    assert kept["params.yaml"].read_bytes() == (workspace / "params.yaml").read_bytes()
+    version = json.loads(kept["data_version.json"].read_text())
+    assert version["md5"] is None and version["prepared"] == data_version(workspace)
+    assert pipeline.data.tags["recipe.code"]
+
+
 def test_publishing_twice_changes_nothing_and_does_not_touch_mlflow(workspace: Path) -> None:
     measure(workspace, "regularize", finding("regularize/augment", 0.97), trainings=[training(0)])
     first = publish_stage(workspace, "regularize")
@@ -205,7 +230,7 @@ def test_changed_settings_or_data_are_another_run_which_holds_the_stages_before_
     for stage in STAGES[:3]:
         measure(workspace, stage, finding(f"{stage}/first", 0.5))
     first = publish_stage(workspace, "baseline")
-    (workspace / "data" / "prepared" / "manifest.parquet").write_bytes(b"the second data")
+    write_manifest(workspace, "the second data")
     second = publish_stage(workspace, "baseline")
     runs = runs_of(workspace)
     assert first != second
@@ -320,3 +345,38 @@ def test_a_pipeline_that_reaches_another_figure_is_named_after_the_new_one(works
     measure(workspace, "data", finding("data/blank", 0.5))
     publish_stage(workspace, "data")
     assert {run.info.run_name for run in runs_of(workspace)} == {"digits cnn 97.2 %", "squeeze", "data"}
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg2", "http"])
+def test_a_server_that_is_not_there_is_one_sentence_in_seconds_without_the_password(scheme: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(
+        TrackingError, match=rf"^MLflow at {re.escape(scheme)}://127.0.0.1:1/x cannot be used"
+    ) as caught:
+        connect(f"{scheme}://me:secret@127.0.0.1:1/x")
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+    assert time.monotonic() - began < 10
+
+
+def test_a_database_whose_driver_is_missing_is_one_sentence_with_the_package() -> None:
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as server,
+        pytest.raises(TrackingError, match=r"needs the package 'pg8000', .*: pip install pg8000"),
+    ):
+        connect(f"postgresql+pg8000://127.0.0.1:{server.getsockname()[1]}/x")
+
+
+def test_files_of_runs_go_where_the_settings_say_and_stay_there(
+    workspace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    places = [tmp_path / "store", tmp_path / "another store"]
+    measure(workspace, "data", finding("data/blank", 0.5))
+    for place in (places[0], places[0], places[1]):
+        compose_params(exported.REPOSITORY, ["data=digits", "budget=quick", f"tracking.artifacts='{place}'"], workspace)
+        (workspace / ".recipe" / "mlflow_runs.json").unlink(missing_ok=True)
+        run_id = publish_stage(workspace, "data")
+    assert (places[0] / str(run_id) / "artifacts" / "findings.json").is_file()
+    assert not places[1].exists() and not (workspace / "mlruns").exists()
+    (warning,) = caplog.messages
+    assert f"experiment digits has kept its files in {places[0]} from its first run on" in warning
+    assert f"tracking.artifacts={places[1]} give the data another name" in warning

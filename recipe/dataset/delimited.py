@@ -47,14 +47,45 @@ def read_table(path: Path) -> Table:
     if not path.exists():
         raise DataError(f"{path} does not exist: set data.path to a CSV or Parquet file.")
     try:
-        with open(path, "rb") as file:
-            parquet = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
-        table = _read_parquet(path) if parquet or path.suffix in PARQUET_SUFFIXES else _read_csv(path)
+        table = _read_parquet(path) if is_parquet(path) else _read_csv(path)
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
     if table.frame.empty and not table.malformed:
         raise DataError(f"{path} has a header but no rows: set data.path to a file with data.")
     return table
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether `path` is a Parquet file, by its first bytes or its name."""
+    with open(path, "rb") as file:
+        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC or path.suffix in PARQUET_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV is written; `appendable` says whether UTF-8 may be added behind its bytes as they are."""
+
+    separator: str
+    line_end: str
+    header: list[str]
+    text: str
+    appendable: bool
+
+
+def csv_dialect(path: Path) -> Dialect:
+    """How the CSV at `path` is written, for who adds rows to it.
+
+    Raises:
+        DataError: it is none.
+    """
+    data = path.read_bytes()
+    text = _decoded(data, path)
+    separator = _separator(text)
+    header = _checked_header(next(_records(text, separator, path)).cells, path)
+    first_line = text[: text.find("\n") + 1]
+    line_end = "\r\n" if first_line.endswith("\r\n") else "\n"
+    appendable = text == data.decode("utf-8-sig", errors="surrogateescape")
+    return Dialect(separator, line_end, header, text, appendable)
 
 
 def _read_parquet(path: Path) -> Table:

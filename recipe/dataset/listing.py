@@ -18,6 +18,7 @@ from recipe.settings import Data
 
 LABELS = "labels.csv"
 NOT_EXAMPLES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # left by file managers; so is what starts with a dot
+NO_FILE_INSIDE = "it is a link that leads outside data.path or to a folder, or no file at all"
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -124,7 +125,7 @@ def _folder_leads_inside(folder: Path, root: Path) -> bool:
 
 
 def _unlisted(root: Path, listed: set[str]) -> list[str]:
-    found = [name for name, _ in _files(root) if _is_image_name(name)]
+    found = [name for name, _ in files_below(root) if is_image_name(name)]
     unlisted = [name for name in found if name not in listed]
     if not unlisted:
         return []
@@ -133,7 +134,7 @@ def _unlisted(root: Path, listed: set[str]) -> list[str]:
 
 def _by_folders(root: Path, data: Data) -> Listing:
     """A folder a class; or train, validation and test folders that hold one each."""
-    found = [(tuple(name.split("/")), path) for name, path in _files(root)]
+    found = [(tuple(name.split("/")), path) for name, path in files_below(root)]
     folders = sorted({parts[0] for parts, _ in found if len(parts) > 1})
     if not folders:
         raise DataError(
@@ -142,19 +143,19 @@ def _by_folders(root: Path, data: Data) -> Listing:
     given = all(folder.lower() in SPLIT_NAMES for folder in folders) and all(len(parts) != 2 for parts, _ in found)
     depth = 1 if given else 0
     listed, rejected, beside = [], [], 0
-    pictured = {_stem(parts) for parts, _ in found if _is_image_name(parts[-1])}
+    pictured = {stem(parts) for parts, _ in found if is_image_name(parts[-1])}
     for parts, path in found:
-        if not _is_image_name(parts[-1]) and PurePosixPath(parts[-1]).suffix and _stem(parts) in pictured:
+        if not is_image_name(parts[-1]) and PurePosixPath(parts[-1]).suffix and stem(parts) in pictured:
             beside += 1
             continue
-        name = _shown("/".join(parts))
+        name = shown("/".join(parts))
         if len(parts) < depth + 2:
-            if _is_image_name(name):
+            if is_image_name(name):
                 rejected.append(Rejected(name, "it lies in no class folder", "label"))
         elif path is None:
-            rejected.append(Rejected(name, "the link leads outside data.path or to a folder", "outside", parts[depth]))
+            rejected.append(Rejected(name, NO_FILE_INSIDE, "outside", parts[depth]))
         else:
-            listed.append((path, name, _shown(parts[depth]), parts[0] if given else None))
+            listed.append((path, name, shown(parts[depth]), parts[0] if given else None))
     if not listed:
         raise DataError(f"{root} holds no file that can be read in its {len(folders)} folders: set data.path.")
     table = pd.DataFrame([(name, label, split) for _, name, label, split in listed], columns=["path", "label", "split"])
@@ -173,11 +174,12 @@ def _by_folders(root: Path, data: Data) -> Listing:
     return Listing(root, files, table[usable].reset_index(drop=True), task, rejected, [], notes)
 
 
-def _is_image_name(name: str) -> bool:
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name is taken for an image."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _stem(parts: tuple[str, ...]) -> str:
+def stem(parts: tuple[str, ...]) -> str:
     """The place and name of a file without its ending."""
     return "/".join((*parts[:-1], PurePosixPath(parts[-1]).stem))
 
@@ -186,12 +188,12 @@ def _empty_classes(root: Path, folders: list[str]) -> list[str]:
     with os.scandir(root) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and not _ignored(entry.name))
     return [
-        f"The folder {root / _shown(name)} is empty: no such class is learnt." for name in names if name not in folders
+        f"The folder {root / shown(name)} is empty: no such class is learnt." for name in names if name not in folders
     ]
 
 
-def _files(root: Path, folder: str = "") -> Iterator[tuple[str, Path | None]]:
-    """Every file below `root` by name, sorted, and its path; None for a link that leads outside or to a folder."""
+def files_below(root: Path, folder: str = "") -> Iterator[tuple[str, Path | None]]:
+    """Every file below `root` by name, sorted, and its path; None for a link outside or to a folder, or a device."""
     with os.scandir(root / folder) as entries:
         ordered = sorted((entry for entry in entries if not _ignored(entry.name)), key=lambda entry: entry.name)
     for entry in ordered:
@@ -200,15 +202,20 @@ def _files(root: Path, folder: str = "") -> Iterator[tuple[str, Path | None]]:
             inside = entry.is_file() and Path(entry.path).resolve().is_relative_to(root)
             yield name, Path(entry.path) if inside else None
         elif entry.is_dir():
-            yield from _files(root, name)
+            yield from files_below(root, name)
         elif name != LABELS:
-            yield name, Path(entry.path)
+            yield name, Path(entry.path) if entry.is_file() else None  # a pipe or a device would be waited on for ever
+
+
+def located_files(root: Path) -> dict[str, Path]:
+    """Where each file below `root` is, by the name that a manifest or a quarantine has for it."""
+    return {shown(name): path for name, path in files_below(root.resolve()) if path is not None}
 
 
 def _ignored(name: str) -> bool:
     return name.startswith(".") or name in NOT_EXAMPLES
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A file name as text: bytes that are no UTF-8 are written as escapes."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

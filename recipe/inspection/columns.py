@@ -95,7 +95,7 @@ def is_identifier(column: pd.Series) -> bool:
         dense = numbers.max() - numbers.min() < 2 * len(numbers)
         return whole and bool(dense or IDENTIFIER_NAME.search(str(column.name)))
     text = values.astype("str").str.strip()
-    return is_text(values) and not text.str.contains(r"\s").any() and not text.str.match(ISO_DATE).all()
+    return is_text(values) and not text.str.contains(r"\s").any() and date_format_of(text) is None
 
 
 def _impossible_values(name: str, values: pd.Series, numbers: Numbers) -> Iterator[str]:

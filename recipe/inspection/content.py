@@ -80,7 +80,7 @@ def near_pairs(dataset: Dataset, left: Rows, right: Rows, limit: float) -> pd.Da
     ordinary = _ordinary_distance(dataset)
     content = dataset.manifest["content_id"].to_numpy()
     found = []
-    for a, candidates in _candidates(_sketches(dataset), left, right, limit * ordinary):
+    for a, candidates in _candidates(sketches(dataset), left, right, limit * ordinary):
         different = [b for b in candidates if content[a] != content[b] and _same_pixels(dataset, a, b)]
         if not different:
             continue
@@ -90,6 +90,18 @@ def near_pairs(dataset: Dataset, left: Rows, right: Rows, limit: float) -> pd.Da
     if not found:
         return nothing
     return pd.DataFrame(found, columns=["a", "b", "distance"]).sort_values("distance", kind="stable")
+
+
+def pooled(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Images `(N, C, H, W)` as vectors `(N, D)`: pooled to at most 8 x 8 a channel, by an orthogonal projection."""
+    for axis in (2, 3):
+        size = images.shape[axis]
+        if size > SKETCH_SIDE:
+            edges = np.linspace(0, size, SKETCH_SIDE + 1).astype(int)[:-1]
+            widths = np.diff(np.append(edges, size)).astype(np.float32)
+            shape = [-1 if place == axis else 1 for place in range(4)]
+            images = (np.add.reduceat(images, edges, axis=axis) / np.sqrt(widths).reshape(shape)).astype(np.float32)
+    return images.reshape(len(images), -1)
 
 
 def _content_keys(dataset: Dataset) -> NDArray[np.int64]:
@@ -131,7 +143,7 @@ def _vectors(dataset: Dataset, rows: list[int] | Rows) -> NDArray[np.float32]:
     return np.divide(flat, norm, out=np.zeros_like(flat), where=norm > 0)
 
 
-def _sketches(dataset: Dataset) -> NDArray[np.float32]:
+def sketches(dataset: Dataset) -> NDArray[np.float32]:
     """Vectors pooled to at most 8 x 8 pixels a channel, scaled so that pooling is an orthogonal projection.
 
     A projection never lengthens: two examples are at least as far apart as their sketches, so none near is missed.
@@ -141,23 +153,12 @@ def _sketches(dataset: Dataset) -> NDArray[np.float32]:
     for start in range(0, count, CHUNK):
         rows = np.arange(start, min(start + CHUNK, count))
         vectors = _vectors(dataset, rows)
-        parts.append(_pooled(vectors.reshape(len(rows), *dataset.inputs.shape[1:])) if _is_image(dataset) else vectors)
+        parts.append(pooled(vectors.reshape(len(rows), *dataset.inputs.shape[1:])) if _is_image(dataset) else vectors)
     return np.concatenate(parts)
 
 
 def _is_image(dataset: Dataset) -> bool:
     return dataset.inputs.ndim == 4
-
-
-def _pooled(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    for axis in (2, 3):
-        size = images.shape[axis]
-        if size > SKETCH_SIDE:
-            edges = np.linspace(0, size, SKETCH_SIDE + 1).astype(int)[:-1]
-            widths = np.diff(np.append(edges, size)).astype(np.float32)
-            shape = [-1 if place == axis else 1 for place in range(4)]
-            images = (np.add.reduceat(images, edges, axis=axis) / np.sqrt(widths).reshape(shape)).astype(np.float32)
-    return images.reshape(len(images), -1)
 
 
 def _ordinary_distance(dataset: Dataset) -> float:

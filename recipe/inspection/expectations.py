@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from recipe.dataset import Dataset
+from recipe.dataset.manifest import MEASURED
 from recipe.dataset.splits import SPLITS
 from recipe.errors import SettingsError
 from recipe.settings import nearest
+from recipe.settings.data import Expectations
 from recipe.workspace import write_whole
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-OURS = "manifest"  # the name of our own suite
+OURS, REFERENCE = "manifest", "reference"  # the names of our own suites
+MOSTLY = 0.95  # of the cells must be as the data set's are; the rest may be rare or new
+WIDENED = 1.0  # ranges are of the data set's own width on either side of its extremes: another unit lies outside
+MOST_CATEGORIES = 50  # a column of more is text: any value may be new
 EXAMPLES_SHOWN = 3  # unexpected values named for each expectation
 DEEPEST_CONTRAST = 0.5  # the standard deviation of values in 0..1, half of them 0 and half 1
 
@@ -64,12 +69,15 @@ class ExpectationReport:
         return [f"{row['suite']}: {row['detail']}" for _, row in unmet.iterrows()]
 
 
-def validate_manifest(dataset: Dataset, folder: Path, suites: Path | None = None) -> ExpectationReport:
+def validate_manifest(
+    dataset: Dataset, folder: Path, suites: Path | None = None, reference: Dataset | None = None
+) -> ExpectationReport:
     """Hold the manifest to our suite and to the user's, and write the Data Docs into `folder`.
 
     Args:
         suites: a JSON suite, or a folder of them; they see the manifest and the raw columns, which go before columns of
             the manifest of the same name. None: our suite alone.
+        reference: the data set that a delivery is to join: a suite of its columns is held against it as well.
 
     Raises:
         SettingsError: a suite cannot be read, or holds an expectation that Great Expectations does not know.
@@ -77,6 +85,8 @@ def validate_manifest(dataset: Dataset, folder: Path, suites: Path | None = None
     """
     with _context() as context:
         pairs = [(_own_suite(dataset), dataset.manifest)]
+        if reference is not None:
+            pairs.append((_suite_of(reference), _joined(dataset)))
         pairs += [(suite, _joined(dataset)) for suite in read_suites(suites)]
         validated = {suite.name: _validate(context, suite, table) for suite, table in pairs}
         results = [row for name, result in validated.items() for row in _rows(name, result)]
@@ -97,11 +107,23 @@ def read_suites(path: Path | None) -> list[Suite]:
         raise SettingsError(f"There are no expectations in {path}: set stages.data.expectations.suites to a suite.")
     found = [path] if path.is_file() else sorted(path.glob("*.json"))
     suites = [_read_suite(file) for file in found]
-    names = [OURS, *(suite.name for suite in suites)]
+    names = [OURS, REFERENCE, *(suite.name for suite in suites)]
     for suite in suites:
         if names.count(suite.name) > 1:
             raise SettingsError(f"Two suites are called '{suite.name}', one of them in {suite.origin}: rename it.")
     return suites
+
+
+def suites_of(dataset: Dataset) -> Path | None:
+    """Where the user's own suites are; None where the default place holds none."""
+    suites = dataset.settings.stages.data.expectations.suites
+    path = dataset.workspace / suites
+    return None if suites == Expectations().suites and not path.exists() else path
+
+
+def docs_folder(dataset: Dataset) -> Path:
+    """Where the Data Docs of a workspace go."""
+    return dataset.workspace / "reports" / "data" / "data_docs"
 
 
 def import_expectations(modules: tuple[str, ...]) -> None:
@@ -167,6 +189,30 @@ def _own_suite(dataset: Dataset) -> Suite:
         if name in manifest and manifest[name].notna().any()
     ]
     return Suite(OURS, kept)
+
+
+def _suite_of(reference: Dataset) -> Suite:
+    """What the columns of the data set let one expect of a delivery: they are there, in range, and of known values."""
+    from great_expectations import expectations as expect
+
+    table = _joined(reference)
+    names = list(reference.rows.columns) if reference.rows is not None else [*MEASURED, *reference.user_columns]
+    kept: list[Expectation] = []
+    for name in (name for name in names if name in table and table[name].notna().any()):
+        column = table[name]
+        kept.append(expect.ExpectColumnToExist(column=name))
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            low, high = float(column.min()), float(column.max())
+            width = WIDENED * (high - low)
+            kept.append(
+                expect.ExpectColumnValuesToBeBetween(
+                    column=name, min_value=low - width, max_value=high + width, mostly=MOSTLY
+                )
+            )
+        elif (column.dtype == "str" or column.dtype == object) and column.nunique() <= MOST_CATEGORIES:
+            values = sorted(str(value) for value in column.dropna().unique())
+            kept.append(expect.ExpectColumnValuesToBeInSet(column=name, value_set=values, mostly=MOSTLY))
+    return Suite(REFERENCE, kept)
 
 
 def _joined(dataset: Dataset) -> pd.DataFrame:

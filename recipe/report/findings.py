@@ -88,14 +88,14 @@ def describe(settings: Settings) -> dict[str, str | int]:
     }
 
 
-def read_judged(reports: Path, stage: str, settings: Settings) -> StageResult:
-    """What `stage` measured, judged by the thresholds of `settings`.
+def read_judged(reports: Path, stage: str, settings: Settings, held_to: str | None = None) -> StageResult:
+    """What `stage` measured, judged by the thresholds of `settings`: its own, or those called `held_to`.
 
     Raises:
         WorkspaceError, SettingsError: see `collect`.
     """
     measured = read_measured(reports, stage)
-    limits = settings.thresholds.of(stage)
+    limits = settings.thresholds.of(held_to or stage)
     return replace(measured, findings=tuple(judge(finding, limits) for finding in measured.findings))
 
 

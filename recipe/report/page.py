@@ -5,7 +5,7 @@ import csv
 import itertools
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -72,14 +72,17 @@ class Section:
         return self.result.verdict if self.result else "none"
 
 
-def write_page(reports: Path, result: RunResult, facts: Facts | None = None) -> Path:
-    """Write the page of `result` into the folder `reports`, which its figures and tables are named relative to."""
+def write_page(reports: Path, result: RunResult, facts: Facts | None = None, said: str | None = None) -> Path:
+    """Write the page of `result` into the folder `reports`, which its figures and tables are named relative to.
+
+    `said` is what it says first of a result that is no run of the pipeline; such a page shows its own parts alone.
+    """
     page = reports / PAGE
-    write_whole(page, render(reports, result, facts or Facts()))
+    write_whole(page, render(reports, result, facts or Facts(), said))
     return page
 
 
-def render(reports: Path, result: RunResult, facts: Facts) -> str:
+def render(reports: Path, result: RunResult, facts: Facts, said: str | None = None) -> str:
     """The page as HTML. Whatever comes from a user's data is escaped, and no file outside `reports` is shown."""
     environment = Environment(
         loader=PackageLoader("recipe.report", "."),
@@ -92,8 +95,9 @@ def render(reports: Path, result: RunResult, facts: Facts) -> str:
     template = environment.get_template("page.html.j2")
     return template.render(
         run=result.run,
-        headline=headline(result),
-        sections=_sections(result),
+        headline=said or headline(result),
+        is_run=said is None,
+        sections=_sections(result, STAGES if said is None else [stage.stage for stage in result.stages]),
         found={verdict: [one for one in result.findings if one.verdict == verdict] for verdict in ("fail", "warn")},
         final=_find(result, FINAL),
         baselines=_baselines(reports, _find(result, FINAL)),
@@ -126,8 +130,8 @@ def words(practice: str) -> str:
     return practice.rpartition("/")[2].replace("_", " ")
 
 
-def _sections(result: RunResult) -> list[Section]:
-    known = [(name, result.stage(name)) for name in STAGES]
+def _sections(result: RunResult, names: Sequence[str]) -> list[Section]:
+    known = [(name, result.stage(name)) for name in names]
     return [
         Section(name, stage, dict(Counter(finding.verdict or "skip" for finding in stage.findings)) if stage else {})
         for name, stage in known

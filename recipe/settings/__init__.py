@@ -14,14 +14,22 @@ from recipe.errors import SettingsError
 from recipe.settings.baseline import BaselineStage, BaselineThresholds
 from recipe.settings.data import DataStage, DataThresholds
 from recipe.settings.ingest import IngestStage, IngestThresholds
+from recipe.settings.monitor import Monitor
 from recipe.settings.overfit import OverfitStage, OverfitThresholds
 from recipe.settings.regularize import RegularizeStage, RegularizeThresholds
+from recipe.settings.retrain import Retrain
 from recipe.settings.squeeze import SqueezeStage, SqueezeThresholds
 from recipe.settings.strict import Strict
 from recipe.settings.tune import TuneStage, TuneThresholds
+from recipe.settings.watch import DeliveryThresholds, Watch
 from recipe.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
+CLUSTERS = {  # the backends that have an address, how it is written, and an example of it
+    "dask": (re.compile(r"(tcp|tls)://.+:\d+"), "its scheduler, such as fanout.address=tcp://host:8786"),
+    "ray": (re.compile(r"auto|[^/]+:\d+"), "its head, such as fanout.address=host:6379, or auto on a machine of it"),
+}
+PLACE = re.compile(r"[a-z][a-z0-9+.-]*://.+|/.+")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
@@ -99,6 +107,7 @@ class Data(Strict):
     name: str
     kind: Literal["builtin", "image_folder", "table"]
     path: str
+    delivery: str | None = None
     task: Literal["auto", "classification", "regression"] = "auto"
     label: str = "label"
     split_column: str = "split"
@@ -129,12 +138,34 @@ class Budget(Strict):
 
 
 class Fanout(Strict):
-    backend: Literal["loky", "sequential"] = "loky"
+    backend: Literal["loky", "sequential", "dask", "ray"] = "loky"
     workers: int | None = Field(default=None, ge=1)
+    address: str | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if self.backend not in CLUSTERS:
+            if self.address is not None:
+                raise ValueError(f"{self.backend} is of this machine and has no address: fanout=dask and ray have one")
+            return self
+        pattern, example = CLUSTERS[self.backend]
+        if not pattern.fullmatch(self.address or ""):
+            raise ValueError(f"{self.backend} needs the address of {example}")
+        if self.workers is not None:
+            raise ValueError(f"with {self.backend} there are as many workers as were started: leave fanout.workers out")
+        return self
 
 
 class Tracking(Strict):
     uri: str | None = None
+    artifacts: str | None = None
+
+    @field_validator("artifacts")
+    @classmethod
+    def _holds_from_anywhere(cls, artifacts: str | None) -> str | None:
+        if artifacts is not None and not PLACE.fullmatch(artifacts):
+            raise ValueError("it is a place such as s3://bucket/mlflow, or a folder by its whole path")
+        return artifacts
 
 
 class Sources(Strict):
@@ -155,6 +186,7 @@ class Thresholds(Strict):
     regularize: RegularizeThresholds = RegularizeThresholds()
     tune: TuneThresholds = TuneThresholds()
     squeeze: SqueezeThresholds = SqueezeThresholds()
+    delivery: DeliveryThresholds = DeliveryThresholds()
 
     def of(self, stage: str) -> dict[str, dict[str, float]]:
         """The limits of one stage: practice name to limit name to number."""
@@ -190,8 +222,11 @@ class Settings(Strict):
     fanout: Fanout
     tracking: Tracking
     sources: Sources
+    watch: Watch = Watch()
     stages: Stages
     thresholds: Thresholds
+    retrain: Retrain = Retrain()
+    monitor: Monitor = Monitor()
 
     @field_validator("device")
     @classmethod

@@ -43,6 +43,15 @@ class Imbalance(Strict):
     flag_ratio: float = Field(default=10.0, ge=1)
 
 
+class Drift(Strict):
+    """How data/drift measures."""
+
+    alpha: float = Field(default=0.01, gt=0, lt=1)
+    distance: float = Field(default=0.1, ge=0, lt=1)
+    separation: float = Field(default=0.2, ge=0, lt=1)
+    classifier_rows: int = Field(default=2000, ge=20)
+
+
 class Expectations(Strict):
     """How data/expectations measures."""
 
@@ -58,6 +67,7 @@ class DataStage(Strict):
     corrupt_labels: CorruptLabels = CorruptLabels()
     leakage: Leakage = Leakage()
     imbalance: Imbalance = Imbalance()
+    drift: Drift = Drift()
     expectations: Expectations = Expectations()
 
 
@@ -112,6 +122,12 @@ class ImbalanceLimits(Strict):
     max_missing: float = Field(default=0, ge=0)
 
 
+class DriftLimits(Strict):
+    """The limits of data/drift."""
+
+    max_score: float = Field(default=0, ge=0, le=1)
+
+
 class ExpectationsLimits(Strict):
     """The limits of data/expectations."""
 
@@ -128,4 +144,5 @@ class DataThresholds(Strict):
     duplicates: DuplicatesLimits = DuplicatesLimits()
     leakage: LeakageLimits = LeakageLimits()
     imbalance: ImbalanceLimits = ImbalanceLimits()
+    drift: DriftLimits = DriftLimits()
     expectations: ExpectationsLimits = ExpectationsLimits()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from recipe import progress
 from recipe.experiment import Experiment, Training, set_seed
+from recipe.settings import CLUSTERS
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.loop import History, train
 from recipe.training.split import Split
@@ -120,6 +121,9 @@ def fit_all(
 
 
 def _side_by_side(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
+    if experiment.backend in CLUSTERS and trainings:
+        yield from _on_a_cluster(experiment, trainings)
+        return
     if experiment.workers == 1 or len(trainings) < 2 or experiment.backend == "sequential":
         yield from (_fit_and_keep(experiment, training) for training in trainings)
         return
@@ -127,6 +131,15 @@ def _side_by_side(experiment: Experiment, trainings: Sequence[Training]) -> Iter
 
     parallel = Parallel(n_jobs=experiment.workers, backend=experiment.backend, return_as="generator_unordered")
     yield from parallel(delayed(_fit_in_worker)(experiment, training) for training in trainings)
+
+
+def _on_a_cluster(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
+    from recipe.cluster import carried_out
+
+    shelf = Shelf(experiment)
+    for trained in carried_out(experiment, trainings):
+        shelf.keep(trained)  # a worker elsewhere does not see the folder
+        yield trained
 
 
 def _fit_in_worker(experiment: Experiment, training: Training) -> Trained:

@@ -69,12 +69,12 @@ def run(*arguments: str, workspace: Path, api: str | None = None) -> subprocess.
 
 
 @contextmanager
-def serving(workspace: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def serving(workspace: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """`python -m flows.serve` in `workspace` until the block ends, and the file that what it prints goes to."""
     said = workspace.parent / "said.txt"
     with open(said, "w") as output:
         command = [sys.executable, "-m", "flows.serve"]
-        own = environment(workspace)
+        own = environment(workspace) | variables
         process = subprocess.Popen(command, cwd=workspace, env=own, stdout=output, stderr=output, text=True)
     try:
         yield process, said

@@ -1,20 +1,29 @@
 """Prefect's server, worker and deployments, and MLflow's UI, as `make serve` starts them."""
 
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_breast_cancer
 
 from flows.serve import HOST, answers, free_port
+from recipe.dataset import load_dataset
+from recipe.settings import load_settings
 from tests.flows.conftest import PATIENCE, Served, environment, serving
 from tests.runs import wait_for, working_in
+
+EVENTS = "training-recipe.monitor."
 
 
 def test_the_preferred_port_is_taken_only_where_it_is_free() -> None:
@@ -59,6 +68,28 @@ def test_what_the_worker_has_run_is_not_run_again_by_hand(served: Served) -> Non
     again = served.flow("data=digits", "budget=quick")
     assert again.returncode == 0, again.stdout
     assert "Running stage" not in again.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_newest_batch_is_compared_on_the_worker_and_an_event_tells_what_came_of_it(served: Served) -> None:
+    made = served.flow("data=digits", "budget=quick", "--until", "ingest")
+    assert made.returncode == 0, made.stdout
+
+    batch_of_digits(served.workspace, "monday")
+    steady = served.prefect("deployment", "run", "monitor/production", "--watch")
+    batch_of_digits(served.workspace, "tuesday", invert=True)
+    drifted = served.prefect("deployment", "run", "monitor/production", "--watch")
+    idle = served.prefect("deployment", "run", "monitor/production", "--watch")
+
+    assert steady.returncode == drifted.returncode == idle.returncode == 0, steady.stdout + drifted.stdout
+    told = events_of_both(served)
+    assert told["drifted"]["resource"]["prefect.resource.id"] == "training-recipe.monitor.digits"
+    assert told["steady"]["payload"]["batch"] == "production/monday"
+    assert told["drifted"]["payload"]["unfamiliar"] == 1.0
+    assert told["drifted"]["payload"]["drifted"][0] == "brightness"
+    assert "monitor-findings" in served.prefect("artifact", "ls").stdout
+    assert len((served.workspace / ".recipe" / "monitor.jsonl").read_text().splitlines()) == 2
 
 
 @pytest.mark.slow
@@ -118,3 +149,33 @@ def test_one_interrupt_stops_everything(served: Served) -> None:
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(120) == 0
     assert working_in(served.workspace) == []
+
+
+def batch_of_digits(workspace: Path, name: str, invert: bool = False) -> Path:
+    """Held-out images as a flat folder among the batches in production/."""
+    dataset = load_dataset(workspace, load_settings(workspace))
+    rows = np.random.default_rng(0).permutation(dataset.where("test"))[:80]
+    folder = workspace / "production" / name
+    folder.mkdir(parents=True)
+    for row in rows:
+        pixels = np.array(dataset.inputs[row, 0])
+        Image.fromarray(255 - pixels if invert else pixels).save(folder / f"{row}.png")
+    return folder
+
+
+def events(served: Served) -> dict[str, dict[str, Any]]:
+    """The last event of each kind, as the server keeps them, by what follows the common part of its name."""
+    body = json.dumps({"filter": {"event": {"prefix": [EVENTS]}}}).encode()
+    request = urllib.request.Request(f"{served.api}/events/filter", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found = json.loads(answer.read())["events"]
+    return {one["event"].removeprefix(EVENTS): one for one in reversed(found)}
+
+
+def events_of_both(served: Served) -> dict[str, dict[str, Any]]:
+    """The events, once the server has taken in both; it keeps them a moment after they were sent."""
+    deadline = time.monotonic() + PATIENCE
+    while set(told := events(served)) != {"steady", "drifted"}:
+        assert time.monotonic() < deadline, told
+        time.sleep(0.5)
+    return told

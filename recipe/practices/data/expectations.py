@@ -1,13 +1,8 @@
 """data/expectations: the tabular facts, ours and the user's own, as Great Expectations suites."""
 
-from pathlib import Path
-
 from recipe.dataset import Dataset
 from recipe.evidence import Finding, at_most, practice
-from recipe.inspection.expectations import import_expectations, validate_manifest
-from recipe.settings.data import Expectations
-
-DOCS = Path("reports") / "data" / "data_docs"
+from recipe.inspection.expectations import docs_folder, import_expectations, suites_of, validate_manifest
 
 
 @practice("data/expectations")
@@ -16,12 +11,8 @@ def expectations(dataset: Dataset) -> Finding:
 
     The Data Docs go to reports/data/data_docs/ of the workspace.
     """
-    settings = dataset.settings.stages.data.expectations
-    suites: Path | None = dataset.workspace / settings.suites
-    if settings.suites == Expectations().suites and not (dataset.workspace / settings.suites).exists():
-        suites = None
-    import_expectations(settings.modules)
-    report = validate_manifest(dataset, dataset.workspace / DOCS, suites)
+    import_expectations(dataset.settings.stages.data.expectations.modules)
+    report = validate_manifest(dataset, docs_folder(dataset), suites_of(dataset))
     failed, total = len(report.failed), len(report.results)
     named = report.results["suite"].nunique()
     summary = f"{total - failed} of {total} expectations in {named} {'suite' if named == 1 else 'suites'} are met"

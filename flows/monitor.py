@@ -1,0 +1,112 @@
+"""A batch from production under Prefect: what `recipe monitor` finds, as an artifact and as an event.
+
+Run it with `python -m flows.monitor PATH`, or on a worker with `prefect deployment run monitor/production`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
+from prefect.states import Cancelled, Completed, Failed
+
+from flows.recipe import BAD_INPUT, as_markdown, own_database
+from recipe.errors import RecipeError
+from recipe.monitoring import newest_batch
+from recipe.monitoring.history import read_entries
+from recipe.pipeline import stage_environment
+from recipe.processes import interrupted_by_signals, run_to_end
+from recipe.report.findings import read
+from recipe.report.page import PAGE
+from recipe.workspace import find_workspace, private_folder
+
+DRIFTED = "Drifted"  # the name that Prefect shows such a completed run by
+EVENT = "training-recipe.monitor"
+EXIT_CODES = {"Completed": 0, DRIFTED: 1, "Cancelled": 130}  # any other state: 2, it could not be done
+LOG = "monitor.log"
+STEADY_CODE, DRIFTED_CODE, INTERRUPTED_CODE = 0, 1, 130  # of `recipe monitor`
+
+
+def _name_of_run() -> str:
+    return str(flow_run.parameters.get("path") or "production")
+
+
+@flow(name="monitor", flow_run_name=_name_of_run)
+def monitor_production(path: str) -> State[None]:
+    """Compare the batch at `path` with the training data and the champion.
+
+    Args:
+        path: a table or a folder of images, or a folder of such batches, of which the newest is taken that was not
+            monitored since it last changed; relative to the workspace.
+    """
+    try:
+        workspace = find_workspace()
+        batch = newest_batch(workspace, workspace / path)
+    except RecipeError as error:
+        return Failed(name=BAD_INPUT, message=str(error))
+    if batch is None:
+        return Completed(message=f"Every batch in {path} has been monitored.")
+    return _monitored(workspace, batch)
+
+
+def _monitored(workspace: Path, batch: Path) -> State[None]:
+    log = private_folder(workspace) / LOG
+    command = [sys.executable, "-m", "recipe.cli", "monitor", str(batch)]
+    code = run_to_end(command, workspace, stage_environment(), log)
+    said = log.read_text(encoding="utf-8", errors="replace").strip()
+    get_run_logger().info("%s", said)
+    if code == INTERRUPTED_CODE:
+        return Cancelled(message="The comparison was interrupted.")
+    if code not in (STEADY_CODE, DRIFTED_CODE):
+        return Failed(name=BAD_INPUT, message=said.rpartition("\n")[2].removeprefix("recipe: "))
+    _publish(workspace / "reports" / "monitor")
+    _emit(workspace, "steady" if code == STEADY_CODE else "drifted")
+    if code == DRIFTED_CODE:
+        return Completed(name=DRIFTED, message=f"{batch.name} is no longer as training was.")
+    return Completed(message=f"{batch.name} is as training was.")
+
+
+def _publish(reports: Path) -> None:
+    findings = read(reports).findings
+    create_markdown_artifact(as_markdown(findings), key="monitor-findings", description="What the batch is like")
+    page = (reports / PAGE).as_uri()
+    create_link_artifact(page, link_text="report", key="monitor-report", description="The batch beside training")
+
+
+def _emit(workspace: Path, outcome: str) -> None:
+    """Tell whoever listens; the payload is the line that the call added to `.recipe/monitor.jsonl`."""
+    entry = read_entries(workspace)[-1]
+    resource = {"prefect.resource.id": f"{EVENT}.{entry.data}", "prefect.resource.name": entry.data}
+    payload: dict[str, Any] = asdict(entry)
+    emit_event(f"{EVENT}.{outcome}", resource=resource, payload=payload)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the flow from the command line; 0 as training was, 1 drifted, 2 bad input, 130 interrupted."""
+    parser = argparse.ArgumentParser("python -m flows.monitor", description="A batch from production under Prefect.")
+    parser.add_argument("path", help="a batch, or a folder of batches")
+    given = parser.parse_args(arguments)
+    try:
+        with (
+            interrupted_by_signals(),
+            temporary_settings(set_defaults={PREFECT_API_DATABASE_CONNECTION_URL: own_database()}),
+        ):
+            state = monitor_production(str(Path(given.path).absolute()), return_state=True)
+    except KeyboardInterrupt:
+        return 130
+    except RecipeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return EXIT_CODES.get(state.name or "", 2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Retraining under Prefect: the recipe on the newest data, then the challenger against the champion.
+
+`python -m flows.retrain` retrains once; the deployments are retrain/nightly, by schedule, and retrain/on-new-data, by
+the event of a delivery that was taken in.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import pause_flow_run
+from prefect.input import RunInput
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from flows.pipeline import stages_of
+from flows.recipe import BAD_INPUT, CLOSED, finish_deliveries, link_report, run_from_command_line, through, turn
+from recipe.composition import compose_params
+from recipe.errors import RecipeError
+from recipe.novelty import is_new, remember, state_of
+from recipe.pipeline import stage_environment
+from recipe.processes import run_to_end
+from recipe.reign import PERSON, RULE
+from recipe.settings import Settings, load_settings
+from recipe.stage_process import stop_reason
+from recipe.succession import Standing, conclude, read_verdict, standing
+from recipe.workspace import find_workspace, locked, private_folder
+
+EVENT, RESOURCE = "training-recipe.model", "training-recipe.data"
+HOUR = 3600
+APPROVAL_POLL_SECONDS = 10
+LOG = "challenge.log"  # in .recipe/: what the comparison wrote
+
+
+class Approval(RunInput):
+    """What a person decides in Prefect's page while the flow waits."""
+
+    promote: bool
+    why: str = ""
+
+
+def _name_of_run() -> str:
+    return " ".join(flow_run.parameters.get("overrides") or ()) or "newest data"
+
+
+@flow(name="retrain", flow_run_name=_name_of_run)
+def retrain(overrides: tuple[str, ...] = (), force: bool = False) -> State[None]:
+    """Train on the newest data and decide whether the new model is the champion; nothing is done when nothing is new.
+
+    Args:
+        overrides: Hydra overrides, such as `data=digits`; none: params.yaml as it is.
+        force: even when nothing is new.
+    """
+    try:
+        workspace = find_workspace()
+        finish_deliveries(workspace)
+        with turn(workspace):  # those that queue meanwhile find nothing new, so several deliveries are one retraining
+            with locked(workspace, math.inf):
+                if overrides:
+                    compose_params(workspace, overrides)
+            settings = load_settings(workspace)
+            state = state_of(workspace, settings)
+            if not force and not is_new(workspace, state):
+                return Completed(message="Nothing is new since the last retraining.")
+            trained = through(workspace, stages_of(workspace))
+            if not trained.is_completed():
+                if trained.name == CLOSED:  # the same data, settings and code would close it again
+                    remember(workspace, state, str(trained.message))
+                return trained
+            now = standing(workspace)
+            if not now.is_open:
+                remember(workspace, state, now.why)
+                return Completed(message=now.why)
+            compare.with_options(name="challenge", task_run_name="challenge")(workspace, now.version)
+            verdict = read_verdict(workspace)
+            _show(workspace, verdict)
+        sentence = _decided(workspace, settings, now, verdict)
+        remember(workspace, state, sentence)
+        return Completed(message=sentence)
+    except RecipeError as error:
+        return Failed(name=BAD_INPUT, message=str(error))
+
+
+@task
+def compare(workspace: Path, version: str) -> None:
+    """Compare a version with the champion on the test examples, in a process of its own.
+
+    Raises:
+        RecipeError: they cannot be compared; with the sentence that says why.
+    """
+    log = private_folder(workspace) / LOG
+    command = [sys.executable, "-m", "recipe.challenge", version]
+    code = run_to_end(command, workspace, stage_environment(), log)
+    if code:
+        raise RecipeError(stop_reason(workspace) or f"The comparison ended with exit code {code}: see {log}.")
+
+
+def _decided(workspace: Path, settings: Settings, now: Standing, verdict: Mapping[str, Any]) -> str:
+    """Carry the rule's decision out, or a person's; gives the sentence that tells of it."""
+    promote, why, by = bool(verdict["promote"]), f"{verdict['reason']} {verdict['warning']}".strip(), RULE
+    if promote and settings.retrain.approval == "manual":
+        promote, why, by = _approved(settings, why)
+    sentence = conclude(workspace, now, promote, why, by)
+    get_run_logger().info(sentence)
+    emit_event(
+        event=f"{EVENT}.{'promoted' if promote else 'kept-out'}",
+        resource={
+            "prefect.resource.id": f"{RESOURCE}.{settings.data.name}",
+            "prefect.resource.name": settings.data.name,
+        },
+        payload={"version": now.version, "champion": now.champion, "why": why, "by": by},
+    )
+    return sentence
+
+
+def _approved(settings: Settings, why: str) -> tuple[bool, str, str]:
+    """What a person says within the hours of retrain.approval_hours; else the champion stays."""
+    hours = settings.retrain.approval_hours
+    get_run_logger().info("Waiting up to %g hours for a person: resume this run in Prefect's page.", hours)
+    try:
+        said = pause_flow_run(
+            wait_for_input=Approval.with_initial_data(description=why, promote=True),
+            timeout=int(hours * HOUR),
+            poll_interval=APPROVAL_POLL_SECONDS,
+        )
+    except FlowPauseTimeout:
+        return False, f"Nobody approved of it within {hours:g} hours, though the rule would promote it. {why}", RULE
+    given = said.why or ("Approved by a person." if said.promote else "Not approved by a person.")
+    return said.promote, f"{given} {why}", PERSON
+
+
+def _show(workspace: Path, verdict: Mapping[str, Any]) -> None:
+    """The decision in Prefect's page, with the report to read before one approves."""
+    link_report(workspace)
+    picture = workspace / "reports" / "challenge" / "difference.png"
+    create_link_artifact(picture.as_uri(), link_text="difference", key="challenge-picture")
+    create_markdown_artifact(as_markdown(verdict), key="challenge", description="The challenger against the champion")
+
+
+def as_markdown(verdict: Mapping[str, Any]) -> str:
+    """The decision as a table, for Prefect's page."""
+    low, high = verdict["interval"]
+    rows = [
+        ("challenger", f"version {verdict['version']}: {_figure(verdict['challenger'])}"),
+        ("champion", f"version {verdict['against']}: {_figure(verdict['champion'])}"),
+        ("difference", f"{_figure(verdict['difference'])} [{_figure(low)}, {_figure(high)}]"),
+        ("p", _figure(verdict["p_value"])),
+        ("error rate of the rule", _figure(verdict["error_rate"])),
+        ("power for a worthwhile gain", _figure(verdict["power"])),
+        ("seconds and size, of the champion's", f"{_figure(verdict['slowdown'])}, {_figure(verdict['growth'])}"),
+    ]
+    table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+    return f"{verdict['reason']} {verdict['warning']}\n\n{table}\n"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Retrain from the command line; 0 done, 1 a gate closed, 2 bad input, 130 interrupted."""
+    parser = argparse.ArgumentParser("python -m flows.retrain", description="Retrain on the newest data.")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="a setting, such as data=digits")
+    parser.add_argument("--force", action="store_true", help="even when nothing is new")
+    given = parser.parse_args(arguments)
+    return run_from_command_line(lambda: retrain(tuple(given.overrides), given.force, return_state=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""What becomes of each example of a delivery: it is new, it is in the data set already, or it is set aside."""
+
+import io
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recipe.dataset import Dataset
+from recipe.dataset.splits import TRAIN
+from recipe.dataset.tables import content_ids
+from recipe.deliveries.reading import Delivered
+from recipe.inspection.blankness import blank_images, blank_rows
+from recipe.inspection.columns import features, is_identifier
+from recipe.inspection.content import coincidences, near_pairs
+from recipe.workspace import write_whole
+
+NEW, KNOWN, ASIDE = "new", "known", "aside"
+BLANK, CONFLICT, NEAR_TEST = "blank", "conflict", "leakage"
+FATES = "fates.parquet"
+NO_TWIN = -1
+
+COMPARED = 5_000  # examples of the data set that blank ones are judged beside: medians over them are known to a percent
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A delivery, and what becomes of each example of it that could be read.
+
+    `fates` has a row for each of `delivered.dataset`: fate (new, known, aside), kind and reason (empty unless aside),
+    and `twin`, the row of the example of equal or nearly equal content: of the reference, or, counted on behind its
+    last, of the delivery itself; -1 where there is none.
+    """
+
+    delivered: Delivered
+    fates: pd.DataFrame
+
+    @property
+    def reference(self) -> Dataset:
+        return self.delivered.reference
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.delivered.dataset
+
+    def rows(self, fate: str) -> np.ndarray:
+        """The rows of the delivery with this fate, int64 in order."""
+        return np.flatnonzero((self.fates["fate"] == fate).to_numpy())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many examples are new, known and set aside."""
+        return {NEW: len(self.rows(NEW)), KNOWN: len(self.rows(KNOWN)), ASIDE: len(self.set_aside)}
+
+    @property
+    def total(self) -> int:
+        """All examples that the delivery names, readable or not."""
+        return len(self.fates) + len(self.dataset.quarantine)
+
+    @cached_property
+    def set_aside(self) -> pd.DataFrame:
+        """What was not taken for a fault of its own: id, path, label, reason, kind."""
+        rows = self.rows(ASIDE)
+        known = self.dataset.manifest[["id", "path", "label"]].iloc[rows].reset_index(drop=True)
+        reasons = self.fates[["reason", "kind"]].iloc[rows].reset_index(drop=True)
+        return pd.concat([self.dataset.quarantine, pd.concat([known, reasons], axis=1)], ignore_index=True)
+
+    @cached_property
+    def new(self) -> Dataset:
+        """The examples that would be taken."""
+        rows = self.rows(NEW)
+        dataset = self.dataset
+        return replace(
+            dataset,
+            manifest=dataset.manifest.iloc[rows].reset_index(drop=True),
+            inputs=dataset.inputs[rows],
+            targets=dataset.targets[rows],
+            rows=None if dataset.rows is None else dataset.rows.iloc[rows].reset_index(drop=True),
+        )
+
+
+def examine(delivered: Delivered) -> Examined:
+    """Decide on each example: blank and contradictory ones are set aside, as are near copies of held-out ones."""
+    fates = _blank(delivered)
+    fates |= _known(delivered, set(fates))
+    fates |= _near_held_out(delivered, set(fates))
+    count = len(delivered.dataset.manifest)
+    return Examined(delivered, pd.DataFrame([vars(fates.get(row, TAKEN)) for row in range(count)]))
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of one example: see `Examined.fates`."""
+
+    fate: str
+    kind: str = ""
+    reason: str = ""
+    twin: int = NO_TWIN
+
+
+TAKEN = Fate(NEW)
+Fates = dict[int, Fate]  # by row of the delivery; a row without one is new
+
+
+def _blank(delivered: Delivered) -> Fates:
+    """What is blank is judged beside examples of the data set: noise is where other images are smooth."""
+    reference, dataset = delivered.reference, delivered.dataset
+    beside = np.arange(len(reference.manifest))[:COMPARED]
+    both = stacked(reference, beside, dataset, np.arange(len(dataset.manifest)))
+    rows = features(both)
+    settings = dataset.settings.stages.data.blank
+    found = blank_images(both.inputs, settings) if rows is None else blank_rows(rows, settings)
+    places = found["row"].to_numpy() - len(beside)
+    return {
+        int(row): Fate(ASIDE, BLANK, str(reason))
+        for row, reason in zip(places, found["reason"], strict=True)
+        if row >= 0
+    }
+
+
+def _known(delivered: Delivered, decided: set[int]) -> Fates:
+    """Content that is in already, or came before in the delivery, counts once; under another label it is a conflict.
+
+    Where the columns are so coarse that chance makes equal rows, an equal row of another label is an example of its
+    own.
+    """
+    reference, dataset = delivered.reference, delivered.dataset
+    keys, delivered_keys = _content_keys(reference, dataset)
+    paths = [str(path) for path in reference.manifest["path"]]
+    labels = [str(label) for label in dataset.manifest["label"]]
+    coarse = coincidences(reference) >= 1
+    held: dict[str, dict[str, int]] = defaultdict(dict)  # content -> label -> the first row that holds it
+    for row, (key, label) in enumerate(zip(keys, reference.manifest["label"], strict=True)):
+        held[key].setdefault(str(label), row)
+    told: dict[str, dict[str, int]] = defaultdict(dict)  # the same of the delivery
+    for row, (key, label) in enumerate(zip(delivered_keys, labels, strict=True)):
+        if row not in decided:
+            told[key].setdefault(label, len(keys) + row)
+    fates: Fates = {}
+    for row, (key, label) in enumerate(zip(delivered_keys, labels, strict=True)):
+        if row in decided:
+            continue
+        there = held.get(key, {})
+        if label in there:
+            fates[row] = Fate(KNOWN, twin=there[label])
+        elif there and not coarse:
+            other, twin = next(iter(there.items()))
+            fates[row] = Fate(ASIDE, CONFLICT, f"the data set holds it as '{other}': {paths[twin]}", twin)
+        elif not there and len(told[key]) > 1 and not coarse:
+            names = ", ".join(f"'{name}'" for name in sorted(told[key]))
+            fates[row] = Fate(ASIDE, CONFLICT, f"it is delivered as {names}")
+        elif told[key][label] != len(keys) + row:
+            fates[row] = Fate(KNOWN, twin=told[key][label])
+    return fates
+
+
+def _content_keys(reference: Dataset, dataset: Dataset) -> tuple[list[str], list[str]]:
+    """A name of each example's content, in the reference and in the delivery; what only numbers rows is left out."""
+    rows, delivered = features(reference), features(dataset)
+    if rows is not None and delivered is not None:
+        compared = [name for name in rows if not is_identifier(rows[name])]
+        if compared and len(compared) < len(rows.columns):
+            return content_ids(rows[compared]).tolist(), content_ids(delivered[compared]).tolist()
+    return reference.manifest["content_id"].tolist(), dataset.manifest["content_id"].tolist()
+
+
+def _near_held_out(delivered: Delivered, decided: set[int]) -> Fates:
+    """A near copy of a validation or test example would teach the net what it is to be judged by."""
+    reference, dataset = delivered.reference, delivered.dataset
+    settings = dataset.settings.stages.data.leakage
+    limit = settings.near_rows if reference.rows is not None else settings.near_images
+    fresh = np.array([row for row in range(len(dataset.manifest)) if row not in decided], dtype=np.int64)
+    held_out = np.flatnonzero((reference.manifest["split"] != TRAIN).to_numpy())
+    start = len(held_out)
+    both = stacked(reference, held_out, dataset, fresh)
+    pairs = near_pairs(both, start + np.arange(len(fresh)), np.arange(start), limit)
+    fates: Fates = {}
+    for a, b in zip(pairs["a"].tolist(), pairs["b"].tolist(), strict=True):
+        twin = int(held_out[b])
+        split, path = reference.manifest["split"].iat[twin], reference.manifest["path"].iat[twin]
+        reason = f"it is nearly equal to {path}, an example of the {split} split"
+        fates[int(fresh[a - start])] = Fate(ASIDE, NEAR_TEST, reason, twin)
+    return fates
+
+
+def stacked(reference: Dataset, beside: np.ndarray, dataset: Dataset, rows: np.ndarray) -> Dataset:
+    """The reference's examples `beside`, then `rows` of the delivery, as one data set to compare in."""
+    rows_of = None
+    if reference.rows is not None and dataset.rows is not None:
+        rows_of = pd.concat([reference.rows.iloc[beside], dataset.rows.iloc[rows]], ignore_index=True)
+    return replace(
+        reference,
+        manifest=pd.concat([reference.manifest.iloc[beside], dataset.manifest.iloc[rows]], ignore_index=True),
+        inputs=np.concatenate([reference.inputs[beside], dataset.inputs[rows]]),
+        targets=np.concatenate([reference.targets[beside], dataset.targets[rows]]),
+        rows=rows_of,
+    )
+
+
+def write_fates(folder: Path, examined: Examined) -> None:
+    """Keep what becomes of each example, for whoever takes the delivery in: path, label, content_id, fate."""
+    listed = examined.dataset.manifest[["path", "label", "content_id"]].assign(fate=examined.fates["fate"])
+    refused = examined.dataset.quarantine[["path", "label"]].assign(content_id="", fate=ASIDE)
+    buffer = io.BytesIO()
+    pd.concat([listed, refused], ignore_index=True).to_parquet(buffer, index=False)
+    write_whole(folder / FATES, buffer.getvalue())
+
+
+def read_fates(folder: Path) -> pd.DataFrame:
+    """What `write_fates` wrote."""
+    return pd.read_parquet(folder / FATES)

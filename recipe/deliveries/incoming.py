@@ -1,0 +1,143 @@
+"""What lies in data/incoming, which of it is whole, and how it is claimed."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recipe.errors import WorkspaceError
+from recipe.workspace import private_folder
+
+INCOMING = Path("data") / "incoming"
+CLAIMED = "deliveries"  # in .recipe/: a folder for each delivery that is being taken in
+DECIDED = "decided.json"  # in there: what is to become of it, once that is decided
+READY = "_READY"
+GIVEN = "given"  # in there: what was delivered, as it came
+# How copying programs name what they are still writing: rsync begins it with a dot, browsers and FTP clients end it so.
+IN_TRANSIT = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".swp")
+NAME_LENGTH = 40  # of a delivery's own name in its id
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Something in data/incoming; `waits` says why it is not taken yet, empty when it is whole."""
+
+    path: Path
+    waits: str
+
+
+def arrivals(workspace: Path, quiet_seconds: float) -> list[Arrival]:
+    """The deliveries in data/incoming, the oldest first.
+
+    A delivery is whole that holds a file _READY, or has `_READY` behind its own name beside it, or in which nothing has
+    changed for `quiet_seconds`.
+    """
+    folder = workspace / INCOMING
+    if not folder.is_dir():
+        return []
+    names = {entry.name for entry in os.scandir(folder)}
+    found = [
+        (last_change(path := folder / name), Arrival(path, _why_waiting(path, names, quiet_seconds)))
+        for name in sorted(names)
+        if not name.startswith(".") and not name.endswith(READY)
+    ]
+    return [arrival for _, arrival in sorted(found, key=lambda one: one[0])]
+
+
+def claim(workspace: Path, path: Path, marks: Sequence[str] = ()) -> Path:
+    """Take a delivery out of the sender's reach by one rename; gives the folder that now stands for it.
+
+    What lies elsewhere than under data/ of the workspace is copied: it is somebody's own.
+
+    Args:
+        marks: names of empty files that the folder gets, for what is to be remembered of the delivery.
+
+    Raises:
+        WorkspaceError: it cannot be moved.
+    """
+    folder = private_folder(workspace) / CLAIMED / new_id(path.name)
+    try:
+        (folder / GIVEN).mkdir(parents=True)
+        for mark in marks:
+            (folder / mark).touch()
+        if path.parent.resolve().is_relative_to(workspace.resolve() / "data"):
+            path.rename(folder / GIVEN / path.name)
+        else:
+            _copy_whole(path, folder)
+    except OSError as error:
+        raise WorkspaceError(
+            f"Cannot take {path} in: {error.strerror}. Give this user permission to move it."
+        ) from error
+    path.with_name(path.name + READY).unlink(missing_ok=True)
+    return folder
+
+
+def _copy_whole(path: Path, folder: Path) -> None:
+    beside = folder / "copying"
+    if path.is_dir():
+        shutil.copytree(path, beside, symlinks=True)
+    else:
+        shutil.copy2(path, beside, follow_symlinks=False)
+    beside.rename(folder / GIVEN / path.name)
+
+
+def claimed(workspace: Path) -> Iterator[Path]:
+    """The folders of deliveries that were claimed and are not done with, the oldest first."""
+    folder = private_folder(workspace) / CLAIMED
+    yield from sorted(path for path in folder.glob("*") if path.is_dir())
+
+
+def is_begun(workspace: Path) -> bool:
+    """Whether something was decided on a delivery that is not carried out to its end."""
+    return any((folder / DECIDED).is_file() for folder in claimed(workspace))
+
+
+def given(folder: Path) -> Path | None:
+    """What was delivered, in a claimed folder; None where the claim was cut off before anything was in it."""
+    inside = sorted((folder / GIVEN).glob("*")) if (folder / GIVEN).is_dir() else []
+    return inside[0] if inside else None
+
+
+def new_id(name: str) -> str:
+    """An id that sorts by time and still tells a person which delivery it is."""
+    plain = re.sub(r"[^-.0-9A-Za-z]+", "-", name).strip("-.")[:NAME_LENGTH] or "delivery"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{plain}"
+
+
+def _why_waiting(path: Path, names: set[str], quiet_seconds: float) -> str:
+    if path.name.lower().endswith(IN_TRANSIT):
+        return "its name is that of a file in transit"
+    if path.name + READY in names or (path.is_dir() and not path.is_symlink() and (path / READY).exists()):
+        return ""
+    age = time.time() - last_change(path)
+    if age < quiet_seconds:
+        return f"it changed {age:.0f} s ago, and is taken after {quiet_seconds:.0f} s of quiet or once it holds {READY}"
+    half = next((name for name in _names_below(path) if name.lower().endswith(IN_TRANSIT)), None)
+    return f"{half} in it is still in transit" if half else ""
+
+
+def last_change(path: Path) -> float:
+    """When anything at or below `path` changed last, in seconds since 1970; nothing is followed."""
+    latest = _changed(path)
+    if path.is_dir() and not path.is_symlink():
+        for folder, folders, files in os.walk(path):
+            latest = max([latest, *(_changed(Path(folder, name)) for name in (*folders, *files))])
+    return latest
+
+
+def _names_below(path: Path) -> Iterator[str]:
+    if path.is_dir() and not path.is_symlink():
+        for _, _, files in os.walk(path):
+            yield from files
+
+
+def _changed(path: Path) -> float:
+    try:
+        stat = path.lstat()
+    except FileNotFoundError:  # moved on since it was listed
+        return time.time()
+    return max(stat.st_mtime, stat.st_ctime)  # copying may keep the time of a change, never that of an inode

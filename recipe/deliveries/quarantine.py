@@ -1,0 +1,75 @@
+"""What was not taken of a delivery, kept with the reasons and with what to tell the sender, in data/quarantine."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from recipe.dataset.listing import located_files
+from recipe.deliveries.growth import copy_beside
+from recipe.workspace import write_whole
+
+QUARANTINE = Path("data") / "quarantine"
+ASIDE = "aside"  # in a claimed folder: what is to go into quarantine
+REASONS, LETTER = "reasons.csv", "tell-the-sender.txt"
+LISTED = 10  # reasons that the letter names, most frequent first
+
+
+def stage_aside(claimed: Path, delivered: Path, reasons: pd.DataFrame, letter: str, whole: bool) -> None:
+    """Prepare in `claimed` what goes into quarantine: the reasons, the letter, and the examples themselves.
+
+    Args:
+        reasons: id, path and reason of each example set aside.
+        whole: the whole delivery is set aside; else copies of the examples that `reasons` name, where they are files.
+    """
+    folder = claimed / ASIDE
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_whole(folder / REASONS, reasons.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / LETTER, letter)
+    if whole:
+        return
+    if delivered.is_dir():
+        located = located_files(delivered)
+        for path in reasons["path"]:
+            if path in located:
+                copy_beside(located[path], folder / delivered.name / located[path].relative_to(delivered.resolve()))
+    else:
+        copy_beside(delivered, folder / delivered.name)
+
+
+def put_aside(claimed: Path, delivered: Path | None, workspace: Path, whole: bool) -> Path:
+    """Move what was prepared to its place, with all that was delivered where the whole is set aside; gives the place.
+
+    Done twice it is done once.
+    """
+    place = workspace / QUARANTINE / claimed.name
+    place.mkdir(parents=True, exist_ok=True)
+    if whole and delivered is not None:
+        os.replace(delivered, place / delivered.name)
+    staged = claimed / ASIDE
+    for entry in sorted(staged.iterdir()) if staged.is_dir() else ():
+        if (place / entry.name).is_dir() and not entry.is_symlink():
+            continue  # it was moved by a call that was killed before it could clear up
+        os.replace(entry, place / entry.name)
+    return place
+
+
+def letter(name: str, sentence: str, counts: str, reasons: pd.DataFrame, advice: list[str]) -> str:
+    """What to tell the sender: what came of the delivery, why, and what to do, as a plain text to send on."""
+    lines = [f"Your delivery '{name}'", "", sentence, counts, ""]
+    frequent = reasons["reason"].value_counts()
+    if len(frequent):
+        lines.append(f"What could not be used ({len(reasons)}; each is listed in {REASONS}):")
+        for reason, count in frequent.head(LISTED).items():
+            first = reasons.loc[reasons["reason"] == reason, "path"].iloc[0]
+            lines.append(f"- {count} x {reason} (the first: {first})")
+        if len(frequent) > LISTED:
+            lines.append(f"- and {len(frequent) - LISTED} other reasons")
+        lines.append("")
+    if advice:
+        lines.append("What to do:")
+        lines += [f"- {sentence}" for sentence in advice]
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,285 @@
+"""Deliveries taken in, one after another, by steps that a kill anywhere leaves either not begun or to be finished.
+
+A delivery is claimed by a rename, examined, and decided on in one file; from there on every step can be done again.
+"""
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from recipe.checking import check_delivery
+from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates
+from recipe.deliveries.growth import Growth, is_based_on, put_in_place, stage_growth
+from recipe.deliveries.incoming import DECIDED, arrivals, claim, claimed, given
+from recipe.deliveries.quarantine import letter, put_aside, stage_aside
+from recipe.deliveries.record import Kind, Outcome, outcomes, write_outcome
+from recipe.deliveries.versions import commit_version, data_path, keep_version, out_of, version_of
+from recipe.errors import DataError, RecipeError, WorkspaceError
+from recipe.evidence import Finding
+from recipe.report.findings import RunResult
+from recipe.settings import PARAMS, Settings, load_settings
+from recipe.workspace import RUN_LOCK, STAGE_LOCK, locked, write_json, write_whole
+from recipe.yaml12 import read_yaml
+
+WATCH_LOCK = "watch.lock"
+ATTEMPTS, DESPITE_DRIFT = "attempts", "despite-drift"
+MOST_ATTEMPTS = 3  # at a delivery whose examination ends for no reason that it gives, such as for want of memory
+REPORTS = Path("reports") / "deliveries"
+# What real change in the world fails as well as a fault: a person may have it taken in all the same.
+SHIFTS = ("data/drift", "data/expectations")
+
+logger = logging.getLogger(__name__)
+
+
+def receive(
+    workspace: Path, settings: Settings, paths: Sequence[Path] = (), despite_drift: bool = False
+) -> Iterator[Outcome]:
+    """Take in `paths`, by default every whole delivery in data/incoming; gives what became of each as it is done.
+
+    What an earlier call began and could not finish comes first.
+
+    Args:
+        despite_drift: take the deliveries in although they are distributed otherwise than the data set.
+
+    Raises:
+        DataError: the data set cannot grow, or one of `paths` is not there.
+        WorkspaceError: DVC, git or the disk refuses.
+    """
+    target = data_path(workspace, settings)
+    with locked(workspace, math.inf, WATCH_LOCK):
+        yield from _finished(workspace, settings)
+        first = _first_version(workspace, settings, target)
+        if first:
+            yield first
+        whole = [arrival.path for arrival in arrivals(workspace, settings.watch.quiet_seconds) if not arrival.waits]
+        for path in paths or whole:
+            if not path.exists() and not path.is_symlink():
+                raise DataError(f"There is no {path}: name a file or folder that was delivered.")
+            folder = claim(workspace, path, [DESPITE_DRIFT] if despite_drift else [])
+            yield _take(workspace, settings, folder)
+
+
+def finish_begun(workspace: Path) -> None:
+    """Finish what a killed process had decided on, so that no run meets a data set that has grown by half a delivery.
+
+    A living process finishes its own.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(workspace, name=WATCH_LOCK))
+        except WorkspaceError:
+            return
+        settings = load_settings(workspace)
+        for folder in claimed(workspace):
+            decision = _read_decision(folder)
+            if decision and is_based_on(decision.growth, data_path(workspace, settings)):
+                _carry_out(workspace, settings, folder, decision)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to become of a claimed delivery; `whole`: all of it is set aside."""
+
+    outcome: Outcome
+    growth: Growth
+    whole: bool
+
+
+NO_GROWTH = Growth({})
+
+
+def _finished(workspace: Path, settings: Settings) -> Iterator[Outcome]:
+    for folder in claimed(workspace):
+        if given(folder) is None and not (folder / DECIDED).is_file():
+            shutil.rmtree(folder)  # killed before anything was in it
+        else:
+            yield _take(workspace, settings, folder)
+
+
+def _first_version(workspace: Path, settings: Settings, target: Path) -> Outcome | None:
+    """What is there before the first delivery becomes the first version."""
+    if version_of(target) is not None:
+        return None
+    with _at_rest(workspace):
+        version = keep_version(workspace, target)
+    if settings.watch.git:
+        commit_version(workspace, target, f"Keep the first version of {settings.data.name}")
+    why = "What was there before the first delivery."
+    outcome = Outcome(f"first-{version}", settings.data.path, "first version", version=version, why=why)
+    write_outcome(workspace, replace(outcome, out=out_of(target)))
+    return _recorded(workspace, outcome.id)
+
+
+def _take(workspace: Path, settings: Settings, folder: Path) -> Outcome:
+    decision = _read_decision(folder)
+    if decision is None or not is_based_on(decision.growth, data_path(workspace, settings)):
+        decision = _decide(workspace, settings, folder)
+        write_json(folder / DECIDED, asdict(decision))
+    return _carry_out(workspace, settings, folder, decision)
+
+
+def _read_decision(folder: Path) -> Decision | None:
+    path = folder / DECIDED
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Decision(Outcome(**content["outcome"]), Growth(**content["growth"]), content["whole"])
+
+
+def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Decision) -> Outcome:
+    """Each step may have been done before by a call that was killed."""
+    target, outcome = data_path(workspace, settings), decision.outcome
+    if decision.growth != NO_GROWTH:
+        with _at_rest(workspace):
+            put_in_place(folder, decision.growth, target)
+            version = keep_version(workspace, target)
+        if settings.watch.git:
+            commit_version(workspace, target, f"Take {outcome.new} examples of {outcome.name} in")
+        outcome = replace(outcome, version=version, out=out_of(target))
+    if outcome.aside or decision.whole:
+        place = put_aside(folder, given(folder), workspace, decision.whole)
+        outcome = replace(outcome, quarantine=place.relative_to(workspace).as_posix())
+    write_outcome(workspace, outcome)
+    shutil.rmtree(folder)
+    return _recorded(workspace, outcome.id)
+
+
+def _at_rest(workspace: Path) -> ExitStack:
+    """Have the workspace while no run and no stage works in it: a run reads the data set whole, before or after."""
+    with ExitStack() as stack:
+        stack.enter_context(locked(workspace, math.inf, RUN_LOCK))
+        stack.enter_context(locked(workspace, math.inf, STAGE_LOCK))
+        return stack.pop_all()
+
+
+def _recorded(workspace: Path, outcome_id: str) -> Outcome:
+    return next(one for one in outcomes(workspace) if one.id == outcome_id)
+
+
+# Deciding
+
+
+def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
+    delivered = given(folder)
+    assert delivered is not None, "a claimed delivery without a decision is still there"
+    report = workspace / REPORTS / folder.name
+    plain = Outcome(folder.name, delivered.name, "rejected", version=version_of(data_path(workspace, settings)))
+    try:
+        result = _examined(workspace, folder, delivered, report)
+    except DataError as error:
+        return _refused(folder, delivered, plain, str(error))
+    fates = read_fates(report / "data")
+    counts = {fate: int((fates["fate"] == fate).sum()) for fate in (NEW, KNOWN, ASIDE)}
+    page = (report / "index.html").relative_to(workspace).as_posix()
+    kind, why, told = _judged(result, counts, settings, (folder / DESPITE_DRIFT).exists())
+    outcome = replace(plain, kind=kind, why=why, new=counts[NEW], known=counts[KNOWN], aside=counts[ASIDE], report=page)
+    reasons = pd.read_csv(report / "tables" / "data.quarantine.csv", dtype="str", keep_default_na=False)
+    if kind in ("rejected", "drifted"):
+        return _set_aside(folder, delivered, outcome, reasons, told)
+    growth = NO_GROWTH
+    if counts[NEW]:
+        try:
+            taken = fates[fates["fate"] == NEW]
+            growth = stage_growth(folder, delivered, taken, data_path(workspace, settings), settings.data)
+        except DataError as error:
+            return _refused(folder, delivered, replace(outcome, kind="rejected"), str(error))
+    if counts[ASIDE]:
+        text = letter(delivered.name, _sentence(outcome), _counted(outcome), reasons, _advice(told))
+        stage_aside(folder, delivered, reasons, text, whole=False)
+    return Decision(outcome, growth, whole=False)
+
+
+def _examined(workspace: Path, folder: Path, delivered: Path, report: Path) -> RunResult:
+    """The findings of the delivery.
+
+    Raises:
+        DataError: it is not readable as this data set, or its examination came to no end again and again.
+    """
+    content = read_yaml((workspace / PARAMS).read_text(encoding="utf-8"))
+    content["data"]["delivery"] = str(delivered)
+    attempt = _count_attempt(folder)
+    shutil.rmtree(report, ignore_errors=True)
+    try:
+        return check_delivery(workspace, content, report, wait_seconds=math.inf)
+    except DataError:
+        raise
+    except RecipeError as error:
+        if attempt < MOST_ATTEMPTS:
+            raise
+        raise DataError(f"It could not be examined, at {attempt} attempts: {error}") from error
+
+
+def _count_attempt(folder: Path) -> int:
+    path = folder / ATTEMPTS
+    attempt = int(path.read_text(encoding="utf-8")) + 1 if path.is_file() else 1
+    write_whole(path, str(attempt))
+    return attempt
+
+
+def _judged(
+    result: RunResult, counts: dict[str, int], settings: Settings, despite_drift: bool
+) -> tuple[Kind, str, list[Finding]]:
+    """What becomes of the delivery, why, and the findings that it is for."""
+    unmet = [finding for finding in result.findings if finding.verdict == "fail"]
+    if despite_drift:
+        unmet = [finding for finding in unmet if finding.practice not in SHIFTS]
+    noted = [finding for finding in result.findings if finding.verdict == "warn"]
+    total = sum(counts.values())
+    share = counts[ASIDE] / total
+    if unmet:
+        shifted = any(finding.practice == "data/drift" for finding in unmet)
+        return "drifted" if shifted else "rejected", " ".join(finding.summary for finding in unmet), unmet
+    if share > settings.watch.max_bad_share:
+        limit = f"more than watch.max_bad_share={settings.watch.max_bad_share:.0%} allows"
+        return "rejected", f"{counts[ASIDE]} of {total} examples cannot be used, {limit}.", noted
+    if not counts[NEW]:
+        return "nothing new", f"All {counts[KNOWN]} usable examples are in the data set already.", noted
+    if counts[ASIDE]:
+        return "partly accepted", f"{counts[NEW]} examples are new; {counts[ASIDE]} cannot be used.", noted
+    return "accepted", f"{counts[NEW]} examples are new, and nothing speaks against them.", noted
+
+
+def _refused(folder: Path, delivered: Path, outcome: Outcome, sentence: str) -> Decision:
+    """The whole delivery set aside for one reason."""
+    reasons = pd.DataFrame({"id": [""], "path": [delivered.name], "reason": [sentence]})
+    return _set_aside(folder, delivered, replace(outcome, why=sentence), reasons, [])
+
+
+def _set_aside(
+    folder: Path, delivered: Path, outcome: Outcome, reasons: pd.DataFrame, told: Sequence[Finding]
+) -> Decision:
+    text = letter(delivered.name, _sentence(outcome), _counted(outcome), reasons, _advice(told))
+    stage_aside(folder, delivered, reasons, text, whole=True)
+    return Decision(replace(outcome, new=0), NO_GROWTH, whole=True)
+
+
+def _sentence(outcome: Outcome) -> str:
+    began = {
+        "partly accepted": "It was taken in, but for some of its examples.",
+        "nothing new": "It was not taken in, since it holds nothing new.",
+        "drifted": "It was not taken in, since it is unlike what came before.",
+    }
+    return f"{began.get(outcome.kind, 'It was not taken in.')} {outcome.why}"
+
+
+def _counted(outcome: Outcome) -> str:
+    if not outcome.new + outcome.known + outcome.aside:
+        return "None of it could be read."
+    return f"New: {outcome.new}. Known already: {outcome.known}. Not usable: {outcome.aside}."
+
+
+def _advice(told: Sequence[Finding]) -> list[str]:
+    return [f"{finding.practice}: {finding.summary} {finding.advice}" for finding in told]
+
+
+def describe(outcome: Outcome) -> dict[str, Any]:
+    """`outcome` as others are told of it: all but DVC's own entry."""
+    return {name: value for name, value in asdict(outcome).items() if name != "out"}

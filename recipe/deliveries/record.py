@@ -1,0 +1,86 @@
+"""The record of deliveries: what became of each, a line in .recipe/deliveries.jsonl, written once it is done."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from recipe.workspace import private_folder, write_json
+
+Kind = Literal["accepted", "partly accepted", "nothing new", "drifted", "rejected", "first version"]
+TAKEN: tuple[Kind, ...] = ("accepted", "partly accepted")
+RECORD, TOLD = "deliveries.jsonl", "deliveries_told.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a delivery.
+
+    Attributes:
+        id: its own, by time and name. name: as it was delivered.
+        new, known, aside: how many of its examples were taken, were in the data set already, were set aside.
+        version: of the data set afterwards, as DVC knows it; `out` is DVC's whole entry, which can restore it.
+        why: one sentence.
+        report, quarantine: where to read on, relative to the workspace; empty where there is none.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    new: int = 0
+    known: int = 0
+    aside: int = 0
+    version: str | None = None
+    why: str = ""
+    report: str = ""
+    quarantine: str = ""
+    when: str = ""
+    out: dict[str, Any] | None = None
+
+
+def write_outcome(workspace: Path, outcome: Outcome) -> None:
+    """Append `outcome`, unless the record has its id."""
+    if any(one.id == outcome.id for one in outcomes(workspace)):
+        return
+    stamped = asdict(outcome) | {"when": outcome.when or datetime.now(UTC).isoformat(timespec="seconds")}
+    path = private_folder(workspace) / RECORD
+    with open(path, "ab") as record:
+        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+            record.write(b"\n")  # a line torn by a kill ends here, and counts as none
+        record.write(f"{json.dumps(stamped)}\n".encode())
+        record.flush()
+        os.fsync(record.fileno())
+
+
+def untold(workspace: Path) -> list[Outcome]:
+    """The deliveries that nobody was told of yet, the oldest first."""
+    told = _told(workspace)
+    return [outcome for outcome in outcomes(workspace) if outcome.id not in told and outcome.kind != "first version"]
+
+
+def tell(workspace: Path, outcome: Outcome) -> None:
+    """Remember that somebody was told of `outcome`."""
+    write_json(private_folder(workspace) / TOLD, sorted({*_told(workspace), outcome.id}))
+
+
+def _told(workspace: Path) -> set[str]:
+    path = private_folder(workspace) / TOLD
+    return set(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else set()
+
+
+def outcomes(workspace: Path) -> list[Outcome]:
+    """What became of each delivery so far, the oldest first; a torn line counts as none."""
+    path = private_folder(workspace) / RECORD
+    if not path.is_file():
+        return []
+    known = {field.name for field in fields(Outcome)}
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            content = json.loads(line)
+            found.append(Outcome(**{name: value for name, value in content.items() if name in known}))
+        except (ValueError, TypeError, AttributeError):
+            continue
+    return found

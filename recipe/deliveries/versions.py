@@ -1,0 +1,104 @@
+"""The versions of the data set: each is the md5 by which DVC knows it, in the .dvc file beside the data."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recipe.errors import DataError, WorkspaceError
+from recipe.pipeline import BUSY, ERROR, stage_environment
+from recipe.settings import Settings
+
+BUSY_SECONDS = 120.0  # how long another DVC command is waited for; an ordinary one takes seconds
+BUSY_POLL_SECONDS = 1.0
+
+
+def data_path(workspace: Path, settings: Settings) -> Path:
+    """The data set's own file or folder, which can grow.
+
+    Raises:
+        DataError: it comes with a package, or lies outside the workspace.
+    """
+    data = settings.data
+    if data.kind == "builtin":
+        raise DataError(
+            f"The data set {data.name} comes with a package and cannot grow: run with data of your own, such as "
+            "data=image_folder data.path=data/photos."
+        )
+    path = workspace / data.path
+    if not path.resolve().is_relative_to(workspace.resolve()) or path.is_symlink():
+        raise DataError(
+            f"{path} lies outside the workspace, where DVC cannot keep its versions: move it to data/ in {workspace}."
+        )
+    if not path.exists():
+        raise DataError(f"{path} is not there: restore it, such as with `dvc checkout`.")
+    return path
+
+
+def version_of(path: Path) -> str | None:
+    """The present version of the data set at `path`; None where DVC does not keep it."""
+    out = out_of(path)
+    return str(out["md5"]) if out else None
+
+
+def out_of(path: Path) -> dict[str, Any] | None:
+    """What DVC's file says of the data set at `path`: md5, size, hash, nfiles; None where there is no whole one."""
+    try:
+        [out] = yaml.safe_load(_record(path).read_text(encoding="utf-8"))["outs"]
+        return dict(out) if out["md5"] else None
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
+
+
+def keep_version(workspace: Path, path: Path) -> str:
+    """Have DVC keep what `path` holds now; gives the version. Done twice it is done once.
+
+    Raises:
+        WorkspaceError: DVC cannot, with its own reason.
+    """
+    if out_of(path) is None:
+        _record(path).unlink(missing_ok=True)  # half written by a killed one
+    command = [sys.executable, "-m", "dvc", "add", "--quiet", str(path)]
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        done = subprocess.run(command, cwd=workspace, env=stage_environment(), capture_output=True, text=True)
+        version = version_of(path)
+        if done.returncode == 0 and version:
+            return version
+        output = done.stdout + done.stderr
+        if not BUSY.search(output) or time.monotonic() > deadline:
+            raise WorkspaceError(f"DVC cannot keep {path} ({_reason(output)}).")
+        time.sleep(BUSY_POLL_SECONDS)
+
+
+def commit_version(workspace: Path, path: Path, message: str) -> None:
+    """Commit the data set's .dvc file to git, and nothing else; where it is committed already nothing happens.
+
+    Raises:
+        WorkspaceError: git refuses, with its own reason.
+    """
+    files = [str(file) for file in (_record(path), path.parent / ".gitignore") if file.is_file()]
+    _git(workspace, "add", "--force", "--", *files)
+    if _git(workspace, "status", "--porcelain", "--", *files):
+        _git(workspace, "commit", "--quiet", "--message", message, "--", *files)
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.dvc")
+
+
+def _reason(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    told = next((line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)), lines[-1] if lines else "")
+    return told.rstrip(".") or "it does not say why"
+
+
+def _git(workspace: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(workspace), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = _reason(done.stdout + done.stderr)
+        raise WorkspaceError(f"git cannot commit the new version ({reason}): mend it, or set watch.git=false.")
+    return done.stdout.strip()

@@ -1,0 +1,137 @@
+"""The model in use: the registry's champion, or the workspace's final model where there is none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from recipe.dataset import Dataset
+from recipe.errors import WorkspaceError
+from recipe.preparation import prepare_rows
+from recipe.registry import CHAMPION, RegistryError, find_version, registered_name
+from recipe.report.findings import read_measured
+from recipe.settings import Settings
+from recipe.tracking import FINAL_MODEL, FINAL_TEST, SQLITE, connect, tracking_uri
+
+if TYPE_CHECKING:
+    from recipe.inference import FinalModel
+
+logger = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 4_096  # of a memory map: torch wants what it may write to
+PROBABILITY = "probability_"  # begins the column of a class: recipe/inference.py
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model, what it is called, and its figure on the test set, where that is known."""
+
+    model: FinalModel
+    name: str
+    test: Figure | None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of inputs: classes as text or numbers (N, k), and its largest probability (N,) for classes."""
+
+    predictions: np.ndarray
+    confidence: np.ndarray | None
+
+
+def find_champion(workspace: Path, settings: Settings) -> Champion | None:
+    """The champion of the data set's registered model, else the model in models/final, else nothing.
+
+    Raises:
+        ModelError: there is one that cannot be read.
+    """
+    return _registered(workspace, settings) or _final(workspace)
+
+
+def _registered(workspace: Path, settings: Settings) -> Champion | None:
+    from recipe.predict import load_registered
+
+    uri = tracking_uri(workspace, settings)
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
+        return None
+    client = connect(uri)
+    from mlflow.exceptions import MlflowException
+
+    reference = f"models:/{registered_name(settings.data.name)}@{CHAMPION}"
+    try:
+        version = find_version(client, reference)
+    except RegistryError:
+        return None
+    except MlflowException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        logger.warning("The registry at %s does not answer (%s): the final model here is taken.", uri, reason)
+        return None
+    name = f"{version.name} version {version.version}"
+    return Champion(load_registered(reference, uri), name, _tagged(version.tags))
+
+
+def _tagged(tags: Mapping[str, str]) -> Figure | None:
+    try:
+        return Figure(float(tags["test"]), float(tags["test_low"]), float(tags["test_high"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _final(workspace: Path) -> Champion | None:
+    from recipe.predict import load_folder
+
+    folder = workspace / FINAL_MODEL
+    if not folder.is_dir():
+        return None
+    return Champion(load_folder(folder), FINAL_MODEL.as_posix(), _measured(workspace / "reports"))
+
+
+def _measured(reports: Path) -> Figure | None:
+    try:
+        findings = read_measured(reports, "squeeze").findings
+    except WorkspaceError:
+        return None
+    test = next((one for one in findings if one.practice == FINAL_TEST and one.measured is not None), None)
+    if test is None or test.measured is None or test.interval is None:
+        return None
+    return Figure(test.measured, *test.interval)
+
+
+def answers(champion: Champion, dataset: Dataset, inputs: np.ndarray, rows: pd.DataFrame | None) -> Answers:
+    """What the champion says of inputs that were prepared as `dataset` is; `rows` are the raw ones of a table.
+
+    Raises:
+        ValueError: the champion takes other inputs; a sentence.
+    """
+    own = champion.model.preparation
+    if own["kind"] != dataset.preparation["kind"]:
+        raise ValueError(f"{champion.name} takes {own['kind']}, and the data are {dataset.preparation['kind']}.")
+    if rows is not None:
+        inputs = prepare_rows(rows, own)
+    elif own["input_shape"] != dataset.preparation["input_shape"]:
+        shapes = " where the data have ".join(
+            " x ".join(map(str, one["input_shape"])) for one in (own, dataset.preparation)
+        )
+        raise ValueError(f"{champion.name} takes images of {shapes}.")
+    starts = range(0, max(len(inputs), 1), ROWS_AT_ONCE)
+    parts = [champion.model.predict_prepared(np.array(inputs[start : start + ROWS_AT_ONCE])) for start in starts]
+    table = pd.concat(parts, ignore_index=True)
+    if own["task"] != "classification":
+        return Answers(table.to_numpy(dtype=np.float64), None)
+    largest = table[[name for name in table.columns if name.startswith(PROBABILITY)]].max(axis=1)
+    return Answers(table["prediction"].astype("str").to_numpy(), largest.to_numpy(dtype=np.float64))

@@ -1,0 +1,311 @@
+"""What is found in a batch: drift, unfamiliar inputs, the model's confidence, and its figure where labels are there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recipe import drawing
+from recipe.dataset import Dataset
+from recipe.dataset.labels import label_numbers
+from recipe.dataset.splits import TRAIN, VALIDATION
+from recipe.evidence import Finding, at_least, at_most, practice, skip
+from recipe.inspection.drift import WHOLE, Sample, drift, in_words, sample_of, shift_of_numbers
+from recipe.inspection.drift_figure import Compared, draw_shifts
+from recipe.inspection.familiarity import Unfamiliar, unfamiliar
+from recipe.intervals import NORMAL_975, wilson
+from recipe.monitoring.batch import Batch
+from recipe.monitoring.champion import Answers, Champion, Figure
+from recipe.monitoring.history import Entry, draw_over_time
+
+BATCH = "batch"
+SHOWN = 16  # images in a gallery
+FEWEST_FOR_R2 = 10  # labelled inputs: the variance of fewer is no measure to hold residuals against
+UNREADABLE_COLUMNS = ["path", "reason"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A batch beside the data and the model in use.
+
+    `misfit` says why the champion cannot be asked, where there is one; `validation` and `answers` are what it says of
+    the validation split and of the batch. `when` is the time of the batch's first call; `earlier` are all batches that
+    were monitored before, this one among them where it was.
+    """
+
+    dataset: Dataset
+    batch: Batch
+    champion: Champion | None
+    misfit: str
+    validation: Answers | None
+    answers: Answers | None
+    when: str
+    earlier: Sequence[Entry]
+
+    @property
+    def is_class(self) -> bool:
+        return self.dataset.preparation["classes"] is not None
+
+
+@practice("monitor/unreadable")
+def unreadable(seen: Seen) -> Finding:
+    """Every input can be read."""
+    listed = seen.batch.unreadable
+    count, total = len(listed), len(seen.batch) + len(listed)
+    summary = f"All {total} inputs can be read."
+    if count:
+        summary = f"{count} of {total} inputs cannot be read; the first is {listed[0].path}: {listed[0].reason}."
+    return Finding(
+        summary=summary,
+        measured=count / total,
+        interval=wilson(count, total),
+        advice="Mend what sends them: nothing was predicted for the inputs that the table lists.",
+        requirements=(at_most(count, 0, otherwise="warn"),),
+        table=pd.DataFrame([(item.path, item.reason) for item in listed], columns=UNREADABLE_COLUMNS),
+    )
+
+
+@practice("monitor/drift")
+def batch_drift(seen: Seen) -> Finding:
+    """The batch is of the same distribution as training: every column, the labels and the whole.
+
+    The same comparison as data/drift makes of the splits.
+    """
+    settings, label = seen.dataset.settings.stages.data.drift, seen.dataset.settings.data.label
+    reference, batch = sample_of(seen.dataset, seen.dataset.where(TRAIN)), _sample(seen)
+    table = drift(reference, batch, settings, label)
+    flagged = table[table["flagged"]]
+    score = float(flagged["score"].max()) if len(flagged) else 0.0
+    healthy = f"The {len(seen.batch)} inputs are distributed as training is, in all {len(table)} comparisons."
+    figure = draw_shifts(_to_draw(reference, batch, table, label), "training", "The columns that moved most")
+    return Finding(
+        summary=in_words(table, "from training") if len(flagged) else healthy,
+        measured=score,
+        advice="Find out what changed where the inputs are made. Where the change is here to stay, label some of the "
+        "new inputs, read the model's figure on them, and train on them.",
+        requirements=(at_most(score, 0.0),),
+        figures={"columns": figure} if figure else {},
+        table=table,
+    )
+
+
+@practice("monitor/unfamiliar")
+def unfamiliar_inputs(seen: Seen) -> Finding:
+    """No more inputs are unlike everything in training than of the validation split.
+
+    An input is as unfamiliar as it is far from the nearest training example, as prepared; images are pooled first. The
+    limit is a quantile of the validation split, so the share beyond it is known by construction: conformal prediction
+    (Vovk, Gammerman and Shafer 2005).
+    """
+    settings, dataset = seen.dataset.settings.monitor, seen.dataset
+    train, held_out = dataset.where(TRAIN), dataset.where(VALIDATION)
+    if not len(held_out):
+        return skip("There is no validation split to tell how far a familiar input may be from training.")
+    found = unfamiliar(dataset.inputs, train, held_out, seen.batch.inputs, settings.unfamiliar_rate)
+    count, total = int(found.flagged.sum()), len(seen.batch)
+    low, high = wilson(count, total)
+    worst = np.argsort(-found.distances, kind="stable")
+    table = seen.batch.known.assign(score=found.scores, flagged=found.flagged).iloc[worst].reset_index(drop=True)
+    by_chance = found.chance > settings.alpha
+    return Finding(
+        summary=f"{count} of {total} inputs ({_percent(count / total)} [{_percent(low)}, {_percent(high)}]) lie beyond "
+        f"the distance from training that {_percent(found.rate)} of such inputs exceed by construction; so many or "
+        f"more have a chance of {found.chance:.2g}.",
+        measured=count / total,
+        interval=(low, high),
+        expected=f"at most {_percent(settings.max_unfamiliar)}, or by chance",
+        advice="Look at the first inputs of the table: the model was trained on nothing like them, so its answers to "
+        "them are guesses. Keep them from it, or label and train on them.",
+        requirements=(at_most(0.0 if by_chance else count / total, settings.max_unfamiliar),),
+        figures=_unfamiliar_figures(found, seen.batch, worst),
+        table=table,
+    )
+
+
+@practice("monitor/confidence")
+def confidence(seen: Seen) -> Finding:
+    """The model is as sure of its answers as on the validation split; of a regression, its predictions are alike.
+
+    Guo et al. 2017: the temperature was set so that the mean confidence is the accuracy to be expected, as long as the
+    inputs are alike. Hendrycks and Gimpel 2017: unlike inputs lower it.
+    """
+    if seen.answers is None or seen.validation is None:
+        return skip(_why_not_asked(seen))
+    settings = seen.dataset.settings.monitor
+    before, after = (_told(one) for one in (seen.validation, seen.answers))
+    shift = shift_of_numbers(before, after, settings.confidence_distance)
+    moved = shift.score if shift.p_value <= settings.alpha else 0.0
+    what = "largest probability" if seen.is_class else "prediction"
+    level = _mean(after, most=1.0 if seen.is_class else math.inf)
+    figure = draw_shifts([Compared(what, BATCH, pd.Series(before), pd.Series(after))], "validation", f"The {what}")
+    over_time = None
+    if seen.is_class:
+        points = _points(seen, {one.content: (one.when, one.confidence) for one in seen.earlier}, level)
+        over_time = draw_over_time(
+            points, f"mean {what}", "Confidence over time", _mean(before, most=1.0), "validation"
+        )
+    return Finding(
+        summary=f"The mean {what} is {level.value:.4g} [{level.low:.4g}, {level.high:.4g}] where the validation split "
+        f"has {before.mean():.4g}; the two lie {shift.score:.2f} apart, which has a chance of {shift.p_value:.2g}.",
+        measured=level.value,
+        interval=(level.low, level.high),
+        expected=f"as on validation, {before.mean():.4g}",
+        advice="A model that is less sure is wrong more often: label some of these inputs and read its figure. One "
+        "that is surer than it was may be looking at copies, or at one kind of input.",
+        requirements=(at_most(moved, settings.confidence_distance, otherwise="warn"),),
+        figures={name: picture for name, picture in (("shift", figure), ("over_time", over_time)) if picture},
+    )
+
+
+@practice("monitor/figure")
+def figure_on_labels(seen: Seen) -> Finding:
+    """Where labels are there, the model is as good on the batch as on the test set, but for chance."""
+    if seen.answers is None or seen.champion is None:
+        return skip(_why_not_asked(seen))
+    measured = _labelled_figure(seen)
+    name = "accuracy" if seen.is_class else "R2"
+    level, where = _level(seen)
+    before = {one.content: (one.when, one.figure) for one in seen.earlier}
+    points = _points(seen, before, measured[0] if measured else None)
+    drawn = draw_over_time(points, name, f"{name[0].upper()}{name[1:]} over time", level, f"the {where}")
+    figures = {"over_time": drawn} if drawn else {}
+    if measured is None:
+        return replace(skip(_no_labels(seen)), figures=figures)
+    figure, examples = measured
+    told = f"{name} {figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}] on {examples} labelled inputs"
+    if level is not None:
+        told += f", where {seen.champion.name} has {level.value:.4f} [{level.low:.4f}, {level.high:.4f}] on the {where}"
+    return Finding(
+        summary=f"{told[0].upper()}{told[1:]}.",
+        measured=figure.value,
+        interval=(figure.low, figure.high),
+        expected=None if level is None else f"{level.value:.4f}, but for chance",
+        advice="Read monitor/drift and monitor/unfamiliar for what changed, check the labels of the batch, and train "
+        "on it where the change is here to stay.",
+        requirements=() if level is None else (at_least(_held_against(figure, level, seen), level.low),),
+        figures=figures,
+    )
+
+
+def _labelled_figure(seen: Seen) -> tuple[Figure, int] | None:
+    """The champion's figure on what is labelled, with how many that are; None where that is nothing to go by."""
+    if seen.batch.labels is None or seen.answers is None:
+        return None
+    return _figure_on(seen.answers, seen.batch.labels, seen.is_class)
+
+
+def _level(seen: Seen) -> tuple[Figure | None, str]:
+    """The champion's figure on the test set; where nobody kept that, on the validation split, and which it is."""
+    if seen.champion is not None and seen.champion.test is not None:
+        return seen.champion.test, "test set"
+    if seen.validation is None:
+        return None, ""
+    labels = seen.dataset.manifest["label"].iloc[seen.dataset.where(VALIDATION)].reset_index(drop=True)
+    measured = _figure_on(seen.validation, labels, seen.is_class)
+    return (measured[0], "validation split") if measured else (None, "")
+
+
+def _figure_on(answers: Answers, labels: pd.Series, is_class: bool) -> tuple[Figure, int] | None:
+    """Accuracy or R2 on the inputs with a label, and how many these are."""
+    given = labels.notna().to_numpy()
+    predictions = answers.predictions[given]
+    if is_class:
+        right = int((predictions == labels[given].astype("str").to_numpy()).sum())
+        return Figure(right / len(predictions), *wilson(right, len(predictions))), len(predictions)
+    numbers = label_numbers(labels[given])
+    known = ~np.isnan(numbers)
+    if known.sum() < FEWEST_FOR_R2 or np.ptp(numbers[known]) == 0:
+        return None
+    from torch import from_numpy
+
+    from recipe.training.evaluation import bootstrap_r2, r2
+
+    outputs, targets = from_numpy(predictions[known]), from_numpy(numbers[known][:, np.newaxis])
+    return Figure(r2(outputs, targets), *bootstrap_r2(outputs, targets)), int(known.sum())
+
+
+def _points(
+    seen: Seen, before: Mapping[str, tuple[str, Figure | None]], present: Figure | None
+) -> list[tuple[str, Figure]]:
+    """When and what of each batch by its content, this one included, in order of time."""
+    both = {**before, seen.batch.content: (seen.when, present)} if present else before
+    return sorted(((when, one) for when, one in both.values() if one is not None), key=lambda point: point[0])
+
+
+def _mean(values: np.ndarray, most: float) -> Figure:
+    """The mean of `values` (N,), none above `most`, and its 95 % interval by the normal distribution."""
+    half = NORMAL_975 * float(values.std()) / math.sqrt(len(values))
+    mean = float(values.mean())
+    return Figure(mean, mean - half, min(most, mean + half))
+
+
+def _held_against(figure: Figure, test: Figure, seen: Seen) -> float:
+    """The figure, or the lower end of the test figure's interval where it lies below that by chance.
+
+    The difference of two figures has the interval whose ends are as far as both intervals' ends together, squared and
+    added (Newcombe 1998, method 10), here widened from 2.5 % to `alpha` a side.
+    """
+    from scipy.stats import norm
+
+    widened = float(norm.isf(seen.dataset.settings.monitor.alpha)) / NORMAL_975
+    room = widened * math.hypot(test.value - test.low, figure.high - figure.value)
+    return max(figure.value, test.low) if test.value - figure.value <= room else figure.value
+
+
+def _no_labels(seen: Seen) -> str:
+    least = "" if seen.is_class else f", or fewer than {FEWEST_FOR_R2}"
+    return (
+        f"The batch has no labels{least}: give the same inputs again once they are labelled, and the figure is added "
+        "to what is known of them."
+    )
+
+
+def _why_not_asked(seen: Seen) -> str:
+    if seen.champion is None:
+        return "There is no model yet, neither a registered champion nor models/final: the data alone were compared."
+    return seen.misfit or "There is no validation split to compare the model's answers with."
+
+
+def _told(answers: Answers) -> np.ndarray:
+    return answers.confidence if answers.confidence is not None else answers.predictions[:, 0]
+
+
+def _sample(seen: Seen) -> Sample:
+    """The batch as drift compares it; of the labels those that are there."""
+    labels = seen.batch.labels
+    if labels is not None:
+        labels = labels.dropna().reset_index(drop=True)
+        labels = labels if seen.is_class else pd.Series(label_numbers(labels))
+    return Sample(seen.batch.columns, seen.batch.inputs, labels)
+
+
+def _to_draw(reference: Sample, batch: Sample, table: pd.DataFrame, label: str) -> list[Compared]:
+    drawn = []
+    for name in table.loc[(table["score"] > 0) & (table["column"] != WHOLE), "column"]:
+        if name in reference.columns and name in batch.columns:
+            drawn.append(Compared(name, BATCH, reference.columns[name], batch.columns[name]))
+        elif name == label and reference.labels is not None and batch.labels is not None:
+            drawn.append(Compared(label, BATCH, reference.labels, batch.labels, is_label=True))
+    return drawn
+
+
+def _unfamiliar_figures(found: Unfamiliar, batch: Batch, worst: np.ndarray) -> dict[str, object]:
+    """How far batch and validation are from training; of images those that are furthest."""
+    column = "distance to the nearest training example"
+    compared = Compared(column, BATCH, pd.Series(found.held_out), pd.Series(found.distances))
+    drawn = {"distance": draw_shifts([compared], "validation", "Distance from training")}
+    if batch.rows is None:
+        shown = [place for place in worst[:SHOWN] if found.flagged[place]]
+        if shown:
+            names = [Path(batch.known["path"].iloc[place]).name for place in shown]
+            drawn["furthest"] = drawing.gallery(np.asarray(batch.inputs[shown]), names, "Unlike anything in training")
+    return {name: picture for name, picture in drawn.items() if picture is not None}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,125 @@
+"""What was monitored so far: a line a call in `.recipe/monitor.jsonl`, a point a batch in the pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recipe import drawing
+from recipe.errors import WorkspaceError
+from recipe.monitoring.champion import Figure
+from recipe.workspace import private_folder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Picture
+
+JOURNAL = "monitor.jsonl"
+MOST_DRAWN = 60  # batches, the last ones
+MOST_DATES = 8  # below a picture
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One call: when, of which data set, batch and content, and the figures. `figure` is None without labels.
+
+    `confidence` is the mean of the largest probabilities with its 95 % interval; None for a regression, or without a
+    model. `unfamiliar` is the share of inputs, `drifted` names the columns.
+    """
+
+    when: str
+    data: str
+    batch: str
+    content: str
+    rows: int
+    unreadable: int
+    champion: str | None
+    unfamiliar: float | None
+    drifted: tuple[str, ...]
+    confidence: Figure | None
+    figure: Figure | None
+    labelled: int
+    verdict: str
+
+
+def now() -> str:
+    """The time to the second, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def record(workspace: Path, entry: Entry) -> None:
+    """Append `entry` as a line of its own, also after one that a crash cut off.
+
+    Raises:
+        WorkspaceError: the workspace cannot be written.
+    """
+    path = private_folder(workspace) / JOURNAL
+    line = f"{json.dumps(asdict(entry), ensure_ascii=False)}\n"
+    try:
+        torn = path.is_file() and not path.read_bytes().endswith(b"\n")
+        with open(path, "ab") as journal:
+            journal.write(f"\n{line}".encode() if torn else line.encode())
+            journal.flush()
+            os.fsync(journal.fileno())
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write {path}: {error.strerror}. Free the disk or give permission.") from error
+
+
+def read_entries(workspace: Path) -> list[Entry]:
+    """Every call, oldest first; a torn line counts as none."""
+    path = workspace / ".recipe" / JOURNAL
+    if not path.is_file():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            content = json.loads(line)
+            figures = {name: content[name] and Figure(**content[name]) for name in ("confidence", "figure")}
+            found.append(Entry(**{**content, **figures, "drifted": tuple(content["drifted"])}))
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+def batches(entries: Sequence[Entry], data: str) -> list[Entry]:
+    """One entry a batch of the data set `data`, in the order of their first call: what the last call of it measured.
+
+    A figure stays known where a later call came without the labels.
+    """
+    kept: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.data != data:
+            continue
+        before = kept.get(entry.content, entry)
+        told = before if entry.figure is None else entry
+        kept[entry.content] = replace(entry, when=before.when, figure=told.figure, labelled=told.labelled)
+    return list(kept.values())
+
+
+def draw_over_time(
+    points: Sequence[tuple[str, Figure]], y_label: str, title: str, reference: Figure | None, reference_name: str
+) -> Picture | None:
+    """A point a batch (when, figure) with its interval, beside a level with its own; None where there is no point."""
+    if not points:
+        return None
+    shown = points[-MOST_DRAWN:]
+    places = np.arange(len(shown))
+    values, lows, highs = (np.array([getattr(one, end) for _, one in shown]) for end in ("value", "low", "high"))
+    picture, chart = drawing.new_figure()
+    if reference is not None:
+        chart.axhspan(reference.low, reference.high, color=drawing.PALETTE[2], alpha=0.15, linewidth=0)
+        chart.axhline(reference.value, color=drawing.PALETTE[2], linewidth=1.2, linestyle="--", label=reference_name)
+    ends = np.maximum([values - lows, highs - values], 0.0)
+    chart.errorbar(places, values, yerr=ends, fmt="o-", markersize=4.5, linewidth=1.2, elinewidth=1.6, label="batches")
+    step = -(-len(shown) // MOST_DATES)
+    chart.set_xticks(places[::step], [when[:10] for when, _ in shown][::step])
+    chart.set_xlim(-0.6, len(shown) - 0.4)
+    drawing.label(chart, "batch, by when it was first monitored", y_label, title)
+    chart.legend(frameon=False, fontsize=8)
+    return picture

@@ -1,0 +1,51 @@
+"""Which of several batches in a folder is next."""
+
+from datetime import datetime
+from pathlib import Path
+
+from recipe.dataset.listing import LABELS, is_image_name
+from recipe.dataset.stored import load_dataset
+from recipe.monitoring.history import read_entries
+from recipe.settings import load_settings
+
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+
+
+def newest_batch(workspace: Path, path: Path) -> Path | None:
+    """`path` itself where it is one batch; of a folder of batches the newest not monitored since it last changed.
+
+    None where each has been. A folder of batches holds tables, or for images a folder each.
+
+    Raises:
+        DataError, SettingsError: there are no prepared data, or params.yaml does not fit.
+    """
+    if not path.is_dir():
+        return path
+    dataset = load_dataset(workspace, load_settings(workspace))
+    entries = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
+    if dataset.preparation["kind"] == "table":
+        found = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in TABLES]
+    elif _is_one_batch(entries, dataset.preparation["classes"] or []):
+        return path
+    else:
+        found = [entry for entry in entries if entry.is_dir()]
+    seen = {(workspace / entry.batch).resolve(): entry.when for entry in read_entries(workspace)}
+    changed = {batch: _last_change(batch) for batch in found}
+    pending = [batch for batch in found if changed[batch] > _timestamp(seen.get(batch.resolve()))]
+    return max(pending, key=changed.__getitem__, default=None)
+
+
+def _is_one_batch(entries: list[Path], classes: list[str]) -> bool:
+    """Whether a folder of images is a batch itself: it holds images, a list of labels, or a folder a class."""
+    return not entries or any(
+        is_image_name(entry.name) or entry.name == LABELS or (entry.is_dir() and entry.name in classes)
+        for entry in entries
+    )
+
+
+def _last_change(batch: Path) -> float:
+    return max(file.lstat().st_mtime for file in (batch, *batch.rglob("*")))
+
+
+def _timestamp(when: str | None) -> float:
+    return datetime.fromisoformat(when).timestamp() if when else 0.0

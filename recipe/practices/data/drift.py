@@ -1,0 +1,70 @@
+"""data/drift: whether validation and test are of the same distribution as training."""
+
+import pandas as pd
+
+from recipe.dataset import Dataset
+from recipe.dataset.splits import TEST, TRAIN, VALIDATION
+from recipe.evidence import Finding, at_most, practice
+from recipe.inspection.drift import WHOLE, Sample, in_words, sample_of
+from recipe.inspection.drift import drift as drift_between
+from recipe.inspection.drift_figure import Compared, draw_shifts
+
+COLUMNS = ["column", "score", "p_value", "flagged", "split", "detail"]
+
+
+@practice("data/drift")
+def drift(dataset: Dataset) -> Finding:
+    """Validation and test are of the same distribution as training: every column, the labels and the whole.
+
+    A figure on examples unlike those of training says little about either. Rabanser, Guennemann and Lipton 2019,
+    "Failing loudly": tests of single columns and a classifier find most shifts between them.
+    """
+    label = dataset.settings.data.label
+    samples = {split: sample_of(dataset, dataset.where(split)) for split in (TRAIN, VALIDATION, TEST)}
+    table = _compared(samples, dataset, label)
+    flagged = table[table["flagged"]]
+    score = float(flagged["score"].max()) if len(flagged) else 0.0
+    figure = draw_shifts(_to_draw(samples, table, label), TRAIN, "The columns that moved most")
+    return Finding(
+        summary=_summary(table, dataset.split_given),
+        measured=score,
+        advice="Where the split is by chance, look for an order in the data, and for groups so large that one fills a "
+        "split. Where it follows time or a source on purpose, take the test figure for what it is: that of examples "
+        "unlike those of training.",
+        requirements=(at_most(score, "max_score", otherwise="warn"),),
+        figures={"columns": figure} if figure else {},
+        table=table,
+    )
+
+
+def _compared(samples: dict[str, Sample], dataset: Dataset, label: str) -> pd.DataFrame:
+    """Each column in the split where it moved more; the two splits share the chance of a false alarm."""
+    settings = dataset.settings.stages.data.drift
+    shared = settings.model_copy(update={"alpha": settings.alpha / 2})
+    found = [
+        drift_between(samples[TRAIN], samples[split], shared, label).assign(split=split) for split in (VALIDATION, TEST)
+    ]
+    both = pd.concat(found).sort_values(["flagged", "score"], ascending=False, kind="stable")
+    return both.drop_duplicates("column").reset_index(drop=True)[COLUMNS]
+
+
+def _summary(table: pd.DataFrame, split_given: bool) -> str:
+    if not table["flagged"].any():
+        return f"Validation and test are distributed as training is, in all {len(table)} comparisons."
+    flagged = table[table["flagged"]]
+    columns = flagged[flagged["column"] != WHOLE]
+    split = (columns if len(columns) else flagged)["split"].iloc[0]
+    whose = " of the split that was given" if split_given else ""
+    return in_words(table, f"between training and {split}{whose}")
+
+
+def _to_draw(samples: dict[str, Sample], table: pd.DataFrame, label: str) -> list[Compared]:
+    moved = table[(table["score"] > 0) & (table["column"] != WHOLE)]
+    drawn = []
+    for name, split in zip(moved["column"], moved["split"], strict=True):
+        before, after = samples[TRAIN], samples[split]
+        if name in before.columns:
+            drawn.append(Compared(name, split, before.columns[name], after.columns[name]))
+        elif before.labels is not None and after.labels is not None:
+            drawn.append(Compared(label, split, before.labels, after.labels, is_label=True))
+    return drawn

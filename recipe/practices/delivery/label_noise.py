@@ -1,0 +1,45 @@
+"""data/label_noise, of a delivery: its labels mean what the data set's labels mean."""
+
+import pandas as pd
+
+from recipe.deliveries.fates import Examined
+from recipe.evidence import Finding, at_most, practice, skip
+from recipe.inspection.label_probe import probe_labels
+
+
+@practice("data/label_noise")
+def label_noise(examined: Examined) -> Finding:
+    """A probe trained on the data set agrees with the delivered labels as it does with the data set's own.
+
+    Shuffled, shifted or differently coded labels are no example's own fault, so that only a look at all finds them.
+    """
+    new = examined.new
+    probe = probe_labels(examined.reference, new)
+    if probe is None:
+        return skip("There are too few examples, or a quick probe cannot tell the labels of the data set well enough.")
+    known = new.manifest[["id", "path", "label"]].iloc[probe.examples["row"]].reset_index(drop=True)
+    table = pd.DataFrame(
+        {
+            "id": known["id"],
+            "path": known["path"],
+            "given": known["label"],
+            "suggested": probe.examples["suggested"],
+            "score": probe.examples["score"],
+            "flagged": probe.examples["flagged"],
+        }
+    )
+    low, high = probe.interval
+    return Finding(
+        summary=f"A probe agrees with {_figure(probe.agreement)} of the labels, where the data set's own give "
+        f"{_figure(probe.expected)}: about {probe.wrong_share:.0%} [{low:.0%}, {high:.0%}] may be wrong.",
+        measured=probe.wrong_share,
+        interval=probe.interval,
+        advice="Ask the sender how the labels were made: a shuffled column, another coding, or a file joined to the "
+        "wrong rows looks like this; the table lists the most doubtful first.",
+        requirements=(at_most(low, "max_share"), at_most(low, "max_doubt", otherwise="warn")),
+        table=table,
+    )
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}"

@@ -1,0 +1,232 @@
+"""Who is the champion of a workspace's data set: changed by hand, and told as a history."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recipe.registry import (
+    CHALLENGER,
+    CHAMPION,
+    MODEL_HASH,
+    PREVIOUS,
+    RegistryError,
+    alias_version,
+    answering,
+    folder_hash,
+    registered_name,
+)
+from recipe.reign import (
+    PERSON,
+    Ruling,
+    deciding,
+    enter,
+    keep_out,
+    promote,
+    roll_back,
+    rulings,
+    rulings_on,
+    settle,
+    versions_of,
+)
+from recipe.settings import load_settings
+from recipe.tracking import DATA_VERSION, connect, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
+
+FINAL_MODEL = Path("models") / "final"
+VERDICT = Path("reports") / "challenge" / "decision.json"
+BY_HAND = "By hand, without a reason given."
+SHORT_VERSION = 8  # characters of a data version that tell versions apart
+UNDECIDED = "not decided"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One line of the history: a decision, or a version that none was taken on.
+
+    `alias` is what the version is now, if anything.
+    """
+
+    when: str
+    version: str
+    alias: str
+    data_version: str
+    figure: str
+    decision: str
+    why: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the model that the workspace has made stands; `is_open`: to be compared with the champion, or `why` not."""
+
+    version: str
+    champion: str
+    is_open: bool
+    why: str = ""
+
+
+def standing(workspace: Path) -> Standing:
+    """Where the workspace's final model stands in the registry.
+
+    Raises:
+        RegistryError: it is not registered.
+    """
+    with _registry_of(workspace) as (client, name):
+        return _standing(client, name, workspace)
+
+
+def _standing(client: MlflowClient, name: str, workspace: Path) -> Standing:
+    content = folder_hash(workspace / FINAL_MODEL)
+    known = client.search_model_versions(f"name = '{name}' and tags.`{MODEL_HASH}` = '{content}'")
+    if not known:
+        raise RegistryError(
+            f"The model in {workspace / FINAL_MODEL} is not registered: MLflow was not there when it was published; "
+            "start again, and it is."
+        )
+    version = str(known[0].version)
+    enter(client, name, version)
+    champion = alias_version(client, name, CHAMPION) or version
+    taken = [ruling for ruling in rulings(client, name) if ruling.version == version]
+    if champion == version:
+        return Standing(version, champion, False, f"Version {version} of {name} is the champion.")
+    if taken:
+        return Standing(version, champion, False, f"Version {version} of {name} was decided on before: {taken[-1].why}")
+    return Standing(version, champion, True)
+
+
+def conclude(workspace: Path, now: Standing, promoted: bool, why: str, by: str) -> str:
+    """Carry out the decision on a compared version; gives the sentence that tells of it."""
+    with _registry_of(workspace) as (client, name):
+        if not promoted:
+            keep_out(client, name, now.version, why, by)
+            return f"Version {now.version} of {name} is kept out, {now.champion} stays. {why}"
+        ruling = promote(client, name, now.version, why, by, over=now.champion)
+    if ruling is None:
+        return f"The champion changed while version {now.version} of {name} was compared: it stays a challenger."
+    return f"Version {now.version} of {name} is the champion, in place of {now.champion}. {why}"
+
+
+def read_verdict(workspace: Path) -> Mapping[str, Any]:
+    """What the last comparison of challenger and champion wrote.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    path = workspace / VERDICT
+    try:
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"{path} cannot be read ({error}): compare the models again.") from error
+    return content
+
+
+def promote_by_hand(workspace: Path, version: str, why: str) -> str:
+    """Make `version`, a number or an alias, the champion; gives the sentence that says so.
+
+    Raises:
+        RegistryError: there is no such version.
+    """
+    with _registry_of(workspace) as (client, name):
+        number = _number(client, name, version)
+        ruling = promote(client, name, number, why or BY_HAND, PERSON)
+    if ruling is None:
+        return f"{name} version {number} is the champion already."
+    before = f"; `recipe rollback` goes back to version {ruling.replaced}" if ruling.replaced else ""
+    return f"{name} version {number} is the champion now{before}."
+
+
+def roll_back_by_hand(workspace: Path, why: str) -> str:
+    """Make the champion before the present one the champion again; gives the sentence that says so.
+
+    Raises:
+        RegistryError: there was none before.
+    """
+    with _registry_of(workspace) as (client, name):
+        ruling = roll_back(client, name, why or BY_HAND, PERSON)
+    return f"{name} version {ruling.version} is the champion again, in place of version {ruling.replaced}."
+
+
+def history(workspace: Path) -> list[Chapter]:
+    """Every decision on the versions of the workspace's data set, and the versions without one, the oldest first.
+
+    Raises:
+        RegistryError: none is registered.
+    """
+    with _registry_of(workspace) as (client, name):
+        versions = {str(version.version): version for version in versions_of(client, name)}
+        aliases = {alias_version(client, name, alias): alias for alias in (PREVIOUS, CHALLENGER, CHAMPION)}
+    if not versions:
+        raise RegistryError(f"No model of {name} is registered yet: train one with `recipe run`.")
+    chapters = []
+    for version in versions.values():
+        told = [_chapter(version, aliases, ruling) for ruling in rulings_on(version)]
+        chapters += told or [_chapter(version, aliases, None)]
+    return sorted(chapters, key=lambda chapter: chapter.when)
+
+
+def history_lines(chapters: Sequence[Chapter], width: int) -> list[str]:
+    """The history as a table for a terminal of `width` characters, the reason below each line."""
+    rows = [("when (UTC)", "version", "data", "test figure", "decision")]
+    for chapter in chapters:
+        when = chapter.when[: len("2026-11-25T12:34")].replace("T", " ")
+        by = " by hand" if chapter.by == PERSON else ""
+        version = f"{chapter.version} {chapter.alias}".strip()
+        rows.append((when, version, chapter.data_version, chapter.figure, f"{chapter.decision}{by}"))
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    written = ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [written[0]]
+    for line, chapter in zip(written[1:], chapters, strict=True):
+        lines.append(line)
+        lines += textwrap.wrap(chapter.why, width, initial_indent="    ", subsequent_indent="    ")
+    return lines
+
+
+@contextmanager
+def _registry_of(workspace: Path) -> Iterator[tuple[MlflowClient, str]]:
+    """A client of the workspace's registry and the name of its data set's models there; what was begun is finished."""
+    settings = load_settings(workspace)
+    client, name = connect(tracking_uri(workspace, settings)), registered_name(settings.data.name)
+    with deciding(workspace), answering():
+        settle(client, name)
+        yield client, name
+
+
+def _number(client: MlflowClient, name: str, version: str) -> str:
+    numbers = [str(one.version) for one in versions_of(client, name)]
+    number = version if version in numbers else alias_version(client, name, version)
+    if number is None:
+        known = ", ".join(numbers) or "none"
+        raise RegistryError(f"{name} has no version '{version}': there are {known}; `recipe history` tells of them.")
+    return number
+
+
+def _chapter(version: ModelVersion, aliases: Mapping[str | None, str], ruling: Ruling | None) -> Chapter:
+    number = str(version.version)
+    common = (number, aliases.get(number, ""), version.tags.get(DATA_VERSION, "")[:SHORT_VERSION], figure_of(version))
+    if ruling is None:
+        return Chapter(_registered(version), *common, UNDECIDED, "", "")
+    decision = ruling.action if ruling.replaced is None else f"{ruling.action}, in place of {ruling.replaced}"
+    return Chapter(ruling.when, *common, decision, ruling.why, ruling.by)
+
+
+def figure_of(version: ModelVersion) -> str:
+    """The test figure that a version was registered with, and its interval; empty where it has none."""
+    if "test" not in version.tags:
+        return ""
+    value, low, high = (float(version.tags[name]) for name in ("test", "test_low", "test_high"))
+    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _registered(version: ModelVersion) -> str:
+    return datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).isoformat(timespec="microseconds")

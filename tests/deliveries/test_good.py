@@ -1,0 +1,131 @@
+"""Good deliveries, and those that are good in part: what is new gets in once, the rest is set aside with the reason."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recipe.dataset.delimited import read_table
+from recipe.deliveries.record import outcomes
+from recipe.deliveries.versions import version_of
+from tests.deliveries.conftest import (
+    HELD,
+    HELD_ROWS,
+    images_in,
+    incoming,
+    ready,
+    rows_of_table,
+    shuffled_digits,
+    take_all,
+    write_images,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def test_new_images_get_in_and_make_a_new_version(own_photos: Path) -> None:
+    before = version_of(own_photos / "data" / "photos")
+    ready(write_images(incoming(own_photos, "june"), range(HELD, HELD + 100)))
+    [outcome] = take_all(own_photos)
+    assert (outcome.kind, outcome.new, outcome.known, outcome.aside) == ("accepted", 100, 0, 0)
+    assert images_in(own_photos) == HELD + 100
+    assert outcome.version == version_of(own_photos / "data" / "photos") != before
+    assert outcome.out and outcome.out["nfiles"] == HELD + 100
+    assert (own_photos / outcome.report).is_file()
+    assert not incoming(own_photos, "june").exists()
+
+
+def test_what_is_known_already_is_not_taken_twice(own_photos: Path) -> None:
+    ready(write_images(incoming(own_photos, "overlap"), range(HELD - 50, HELD + 50)))
+    [outcome] = take_all(own_photos)
+    assert (outcome.kind, outcome.new, outcome.known, outcome.aside) == ("accepted", 50, 50, 0)
+    assert images_in(own_photos) == HELD + 50
+
+
+def test_of_a_partly_bad_delivery_the_good_images_get_in_and_the_bad_ones_are_named(own_photos: Path) -> None:
+    delivery = write_images(incoming(own_photos, "mixed"), range(HELD, HELD + 100))
+    broken = sorted(delivery.rglob("*.png"))[:5]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:40])
+    (delivery / "ten").mkdir()
+    moved = sorted((delivery / "9").glob("*.png"))[0]
+    moved.rename(delivery / "ten" / moved.name)
+    ready(delivery)
+    [outcome] = take_all(own_photos)
+    assert (outcome.kind, outcome.new, outcome.aside) == ("partly accepted", 94, 6)
+    kept = own_photos / outcome.quarantine
+    reasons = pd.read_csv(kept / "reasons.csv")
+    assert set(reasons["path"]) == {path.relative_to(delivery).as_posix() for path in broken} | {f"ten/{moved.name}"}
+    assert "the data set has no class 'ten'" in " ".join(reasons["reason"])
+    assert (kept / "mixed" / "ten" / moved.name).is_file()
+    told = (kept / "tell-the-sender.txt").read_text()
+    assert "New: 94. Known already: 0. Not usable: 6." in told
+
+
+def test_images_listed_in_a_csv_get_in_with_what_it_says_of_them(tmp_path: Path, own_photos: Path) -> None:
+    _, labels = shuffled_digits()
+    delivery = write_images(tmp_path / "flat", range(HELD, HELD + 60), ["x"] * 60) / "x"
+    names = sorted(path.name for path in delivery.glob("*.png"))
+    rows = [int(name.removeprefix("digit-").removesuffix(".png")) for name in names]
+    listed = pd.DataFrame({"path": names, "label": labels[rows]})
+    listed.to_csv(delivery / "labels.csv", index=False)
+    shutil.copytree(delivery, incoming(own_photos, "listed"))
+    ready(incoming(own_photos, "listed"))
+    [outcome] = take_all(own_photos)
+    assert (outcome.kind, outcome.new) == ("accepted", 60)
+    assert images_in(own_photos) == HELD + 60
+
+
+def test_new_rows_are_written_behind_the_table_in_its_own_columns(own_patients: Path) -> None:
+    path = own_patients / "data" / "patients.csv"
+    before = path.read_bytes()
+    given = rows_of_table(HELD_ROWS - 50, HELD_ROWS + 50)
+    given[given.columns[::-1]].to_csv(incoming(own_patients, "week-2.csv"), index=False, sep=";")
+    ready(incoming(own_patients, "week-2.csv"))
+    [outcome] = take_all(own_patients)
+    assert (outcome.kind, outcome.new, outcome.known) == ("accepted", 50, 50)
+    assert path.read_bytes().startswith(before)
+    grown = read_table(path).frame
+    assert len(grown) == HELD_ROWS + 50
+    assert grown["mean radius"].astype(float).tail(50).tolist() == given["mean radius"].tail(50).tolist()
+
+
+def test_parquet_rows_may_join_a_csv(own_patients: Path) -> None:
+    rows_of_table(HELD_ROWS, HELD_ROWS + 60).to_parquet(incoming(own_patients, "week-3.parquet"))
+    ready(incoming(own_patients, "week-3.parquet"))
+    [outcome] = take_all(own_patients)
+    assert (outcome.kind, outcome.new) == ("accepted", 60)
+    assert len(read_table(own_patients / "data" / "patients.csv").frame) == HELD_ROWS + 60
+
+
+def test_one_bad_row_of_many_is_set_aside_alone(own_patients: Path) -> None:
+    given = pd.concat([rows_of_table(HELD_ROWS, 569)] * 10, ignore_index=True).astype({"mean radius": object})
+    noise = np.random.default_rng(0).normal(0, 1e-3, len(given))
+    given["mean texture"] = given["mean texture"] * (1 + noise)
+    given.loc[77, "mean radius"] = "about twelve"
+    given.to_csv(incoming(own_patients, "many.csv"), index=False)
+    ready(incoming(own_patients, "many.csv"))
+    [outcome] = take_all(own_patients)
+    assert outcome.new + outcome.known + outcome.aside == len(given)
+    reasons = pd.read_csv(own_patients / outcome.quarantine / "reasons.csv")
+    assert "'about twelve' in column 'mean radius' is no number" in reasons.set_index("path")["reason"]["row:77"]
+
+
+def test_a_delivery_waits_until_it_is_quiet_or_said_to_be_whole(own_photos: Path) -> None:
+    write_images(incoming(own_photos, "growing"), range(HELD, HELD + 10))
+    incoming(own_photos, "upload.csv.part").write_text("a,b\n")
+    assert take_all(own_photos) == []
+    assert incoming(own_photos, "growing").is_dir()
+    ready(incoming(own_photos, "growing"))
+    assert [outcome.name for outcome in take_all(own_photos)] == ["growing"]
+
+
+def test_every_delivery_is_in_the_record_once(own_photos: Path) -> None:
+    ready(write_images(incoming(own_photos, "one"), range(HELD, HELD + 30)))
+    ready(write_images(incoming(own_photos, "two"), range(HELD + 30, HELD + 60)))
+    taken = take_all(own_photos)
+    assert [outcome.kind for outcome in outcomes(own_photos)] == ["first version", "accepted", "accepted"]
+    assert [outcome.id for outcome in outcomes(own_photos)][1:] == [outcome.id for outcome in taken]
+    assert take_all(own_photos) == []

@@ -1,0 +1,57 @@
+"""Runs of the pipeline made in seconds: the stages that the model comes out of, in this process, then published."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+from recipe.composition import compose_params
+from recipe.settings import load_settings
+from recipe.stage import Stage
+from recipe.tracking import connect, publish_stage, tracking_uri
+from recipe.training.fit import MEMORY
+from tests.workspaces import ROOT, environment
+
+TINY = ("budget=quick", "budget.epochs=1", "budget.steps=20", "budget.trials=2", "fanout.backend=sequential")
+AUTHOR = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
+
+
+def make_run(workspace: Path, *overrides: str) -> str:
+    """The version that is registered; no gate is asked, so that no test hangs on how well so little learns.
+
+    A module of one's own is imported once a process: where it has been edited since, see `make_run_apart`.
+    """
+    compose_params(workspace, [*TINY, *overrides])
+    MEMORY.clear()  # each stage has a process of its own where a person runs it
+    for name in ("ingest", "regularize", "tune", "squeeze"):
+        stage = Stage(name, workspace, load_settings(workspace))
+        importlib.import_module(f"tasks.{name}").work(stage)
+        stage.write()
+    run_id, settings = publish_stage(workspace, "squeeze"), load_settings(workspace)
+    versions = connect(tracking_uri(workspace, settings)).search_model_versions(f"name = '{settings.data.name}'")
+    return str(max(int(version.version) for version in versions if version.run_id == run_id))
+
+
+def make_run_apart(workspace: Path, *overrides: str) -> str:
+    """The same in a process of its own."""
+    own = {**environment(workspace), "PYTHONPATH": f"{workspace}:{ROOT}"}
+    command = [sys.executable, "-m", "tests.made_runs", *overrides]
+    done = subprocess.run(command, cwd=workspace, env=own, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1]
+
+
+def commit(workspace: Path, message: str) -> str:
+    """The commit of all that is in the workspace now."""
+    for words in (("init", "-q"), ("add", "-A"), (*AUTHOR, "commit", "-qm", message)):
+        subprocess.run(["git", *words], cwd=workspace, check=True)
+    answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=workspace, check=True, capture_output=True, text=True)
+    return answer.stdout.strip()
+
+
+def dvc_add(workspace: Path, name: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", "add", "-q", name], cwd=workspace, check=True)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(make_run(Path.cwd(), *sys.argv[1:]))

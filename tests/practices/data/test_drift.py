@@ -1,0 +1,77 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recipe.dataset import Dataset
+from recipe.evidence import judge
+from recipe.practices.data.drift import drift
+from tests.faults.data import arrays, breast_cancer, composed, digits, table
+
+LIMITS = composed().thresholds.of("data")
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist5k", "breast_cancer", "diabetes"])
+def test_splits_by_chance_pass(real: Callable[[str], Dataset], name: str) -> None:
+    finding = judge(drift(real(name)), LIMITS)
+
+    assert (finding.verdict, finding.measured) == ("pass", 0)
+    assert list(finding.table.columns) == ["column", "score", "p_value", "flagged", "split", "detail"]
+    assert finding.table["column"].is_unique
+    assert "(all)" in set(finding.table["column"])
+    assert list(finding.figures) == ["columns"]
+
+
+def test_a_split_that_was_given_by_writer_is_named() -> None:
+    images, labels = digits()  # they come writer after writer
+    splits = np.repeat(["train", "validation", "test"], [1200, 300, 297])
+
+    finding = judge(drift(arrays(images, labels, split=splits)), LIMITS)
+
+    assert finding.verdict == "warn"
+    assert finding.measured is not None and finding.measured > 0.2
+    assert "All columns together differ between training and validation of the split that was given" in finding.summary
+
+
+def test_a_source_that_fills_the_test_split_is_named_with_its_share() -> None:
+    images, labels = digits()
+    splits = np.resize(["train", "train", "train", "validation", "test"], len(labels))
+    scanner = np.where(splits == "test", "new scanner", "old scanner")
+    dataset = arrays(images, labels, split=splits, scanner=scanner)
+
+    finding = judge(drift(with_user_column(dataset, "scanner")), LIMITS)
+
+    assert finding.verdict == "warn"
+    assert "'scanner' differs between training and test of the split that was given (1.00)" in finding.summary
+    assert "is new" in finding.summary
+
+
+def test_a_table_split_by_time_is_named_with_the_column_that_moved(tmp_path: Path) -> None:
+    ordered = breast_cancer().sort_values("mean radius", kind="stable")
+    splits = np.repeat(["train", "validation", "test"], [369, 100, 100])
+
+    finding = judge(drift(table(tmp_path, ordered.assign(split=splits))), LIMITS)
+
+    assert finding.verdict == "warn"
+    assert "'mean radius' differs between training and" in finding.summary
+    assert "The median is" in finding.summary
+    assert finding.table["flagged"].iloc[0]
+
+
+def test_a_class_that_only_one_split_has_is_named() -> None:
+    images, labels = digits()
+    splits = np.resize(["train", "train", "train", "validation", "test"], len(labels)).astype(object)
+    splits[(labels == 3) & (splits == "test")] = "train"
+
+    finding = judge(drift(arrays(images, labels, split=splits)), LIMITS)
+
+    flagged = finding.table[finding.table["flagged"]].set_index("column")
+    assert finding.verdict == "warn"
+    assert flagged.loc["label", "detail"].startswith("'3' makes up 0.0 % where the reference has ")
+    assert flagged.loc["label", "split"] == "test"
+
+
+def with_user_column(dataset: Dataset, name: str) -> Dataset:
+    return replace(dataset, user_columns=(name,))
