@@ -23,8 +23,7 @@ from prefect.tasks import Task
 
 from flows.pipeline import reproduce_stage, stages_of
 from recipe.composition import compose_params
-from recipe.deliveries.incoming import is_begun
-from recipe.deliveries.receive import finish_begun
+from recipe.deliveries.incoming import finish_deliveries
 from recipe.errors import RecipeError, SettingsError, WorkspaceError
 from recipe.evidence import Finding
 from recipe.processes import interrupted_by_signals
@@ -61,12 +60,6 @@ def run_recipe(overrides: tuple[str, ...] = (), until: str | None = None) -> Sta
             return through(workspace, stages)
     except RecipeError as error:
         return Failed(name=BAD_INPUT, message=str(error))
-
-
-def finish_deliveries(workspace: Path) -> None:
-    """A data set that a killed process had half grown by a delivery is grown whole before a run reads it."""
-    if is_begun(workspace):
-        finish_begun(workspace)
 
 
 @contextmanager

@@ -22,8 +22,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.pipeline import stages_of
-from flows.recipe import BAD_INPUT, CLOSED, finish_deliveries, link_report, run_from_command_line, through, turn
+from flows.recipe import BAD_INPUT, CLOSED, link_report, run_from_command_line, through, turn
 from recipe.composition import compose_params
+from recipe.deliveries.incoming import finish_deliveries
 from recipe.errors import RecipeError
 from recipe.novelty import is_new, remember, state_of
 from recipe.pipeline import stage_environment

@@ -16,8 +16,8 @@ import numpy as np
 
 from recipe.dataset.manifest import Task
 from recipe.factors import SEED, Factor, swapped
-from recipe.judging import CLASSIFICATION, Judged, Scores, Tell, judge
-from recipe.paired import intervals
+from recipe.judging import Judged, Scores, Tell, judge
+from recipe.paired import METRICS, intervals
 from recipe.past_runs import PastRun, RunError, find_run
 from recipe.reruns import clear_away
 from recipe.settings import load_settings
@@ -27,7 +27,6 @@ from recipe.tracking import SQLITE, connect, tracking_uri
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-METRICS = {CLASSIFICATION: "accuracy", "regression": "R2"}
 SEEDS_APART = 1000  # the members of an ensemble have the seeds that follow the run's own
 ROUNDING = 1e-12  # of a figure: a change that is less is none, of which nothing is a share
 LEVEL = 0.025  # at which either end of a 95 % interval may be wrong

@@ -24,6 +24,7 @@ from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TEST
 from recipe.errors import DataError
 from recipe.inference import FinalModel
+from recipe.paired import answer_scores
 from recipe.predict import load_folder, registered_files
 from recipe.promotion import Contest, Decision, decide, draw, worn
 from recipe.registry import CHALLENGER, CHAMPION, RegistryError, alias_version, registered_name
@@ -39,6 +40,7 @@ PARTS, PICTURE = "parts.csv", "difference.png"
 READER = "retrain/challenge"
 FEWEST_VALUES, MOST_VALUES = 2, 8  # of a column that cuts the examples into slices: more would be too small to judge
 MOST_SLICES = 40  # parts in all: each makes the correction for many looks stricter
+THIRDS = ("low", "middle", "high")  # of a quantity that is the label
 TIMED, ROUNDS = 256, 3  # examples a round; the fastest round is the one least disturbed
 
 
@@ -118,17 +120,10 @@ def _untouched(dataset: Dataset, folders: list[Path]) -> NDArray[np.int64]:
 
 
 def _scores(model: FinalModel, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What each example adds to the metric: 1 right, 0 wrong; 1 - squared residual over variance for R2."""
     if not len(rows):
         return np.empty(0)
     answers = answer(model, dataset, rows)["prediction"]
-    labels = dataset.manifest["label"].iloc[rows]
-    if dataset.preparation["task"] == "classification":
-        return (answers.astype("str").to_numpy() == labels.astype("str").to_numpy()).astype(float)
-    targets = label_numbers(labels)
-    residuals = targets - answers.to_numpy(dtype=np.float64)
-    variance = max(float(targets.var()), float(np.finfo(np.float64).tiny))
-    return np.asarray(1 - residuals**2 / variance)
+    return answer_scores(answers, dataset.manifest["label"].iloc[rows], dataset.preparation["task"])
 
 
 def answer(model: FinalModel, dataset: Dataset, rows: NDArray[np.int64]) -> pd.DataFrame:
@@ -172,13 +167,12 @@ def _seconds(models: list[FinalModel], dataset: Dataset, rows: NDArray[np.int64]
 def _parts(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """The classes, and the slices that columns of few values cut; a quantity's low, middle and high third."""
     labels = dataset.manifest["label"].iloc[rows].reset_index(drop=True)
-    cuts = {"class": labels.astype("str")}
-    if dataset.preparation["classes"] is None:
+    if dataset.preparation["classes"] is not None:
+        yield from _masks("class", labels.astype("str"))
+    elif len(labels) >= len(THIRDS):
         ranks = pd.Series(label_numbers(labels)).rank(method="first")
-        cuts = {"label": pd.qcut(ranks, 3, labels=["low", "middle", "high"]).astype("str")} if len(ranks) > 2 else {}
-    else:
-        yield from _masks("class", cuts.pop("class"))
-    for name, values in (*cuts.items(), *_columns(dataset, rows)):
+        yield from _masks("label", pd.qcut(ranks, len(THIRDS), labels=list(THIRDS)).astype("str"))
+    for name, values in _columns(dataset, rows):
         if FEWEST_VALUES <= values.nunique() <= MOST_VALUES:
             yield from _masks(name, values)
 

@@ -78,11 +78,12 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from recipe.composition import compose_params
+    from recipe.deliveries.incoming import finish_deliveries
     from recipe.pipeline import notes, reproduce
     from recipe.report.build import present_result
 
     workspace = find_workspace()
-    _finish_deliveries(workspace)
+    finish_deliveries(workspace)
     with locked(workspace, name=RUN_LOCK):
         with locked(workspace):  # a stage that outlived its run keeps the settings it began with
             compose_params(workspace, overrides)
@@ -94,22 +95,13 @@ def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     return CLOSED if closed else OPEN
 
 
-def _finish_deliveries(workspace: Path) -> None:
-    """A data set that a killed process had half grown by a delivery is grown whole before a run reads it."""
-    from recipe.deliveries.incoming import is_begun
-
-    if is_begun(workspace):
-        from recipe.deliveries.receive import finish_begun
-
-        finish_begun(workspace)
-
-
 def _flow(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from recipe.composition import compose
+    from recipe.deliveries.incoming import finish_deliveries
     from recipe.pipeline import stage_environment
 
     workspace = find_workspace()
-    _finish_deliveries(workspace)
+    finish_deliveries(workspace)
     compose(workspace, overrides)  # what is wrong is told before a server starts
     environment = stage_environment()
     search = os.pathsep.join([str(workspace), environment["PYTHONPATH"]])

@@ -5,6 +5,11 @@ class RecipeError(Exception):
     """Anything the user can mend; the command line prints its sentence and exits with 2."""
 
 
+def reworded(sentence: str, verb: str) -> str:
+    """What is said of data.path, for data that no setting names: `verb` stands for "set data.path to"."""
+    return sentence.replace("set data.path to", verb).replace("Set data.path to", verb.capitalize())
+
+
 class SettingsError(RecipeError):
     """A setting that is misspelt, missing or out of range."""
 

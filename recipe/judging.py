@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recipe.dataset.labels import label_numbers
 from recipe.dataset.manifest import Task
 from recipe.dataset.splits import TRAIN, VALIDATION
 from recipe.dataset.stored import INPUTS, MANIFEST, PREPARATION, PREPARED
 from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
+from recipe.paired import answer_scores
 from recipe.past_runs import RunError, registered_model
 from recipe.predict import load_model
 from recipe.provenance import code_in
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from recipe.inference import FinalModel
 
-CLASSIFICATION = "classification"
 LEAST, FEW = 2, 30  # examples; on 30 an accuracy of a half is known to 18 points either way
 
 Scores = NDArray[np.float64]
@@ -193,10 +192,5 @@ def _registered(source: str | None, uri: str) -> FinalModel | None:
 
 
 def _scores(model: FinalModel, prepared: Path, rows: NDArray[np.int64], labels: pd.Series, task: Task) -> Scores:
-    """What each example adds to the metric: 1 where right, else 0; 1 - squared residual over variance for R2."""
     inputs = np.load(prepared / INPUTS, mmap_mode="r", allow_pickle=False)[rows]
-    predicted = model.predict_prepared(inputs)["prediction"]
-    if task == CLASSIFICATION:
-        return (predicted.astype("str").to_numpy() == labels.to_numpy()).astype(np.float64)
-    targets = label_numbers(labels)
-    return 1 - (targets - predicted.to_numpy(dtype=np.float64)) ** 2 / targets.var()
+    return answer_scores(model.predict_prepared(inputs)["prediction"], labels, task)

@@ -8,15 +8,19 @@ however heavy the tails.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from recipe.dataset.labels import label_numbers
 from recipe.dataset.manifest import Task
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+METRICS: Mapping[Task, str] = {"classification": "accuracy", "regression": "R2"}  # the mean of the answers' scores
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)  # enough for p-values that are right to the fourth digit
 PLACES, WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2  # between 0 and 1
@@ -48,6 +52,15 @@ def intervals(samples: Sequence[Floats], task: Task, level: float) -> list[tuple
     low = _bounds(wins, wins + losses, counts, level)
     high = -_bounds(losses, wins + losses, counts, level)
     return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def answer_scores(answers: pd.Series, labels: pd.Series, task: Task) -> Floats:
+    """What each example adds to the metric, (N,): 1 right, 0 wrong; 1 - squared residual over variance for R2."""
+    if task == "classification":
+        return (answers.astype("str").to_numpy() == labels.astype("str").to_numpy()).astype(np.float64)
+    targets = label_numbers(labels)
+    variance = max(float(targets.var()), float(np.finfo(np.float64).tiny))
+    return np.asarray(1 - (targets - answers.to_numpy(dtype=np.float64)) ** 2 / variance)
 
 
 def spread(differences: Floats, task: Task) -> float:

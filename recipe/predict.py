@@ -22,7 +22,7 @@ import recipe.preparation
 from recipe.dataset.delimited import read_table
 from recipe.dataset.listing import LABELS
 from recipe.dataset.tables import typed
-from recipe.errors import DataError, RecipeError, WorkspaceError
+from recipe.errors import DataError, RecipeError, WorkspaceError, reworded
 from recipe.inference import BATCH, EXPORTED_PROGRAM, PREPARATION, PREPARATION_CODE, TRACED_PROGRAM, FinalModel
 from recipe.inference import load_program as load_trusted_program
 from recipe.preparation import as_dates, as_numbers, as_text
@@ -247,7 +247,7 @@ def _predict_tables(model: FinalModel, inputs: Sequence[Path]) -> Iterator[pd.Da
         try:
             table = read_table(path)
         except DataError as error:
-            yield pd.DataFrame({"path": [str(path)], ERROR: [str(error).replace("set data.path to", "name")]})
+            yield pd.DataFrame({"path": [str(path)], ERROR: [reworded(str(error), "name")]})
             continue
         try:
             predicted = model.predict(typed(table.frame))

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from recipe import drawing
 from recipe.dataset.manifest import Task
 from recipe.errors import DataError
-from recipe.paired import Floats, chance, intervals, power, spread
+from recipe.paired import METRICS, Floats, chance, intervals, power, spread
 from recipe.parts import COLUMNS, compare_parts
 from recipe.settings.retrain import Rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-METRICS: Mapping[Task, str] = {"classification": "accuracy", "regression": "R2"}
 PARTS_DRAWN = 30  # as many as a figure has room for
 
 

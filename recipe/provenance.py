@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from yaml import YAMLError
+
 from recipe.composition import lookup
 from recipe.report.freshness import read_lock
 from recipe.settings import Stages
@@ -32,13 +34,33 @@ def data_entry(workspace: Path, settings: Mapping[str, Any], prepared: str) -> d
     builtin = settings["data"]["kind"] == "builtin"
     known = next((dep for dep in _dependencies(workspace, "ingest") if Path(dep["path"]) == Path(path)), None)
     if known is None:
-        known = _tracked(workspace / f"{path}.dvc")
+        known = tracked_out(workspace / path) or {}
     names = ("md5", "hash", "size", "nfiles")
     return {
         "path": None if builtin else path,
         **{name: None if builtin else known.get(name) for name in names},
         "prepared": prepared,
     }
+
+
+def dvc_file(path: Path) -> Path:
+    """Where DVC keeps the version of the file or folder `path`."""
+    return path.with_name(f"{path.name}.dvc")
+
+
+def tracked_out(path: Path) -> dict[str, Any] | None:
+    """What DVC's file says of `path`: md5, size, hash, nfiles; None where there is no whole one."""
+    try:
+        [out] = read_yaml(dvc_file(path).read_text(encoding="utf-8"))["outs"]
+        return dict(out) if out["md5"] else None
+    except (OSError, ValueError, KeyError, TypeError, YAMLError):
+        return None
+
+
+def tracked_version(path: Path) -> str | None:
+    """The version of `path` that DVC keeps: its md5; None where it keeps none."""
+    out = tracked_out(path)
+    return str(out["md5"]) if out else None
 
 
 def recorded_code(workspace: Path, settings: Mapping[str, Any]) -> str:
@@ -138,11 +160,3 @@ def _outputs(entry: Mapping[str, Any]) -> list[str]:
 def _dependencies(workspace: Path, stage: str) -> list[Mapping[str, Any]]:
     """What `stage` had read when it last ran, as dvc.lock tells."""
     return list(read_lock(workspace).get(stage, {}).get("deps", []))
-
-
-def _tracked(file: Path) -> Mapping[str, Any]:
-    """What a .dvc file tracks; empty where there is none."""
-    if not file.is_file():
-        return {}
-    outs: list[Mapping[str, Any]] = read_yaml(file.read_text(encoding="utf-8")).get("outs") or [{}]
-    return outs[0]

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEEN = "seen.npy"
-PREPARED_MANIFEST = Path("data") / "prepared" / "manifest.parquet"
 HEX_DIGITS = 16  # of a content id: 64 bits, of which no two in millions of examples agree by chance
 
 
@@ -17,9 +16,12 @@ def write_seen(workspace: Path, folder: Path) -> Path:
     import numpy as np
     import pandas as pd
 
-    manifest = pd.read_parquet(workspace / PREPARED_MANIFEST, columns=["content_id", "split"])
+    from recipe.dataset.splits import TEST
+    from recipe.dataset.stored import MANIFEST, PREPARED
+
+    manifest = pd.read_parquet(workspace / PREPARED / MANIFEST, columns=["content_id", "split"])
     path = folder / SEEN
-    np.save(path, np.unique(content_codes(manifest["content_id"][manifest["split"] != "test"])), allow_pickle=False)
+    np.save(path, np.unique(content_codes(manifest["content_id"][manifest["split"] != TEST])), allow_pickle=False)
     return path
 
 

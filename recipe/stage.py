@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from recipe import progress
@@ -129,16 +129,9 @@ class Stage:
 
     def _saved(self, finding: Finding) -> Finding:
         """`finding` with its figures and table on disk, and named relative to reports/."""
-        label = finding.practice.replace("/", ".")
-        figures: dict[str, str] = {}
-        for name, figure in finding.figures.items():
-            picture = drawn(figure)
-            if picture is not None:
-                figures[name] = self._written(f"figures/{label}.{name}.png", picture)
-        table = None
         if finding.table is not None:
-            table = self._written(f"tables/{label}.csv", csv_of(self._with_paths(finding.table)))
-        return replace(finding, figures=figures, table=table)
+            finding = replace(finding, table=self._with_paths(finding.table))
+        return saved(finding, self.reports.parent, self.name)
 
     def _with_paths(self, table: pd.DataFrame) -> pd.DataFrame:
         """`table`, where it names examples by id alone, with where each lies in the user's data."""
@@ -154,9 +147,26 @@ class Stage:
         table.insert(1, "path", table["id"].map(paths))
         return table
 
-    def _written(self, name: str, content: str | bytes) -> str:
-        write_whole(self.reports / name, content)
-        return f"{self.name}/{name}"
+
+def saved(finding: Finding, folder: Path, below: str = "", table_name: str = "") -> Finding:
+    """`finding` with its figures and table on disk, and named relative to `folder`.
+
+    Args:
+        below: the folder in there that they go to.
+        table_name: of the table's file; by default the practice's name.
+    """
+    label, place = finding.practice.replace("/", "."), PurePosixPath(below)
+    figures: dict[str, str] = {}
+    for name, figure in finding.figures.items():
+        picture = _drawn(figure)
+        if picture is not None:
+            figures[name] = (place / "figures" / f"{label}.{name}.png").as_posix()
+            write_whole(folder / figures[name], picture)
+    table = None
+    if finding.table is not None:
+        table = (place / "tables" / (table_name or f"{label}.csv")).as_posix()
+        write_whole(folder / table, _csv(finding.table))
+    return replace(finding, figures=figures, table=table)
 
 
 def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
@@ -175,7 +185,7 @@ def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
     sys.exit(run_process(f"The stage {name}", measure, arguments.workspace))
 
 
-def drawn(figure: Any) -> bytes | None:
+def _drawn(figure: Any) -> bytes | None:
     """`figure` as PNG; None where its numbers cannot be drawn, such as a logarithm of none above zero."""
     from recipe.drawing import to_png
 
@@ -185,7 +195,7 @@ def drawn(figure: Any) -> bytes | None:
         return None
 
 
-def csv_of(table: pd.DataFrame) -> str:
+def _csv(table: pd.DataFrame) -> str:
     """`table` as others read it: booleans in lower case, empty cells empty."""
     import pandas as pd
 

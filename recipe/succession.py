@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipe.provenance import FINAL_MODEL
 from recipe.registry import (
     CHALLENGER,
     CHAMPION,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
-FINAL_MODEL = Path("models") / "final"
 VERDICT = Path("reports") / "challenge" / "decision.json"
 BY_HAND = "By hand, without a reason given."
 SHORT_VERSION = 8  # characters of a data version that tell versions apart

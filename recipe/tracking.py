@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ import yaml
 from recipe.answering import require_answer
 from recipe.errors import RecipeError
 from recipe.evidence import Finding, judge, to_json, worst
-from recipe.provenance import DATA_VERSION_FILE, FINAL_MODEL, data_entry, recorded_code
+from recipe.provenance import DATA_VERSION_FILE, FINAL_MODEL, data_entry, recorded_code, tracked_version
 from recipe.registry import register_model, registered_name
 from recipe.reign import deciding, enter
 from recipe.report.findings import STAGES, reached, read_measured
@@ -148,7 +149,7 @@ def connect(uri: str) -> "MlflowClient":
     collecting = gc.isenabled()
     gc.disable()  # two seconds of imports make a million objects and no garbage: a fifth of the time
     try:
-        import mlflow.tracking  # noqa: F401 - here, where nothing collects
+        import_module("mlflow.tracking")
     finally:
         if collecting:
             gc.enable()
@@ -260,16 +261,6 @@ def pipeline_key(settings: Settings, version: str) -> str:
 def identity(settings: Settings) -> dict[str, Any]:
     """What makes a run another run."""
     return {name: value for name, value in _plain(settings).items() if name not in NOT_IN_KEY}
-
-
-def dataset_version(workspace: Path, settings: Settings) -> str | None:
-    """The version of the data set as it is delivered: the md5 in its .dvc file; None where DVC does not keep it."""
-    path = workspace / settings.data.path
-    try:
-        [out] = yaml.safe_load(path.with_name(f"{path.name}.dvc").read_text(encoding="utf-8"))["outs"]
-        return str(out["md5"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return None
 
 
 def data_version(workspace: Path) -> str:
@@ -415,7 +406,7 @@ def _register(client: "MlflowClient", pipeline: Pipeline, run_id: str, findings:
     verdicts = Counter(str(finding.verdict) for finding in found)
     tags = {
         PIPELINE: pipeline.key,
-        DATA_VERSION: dataset_version(workspace, pipeline.settings) or pipeline.data_version,
+        DATA_VERSION: tracked_version(workspace / pipeline.settings.data.path) or pipeline.data_version,
         CODE: pipeline.code(),
         SETTINGS: json.dumps(_flat(identity(pipeline.settings))),
         FINDINGS: ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())),

@@ -91,9 +91,12 @@ def claimed(workspace: Path) -> Iterator[Path]:
     yield from sorted(path for path in folder.glob("*") if path.is_dir())
 
 
-def is_begun(workspace: Path) -> bool:
-    """Whether something was decided on a delivery that is not carried out to its end."""
-    return any((folder / DECIDED).is_file() for folder in claimed(workspace))
+def finish_deliveries(workspace: Path) -> None:
+    """A data set that a killed process had half grown by a delivery is grown whole before a run reads it."""
+    if any((folder / DECIDED).is_file() for folder in claimed(workspace)):
+        from recipe.deliveries.receive import finish_begun  # pandas, which an ordinary run need not pay for
+
+        finish_begun(workspace)
 
 
 def given(folder: Path) -> Path | None:

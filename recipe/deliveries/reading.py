@@ -1,9 +1,9 @@
 """A delivery read as the data set that it is to join: the same columns, classes and preparation."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from recipe.dataset.manifest import COLUMNS_NAMED, Rejected, numbered, optional,
 from recipe.dataset.stored import INPUTS
 from recipe.dataset.tables import bytes_ids, content_ids, feature_columns, typed
 from recipe.deliveries.incoming import READY
-from recipe.errors import DataError
+from recipe.errors import DataError, reworded
 from recipe.preparation import as_dates, as_numbers, as_text, prepare_rows
 from recipe.settings import Image, Settings, nearest
 
@@ -66,7 +66,7 @@ def read_delivery(path: Path, reference: Dataset, settings: Settings, out: Path)
 def _for_the_sender(sentence: str, path: Path) -> str:
     """The same without where it lies here, and without our own settings, which a sender does not have."""
     named = sentence.replace(f"{path.resolve()}/", f"{path.name}/").replace(str(path.resolve()), path.name)
-    return re.sub(r"\b([Ss])et data\.path to", r"\1end", named)
+    return reworded(named, "send")
 
 
 def _refuse_oversized(path: Path, max_mb: float) -> None:
@@ -188,7 +188,7 @@ def _same_columns(frame: pd.DataFrame, known: pd.DataFrame, file: Path) -> pd.Da
     return frame[list(known.columns)]
 
 
-def _refuse_other_columns(frame: pd.DataFrame, preparation: dict[str, object], file: Path) -> None:
+def _refuse_other_columns(frame: pd.DataFrame, preparation: dict[str, Any], file: Path) -> None:
     """Refuse a table in which a column of the data set holds something else.
 
     Raises:
@@ -204,9 +204,9 @@ def _refuse_other_columns(frame: pd.DataFrame, preparation: dict[str, object], f
             )
 
 
-def _strange_cells(frame: pd.DataFrame, preparation: dict[str, object]) -> Iterator[tuple[dict[str, str], pd.Series]]:
+def _strange_cells(frame: pd.DataFrame, preparation: dict[str, Any]) -> Iterator[tuple[dict[str, str], pd.Series]]:
     """Each column of numbers or dates, and which of its cells are filled with something else."""
-    for column in preparation["columns"]:  # type: ignore[attr-defined]
+    for column in preparation["columns"]:
         given = frame[column["name"]]
         if column["kind"] == "number":
             read = ~np.isnan(as_numbers(given, column["style"]))
@@ -217,7 +217,7 @@ def _strange_cells(frame: pd.DataFrame, preparation: dict[str, object]) -> Itera
         yield column, as_text(given).notna() & ~read
 
 
-def _cell_faults(frame: pd.DataFrame, preparation: dict[str, object]) -> pd.Series:
+def _cell_faults(frame: pd.DataFrame, preparation: dict[str, Any]) -> pd.Series:
     """Why a row cannot be used for one of its cells; missing where it can."""
     faults = pd.Series(np.nan, index=frame.index, dtype="str")
     for column, strange in _strange_cells(frame, preparation):
@@ -265,7 +265,7 @@ def _images_as_examples(path: Path, reference: Dataset, settings: Settings, out:
     )
 
 
-def _with_known_labels(listing: Listing, preparation: dict[str, object]) -> Listing:
+def _with_known_labels(listing: Listing, preparation: dict[str, Any]) -> Listing:
     """`listing` without the files whose label the data set does not know.
 
     Raises:
@@ -292,13 +292,13 @@ UNKNOWN = "the data set has no class "
 NO_LABEL, NO_NUMBER = "the label is missing", "the label is not a finite number"
 
 
-def _label_faults(labels: pd.Series, preparation: dict[str, object]) -> pd.Series:
+def _label_faults(labels: pd.Series, preparation: dict[str, Any]) -> pd.Series:
     """Why a label (text, missing as NaN) is none of the data set's, missing where it is one."""
     classes = preparation["classes"]
     if classes is None:
         reasons = np.where(np.isnan(label_numbers(labels)), NO_NUMBER, "")
     else:
-        known = [str(name) for name in classes]  # type: ignore[attr-defined]
+        known = [str(name) for name in classes]
         unknown = {
             label: f"{UNKNOWN}'{label}'{nearest(label, known)}" for label in set(labels.dropna()) if label not in known
         }
@@ -311,13 +311,13 @@ def _is_label_fault(fault: str) -> bool:
     return fault in (NO_LABEL, NO_NUMBER) or fault.startswith(UNKNOWN)
 
 
-def _targets(labels: pd.Series, preparation: dict[str, object]) -> np.ndarray:
+def _targets(labels: pd.Series, preparation: dict[str, Any]) -> np.ndarray:
     """Labels as the data set stores them: int64 (N,) for classes, else float32 (N, 1) standardised."""
     if preparation["classes"] is not None:
-        return coded(labels, preparation["classes"])  # type: ignore[arg-type]
+        return coded(labels, preparation["classes"])
     target = preparation["target"]
     numbers = label_numbers(labels)
-    standard = (numbers - target["mean"][0]) / target["std"][0]  # type: ignore[index]
+    standard = (numbers - target["mean"][0]) / target["std"][0]
     return standard.astype(np.float32)[:, np.newaxis]
 
 

@@ -20,10 +20,11 @@ from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates
 from recipe.deliveries.growth import Growth, is_based_on, put_in_place, stage_growth
 from recipe.deliveries.incoming import DECIDED, arrivals, claim, claimed, given
 from recipe.deliveries.quarantine import letter, put_aside, stage_aside
-from recipe.deliveries.record import Kind, Outcome, outcomes, write_outcome
-from recipe.deliveries.versions import commit_version, data_path, keep_version, out_of, version_of
+from recipe.deliveries.record import Kind, Outcome, write_outcome
+from recipe.deliveries.versions import commit_version, data_path, keep_version
 from recipe.errors import DataError, RecipeError, WorkspaceError
 from recipe.evidence import Finding
+from recipe.provenance import tracked_out, tracked_version
 from recipe.report.findings import RunResult
 from recipe.settings import PARAMS, Settings, load_settings
 from recipe.workspace import RUN_LOCK, STAGE_LOCK, locked, write_json, write_whole
@@ -106,7 +107,7 @@ def _finished(workspace: Path, settings: Settings) -> Iterator[Outcome]:
 
 def _first_version(workspace: Path, settings: Settings, target: Path) -> Outcome | None:
     """What is there before the first delivery becomes the first version."""
-    if version_of(target) is not None:
+    if tracked_version(target) is not None:
         return None
     with _at_rest(workspace):
         version = keep_version(workspace, target)
@@ -114,8 +115,7 @@ def _first_version(workspace: Path, settings: Settings, target: Path) -> Outcome
         commit_version(workspace, target, f"Keep the first version of {settings.data.name}")
     why = "What was there before the first delivery."
     outcome = Outcome(f"first-{version}", settings.data.path, "first version", version=version, why=why)
-    write_outcome(workspace, replace(outcome, out=out_of(target)))
-    return _recorded(workspace, outcome.id)
+    return write_outcome(workspace, replace(outcome, out=tracked_out(target)))
 
 
 def _take(workspace: Path, settings: Settings, folder: Path) -> Outcome:
@@ -143,13 +143,13 @@ def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Deci
             version = keep_version(workspace, target)
         if settings.watch.git:
             commit_version(workspace, target, f"Take {outcome.new} examples of {outcome.name} in")
-        outcome = replace(outcome, version=version, out=out_of(target))
+        outcome = replace(outcome, version=version, out=tracked_out(target))
     if outcome.aside or decision.whole:
         place = put_aside(folder, given(folder), workspace, decision.whole)
         outcome = replace(outcome, quarantine=place.relative_to(workspace).as_posix())
-    write_outcome(workspace, outcome)
+    recorded = write_outcome(workspace, outcome)
     shutil.rmtree(folder)
-    return _recorded(workspace, outcome.id)
+    return recorded
 
 
 def _at_rest(workspace: Path) -> ExitStack:
@@ -160,10 +160,6 @@ def _at_rest(workspace: Path) -> ExitStack:
         return stack.pop_all()
 
 
-def _recorded(workspace: Path, outcome_id: str) -> Outcome:
-    return next(one for one in outcomes(workspace) if one.id == outcome_id)
-
-
 # Deciding
 
 
@@ -171,7 +167,7 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
     delivered = given(folder)
     assert delivered is not None, "a claimed delivery without a decision is still there"
     report = workspace / REPORTS / folder.name
-    plain = Outcome(folder.name, delivered.name, "rejected", version=version_of(data_path(workspace, settings)))
+    plain = Outcome(folder.name, delivered.name, "rejected", version=tracked_version(data_path(workspace, settings)))
     try:
         result = _examined(workspace, folder, delivered, report)
     except DataError as error:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -40,18 +40,20 @@ class Outcome:
     out: dict[str, Any] | None = None
 
 
-def write_outcome(workspace: Path, outcome: Outcome) -> None:
-    """Append `outcome`, unless the record has its id."""
-    if any(one.id == outcome.id for one in outcomes(workspace)):
-        return
-    stamped = asdict(outcome) | {"when": outcome.when or datetime.now(UTC).isoformat(timespec="seconds")}
+def write_outcome(workspace: Path, outcome: Outcome) -> Outcome:
+    """Append `outcome`, unless the record has its id; gives what the record then holds of it."""
+    for written in outcomes(workspace):
+        if written.id == outcome.id:
+            return written
+    stamped = replace(outcome, when=datetime.now(UTC).isoformat(timespec="seconds"))
     path = private_folder(workspace) / RECORD
     with open(path, "ab") as record:
         if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
             record.write(b"\n")  # a line torn by a kill ends here, and counts as none
-        record.write(f"{json.dumps(stamped)}\n".encode())
+        record.write(f"{json.dumps(asdict(stamped))}\n".encode())
         record.flush()
         os.fsync(record.fileno())
+    return stamped
 
 
 def untold(workspace: Path) -> list[Outcome]:

@@ -4,12 +4,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from recipe.errors import DataError, WorkspaceError
 from recipe.pipeline import BUSY, ERROR, stage_environment
+from recipe.provenance import dvc_file, tracked_out, tracked_version
 from recipe.settings import Settings
 
 BUSY_SECONDS = 120.0  # how long another DVC command is waited for; an ordinary one takes seconds
@@ -38,34 +36,19 @@ def data_path(workspace: Path, settings: Settings) -> Path:
     return path
 
 
-def version_of(path: Path) -> str | None:
-    """The present version of the data set at `path`; None where DVC does not keep it."""
-    out = out_of(path)
-    return str(out["md5"]) if out else None
-
-
-def out_of(path: Path) -> dict[str, Any] | None:
-    """What DVC's file says of the data set at `path`: md5, size, hash, nfiles; None where there is no whole one."""
-    try:
-        [out] = yaml.safe_load(_record(path).read_text(encoding="utf-8"))["outs"]
-        return dict(out) if out["md5"] else None
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return None
-
-
 def keep_version(workspace: Path, path: Path) -> str:
     """Have DVC keep what `path` holds now; gives the version. Done twice it is done once.
 
     Raises:
         WorkspaceError: DVC cannot, with its own reason.
     """
-    if out_of(path) is None:
-        _record(path).unlink(missing_ok=True)  # half written by a killed one
+    if tracked_out(path) is None:
+        dvc_file(path).unlink(missing_ok=True)  # half written by a killed one
     command = [sys.executable, "-m", "dvc", "add", "--quiet", str(path)]
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         done = subprocess.run(command, cwd=workspace, env=stage_environment(), capture_output=True, text=True)
-        version = version_of(path)
+        version = tracked_version(path)
         if done.returncode == 0 and version:
             return version
         output = done.stdout + done.stderr
@@ -80,14 +63,10 @@ def commit_version(workspace: Path, path: Path, message: str) -> None:
     Raises:
         WorkspaceError: git refuses, with its own reason.
     """
-    files = [str(file) for file in (_record(path), path.parent / ".gitignore") if file.is_file()]
+    files = [str(file) for file in (dvc_file(path), path.parent / ".gitignore") if file.is_file()]
     _git(workspace, "add", "--force", "--", *files)
     if _git(workspace, "status", "--porcelain", "--", *files):
         _git(workspace, "commit", "--quiet", "--message", message, "--", *files)
-
-
-def _record(path: Path) -> Path:
-    return path.with_name(f"{path.name}.dvc")
 
 
 def _reason(output: str) -> str:

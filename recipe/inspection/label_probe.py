@@ -1,6 +1,7 @@
 """Do a delivery's labels mean what the data set's labels mean: a probe trained on the one is asked of the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from recipe.dataset import Dataset
 from recipe.dataset.splits import TRAIN, VALIDATION
 from recipe.inspection.content import sketches
 from recipe.intervals import NORMAL_975
+
+Targets = NDArray[Any]  # int64 (N,) for classes, float32 (N,) for a number
 
 TREES = 100
 LEARNT, ASKED = 5_000, 2_000  # examples, so that a probe takes seconds on any data set
@@ -41,27 +44,41 @@ def probe_labels(reference: Dataset, delivered: Dataset) -> LabelProbe | None:
     asked = rng.permutation(reference.where(VALIDATION))[:ASKED]
     if len(asked) < FEWEST_ASKED or not len(delivered.inputs):
         return None
-    features, given = sketches(reference), sketches(delivered)
+    samples = _Samples(
+        *_known(reference, learnt), *_known(reference, asked), *_known(delivered, np.arange(len(delivered.inputs)))
+    )
     if reference.preparation["classes"] is None:
-        return _of_numbers(features, reference.targets[:, 0], learnt, asked, given, delivered.targets[:, 0], delivered)
-    return _of_classes(features, reference.targets, learnt, asked, given, delivered.targets, reference)
+        return _of_numbers(samples, delivered)
+    return _of_classes(samples, reference)
 
 
-def _of_classes(
-    features: NDArray[np.float32],
-    targets: NDArray[np.int64],
-    learnt: NDArray[np.int64],
-    asked: NDArray[np.int64],
-    given: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    reference: Dataset,
-) -> LabelProbe | None:
+@dataclass(frozen=True)
+class _Samples:
+    """Inputs (N, D) and targets (N,): what the probe learns from, is held to, and is asked about."""
+
+    learnt: NDArray[np.float32]
+    learnt_targets: Targets
+    asked: NDArray[np.float32]
+    asked_targets: Targets
+    given: NDArray[np.float32]
+    labels: Targets
+
+
+def _known(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], Targets]:
+    """The sketches of the examples `rows`, and their targets: classes, or the number."""
+    targets = dataset.targets[rows]
+    return sketches(replace(dataset, inputs=dataset.inputs[rows])), targets if targets.ndim == 1 else targets[:, 0]
+
+
+def _of_classes(samples: _Samples, reference: Dataset) -> LabelProbe | None:
     from sklearn.ensemble import ExtraTreesClassifier
 
-    probe = ExtraTreesClassifier(TREES, random_state=0).fit(features[learnt], targets[learnt])
+    labels, targets = samples.labels, samples.asked_targets
+    probe = ExtraTreesClassifier(TREES, random_state=0).fit(samples.learnt, samples.learnt_targets)
     classes = np.array(reference.preparation["classes"], dtype=object)
-    known, told = (_all_classes(probe.predict_proba(x), probe.classes_, len(classes)) for x in (features[asked], given))
-    right, agrees = known.argmax(1) == targets[asked], told.argmax(1) == labels
+    inputs = (samples.asked, samples.given)
+    known, told = (_all_classes(probe.predict_proba(one), probe.classes_, len(classes)) for one in inputs)
+    right, agrees = known.argmax(1) == targets, told.argmax(1) == labels
     by_chance = float(np.bincount(told.argmax(1), minlength=len(classes)) @ np.bincount(labels, minlength=len(classes)))
     by_chance /= len(labels) ** 2
     room = float(right.mean()) - by_chance
@@ -69,7 +86,7 @@ def _of_classes(
         return None
     share = (float(right.mean()) - float(agrees.mean())) / room
     half = NORMAL_975 * float(np.sqrt(_variance(right) + _variance(agrees))) / room
-    floor = float(np.quantile(known[np.arange(len(asked)), targets[asked]], SURE))
+    floor = float(np.quantile(known[np.arange(len(targets)), targets], SURE))
     belief = told[np.arange(len(labels)), labels]
     examples = pd.DataFrame(
         {
@@ -95,27 +112,20 @@ def _variance(right: NDArray[np.bool_]) -> float:
     return share * (1 - share) / count
 
 
-def _of_numbers(
-    features: NDArray[np.float32],
-    targets: NDArray[np.float32],
-    learnt: NDArray[np.int64],
-    asked: NDArray[np.int64],
-    given: NDArray[np.float32],
-    labels: NDArray[np.float32],
-    delivered: Dataset,
-) -> LabelProbe | None:
+def _of_numbers(samples: _Samples, delivered: Dataset) -> LabelProbe | None:
     """The same by correlation: of labels of which a share is shuffled, that share of the covariance is lost."""
     from sklearn.ensemble import ExtraTreesRegressor
 
+    labels, targets = samples.labels, samples.asked_targets
     if len(labels) < FEWEST_ASKED:
         return None
-    probe = ExtraTreesRegressor(TREES, random_state=0).fit(features[learnt], targets[learnt])
-    known, told = probe.predict(features[asked]), probe.predict(given)
-    expected, agreement = _correlation(known, targets[asked]), _correlation(told, labels)
+    probe = ExtraTreesRegressor(TREES, random_state=0).fit(samples.learnt, samples.learnt_targets)
+    known, told = probe.predict(samples.asked), probe.predict(samples.given)
+    expected, agreement = _correlation(known, targets), _correlation(told, labels)
     if expected < LEAST_AGREEMENT:
         return None
-    errors, spread = np.abs(labels - told), float(np.quantile(np.abs(targets[asked] - known), 1 - SURE))
-    half = NORMAL_975 * float(np.sqrt(1 / (len(labels) - 3) + 1 / (len(asked) - 3))) / expected  # Fisher 1915
+    errors, spread = np.abs(labels - told), float(np.quantile(np.abs(targets - known), 1 - SURE))
+    half = NORMAL_975 * float(np.sqrt(1 / (len(labels) - 3) + 1 / (len(targets) - 3))) / expected  # Fisher 1915
     mean, std = delivered.preparation["target"]["mean"][0], delivered.preparation["target"]["std"][0]
     examples = pd.DataFrame(
         {

@@ -18,7 +18,7 @@ from recipe.dataset.labels import label_text
 from recipe.dataset.listing import LABELS, ImageFile, Listing, files_below, is_image_name, shown, stem
 from recipe.dataset.manifest import COLUMNS, MEASURED, Rejected, digest, no_column, numbered, optional, user_column
 from recipe.dataset.tables import content_ids, typed
-from recipe.errors import DataError
+from recipe.errors import DataError, reworded
 from recipe.inspection.columns import features
 from recipe.preparation import prepare_rows
 from recipe.settings import Image
@@ -68,12 +68,7 @@ def opened(path: Path, dataset: Dataset) -> Iterator[Batch]:
         with tempfile.TemporaryDirectory(prefix="recipe-monitor-") as folder:
             yield _read_images(path, dataset, Path(folder) / INPUTS)
     except DataError as error:
-        raise DataError(_about_a_batch(str(error))) from error
-
-
-def _about_a_batch(sentence: str) -> str:
-    """What ingest's readers say, with the remedy that fits here."""
-    return sentence.replace("set data.path to", "name").replace("Set data.path to", "Name")
+        raise DataError(reworded(str(error), "name")) from error
 
 
 def _content_of(content: pd.Series) -> str:

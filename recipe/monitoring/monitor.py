@@ -19,8 +19,8 @@ from recipe.monitoring.history import Entry, batches, now, read_entries, record
 from recipe.report.findings import FINDINGS, TABLES, RunResult, StageResult, to_json
 from recipe.report.page import write_page
 from recipe.settings import Settings, load_settings
-from recipe.stage import csv_of, drawn
-from recipe.workspace import write_json, write_whole
+from recipe.stage import saved
+from recipe.workspace import write_json
 
 STAGE = "monitor"
 CHECKS = (unreadable, batch_drift, unfamiliar_inputs, confidence, figure_on_labels)
@@ -50,7 +50,7 @@ def monitor(workspace: Path, path: Path, out: Path) -> RunResult:
         seen = _look(workspace, dataset, batch)
         found = [_timed(check, seen) for check in CHECKS]
     _clear(out)
-    findings = tuple(_written(finding, out) for finding in found)
+    findings = tuple(saved(one, out, table_name=TABLE_NAMES.get(one.practice, "")) for one in found)
     stage = StageResult(STAGE, findings, round(time.perf_counter() - started, 3))
     entry = _entry(workspace, seen, found)
     run = {
@@ -111,22 +111,6 @@ def _clear(out: Path) -> None:
         for path in out.glob(pattern):
             with suppress(OSError):  # what cannot be written is told when it is
                 path.unlink()
-
-
-def _written(finding: Finding, out: Path) -> Finding:
-    """`finding` with its figures and table in `out`, and named relative to it."""
-    label = finding.practice.replace("/", ".")
-    figures = {}
-    for name, figure in finding.figures.items():
-        picture = drawn(figure)
-        if picture is not None:
-            figures[name] = f"figures/{label}.{name}.png"
-            write_whole(out / figures[name], picture)
-    table = None
-    if finding.table is not None:
-        table = f"{TABLES}/{TABLE_NAMES.get(finding.practice, f'{label}.csv')}"
-        write_whole(out / table, csv_of(finding.table))
-    return replace(finding, figures=figures, table=table)
 
 
 def _entry(workspace: Path, seen: Seen, found: Sequence[Finding]) -> Entry:

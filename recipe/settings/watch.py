@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from recipe.settings.data import BlankLimits, DistributionsLimits, ExpectationsLimits, UnreadableLimits
+from recipe.settings.data import DistributionsLimits, ExpectationsLimits
 from recipe.settings.strict import Strict
 
 
@@ -15,8 +15,8 @@ class Watch(Strict):
     git: bool = False
 
 
-class LabelLimits(Strict):
-    """The limits of data/corrupt_labels, of a delivery."""
+class ShareLimits(Strict):
+    """The limits of data/unreadable, data/blank and data/corrupt_labels, of a delivery."""
 
     max_examples: float = Field(default=0, ge=0)
     max_share: float = Field(default=0.5, ge=0, le=1)
@@ -53,9 +53,9 @@ class DeliveryThresholds(Strict):
     """`thresholds.delivery`: what a delivery is held to."""
 
     distributions: DistributionsLimits = DistributionsLimits()
-    unreadable: UnreadableLimits = UnreadableLimits()
-    blank: BlankLimits = BlankLimits()
-    corrupt_labels: LabelLimits = LabelLimits()
+    unreadable: ShareLimits = ShareLimits()
+    blank: ShareLimits = ShareLimits()
+    corrupt_labels: ShareLimits = ShareLimits()
     duplicates: ConflictLimits = ConflictLimits()
     leakage: NearLimits = NearLimits()
     label_noise: LabelNoiseLimits = LabelNoiseLimits()

@@ -18,7 +18,7 @@ from PIL import Image
 
 from recipe.deliveries.incoming import INCOMING
 from recipe.deliveries.record import Outcome
-from recipe.deliveries.versions import version_of
+from recipe.provenance import tracked_version
 from tests.deliveries.conftest import (
     HELD,
     HELD_ROWS,
@@ -265,14 +265,14 @@ def deliver(workspace: Path, bad: dict[str, Bad]) -> dict[str, Outcome]:
 
 @pytest.fixture(scope="module")
 def of_images(photos: Path) -> tuple[Path, dict[str, Outcome], int, str | None]:
-    before = images_in(photos), version_of(photos / "data" / "photos")
+    before = images_in(photos), tracked_version(photos / "data" / "photos")
     return photos, deliver(photos, IMAGES), *before
 
 
 @pytest.fixture(scope="module")
 def of_tables(patients: Path) -> tuple[Path, dict[str, Outcome], bytes, str | None]:
     path = patients / "data" / "patients.csv"
-    before = path.read_bytes(), version_of(path)
+    before = path.read_bytes(), tracked_version(path)
     return patients, deliver(patients, TABLES), *before
 
 
@@ -306,7 +306,7 @@ def holds(workspace: Path, outcome: Outcome, bad: Bad) -> None:
 def test_nothing_of_them_gets_into_the_images(of_images: tuple[Path, dict[str, Outcome], int, str | None]) -> None:
     workspace, _, count, version = of_images
     assert images_in(workspace) == count
-    assert version_of(workspace / "data" / "photos") == version
+    assert tracked_version(workspace / "data" / "photos") == version
     assert not any((workspace / INCOMING).iterdir())
 
 
@@ -314,5 +314,5 @@ def test_nothing_of_them_gets_into_the_table(of_tables: tuple[Path, dict[str, Ou
     workspace, _, content, version = of_tables
     path = workspace / "data" / "patients.csv"
     assert path.read_bytes() == content
-    assert version_of(path) == version
+    assert tracked_version(path) == version
     assert not any((workspace / INCOMING).iterdir())

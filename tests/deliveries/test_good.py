@@ -9,7 +9,7 @@ import pytest
 
 from recipe.dataset.delimited import read_table
 from recipe.deliveries.record import outcomes
-from recipe.deliveries.versions import version_of
+from recipe.provenance import tracked_version
 from tests.deliveries.conftest import (
     HELD,
     HELD_ROWS,
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.slow
 
 
 def test_new_images_get_in_and_make_a_new_version(own_photos: Path) -> None:
-    before = version_of(own_photos / "data" / "photos")
+    before = tracked_version(own_photos / "data" / "photos")
     ready(write_images(incoming(own_photos, "june"), range(HELD, HELD + 100)))
     [outcome] = take_all(own_photos)
     assert (outcome.kind, outcome.new, outcome.known, outcome.aside) == ("accepted", 100, 0, 0)
     assert images_in(own_photos) == HELD + 100
-    assert outcome.version == version_of(own_photos / "data" / "photos") != before
+    assert outcome.version == tracked_version(own_photos / "data" / "photos") != before
     assert outcome.out and outcome.out["nfiles"] == HELD + 100
     assert (own_photos / outcome.report).is_file()
     assert not incoming(own_photos, "june").exists()

@@ -9,7 +9,7 @@ import yaml
 
 from recipe.composition import compose_params
 from recipe.deliveries.record import outcomes
-from recipe.deliveries.versions import version_of
+from recipe.provenance import tracked_version
 from recipe.report.findings import read
 from recipe.succession import history
 from tests.deliveries.conftest import incoming, ready, shuffled_digits, write_images
@@ -49,7 +49,7 @@ def eventually(holds: Callable[[], bool], seconds: float, otherwise: Callable[[]
 @pytest.mark.acceptance
 def test_three_deliveries_make_one_version_one_quarantine_one_retraining_and_a_decision(served: Served) -> None:
     workspace = served.workspace
-    before = version_of(workspace / "data" / "photos")
+    before = tracked_version(workspace / "data" / "photos")
     write_images(incoming(workspace, "good"), range(600, 1200))
     write_images(incoming(workspace, "half-known"), range(1000, 1400))
     labels = (shuffled_digits()[1][1400:1600] + 3) % 10
@@ -72,7 +72,7 @@ def test_three_deliveries_make_one_version_one_quarantine_one_retraining_and_a_d
     )
     assert (by_name["bad"].kind, by_name["bad"].new) == ("rejected", 0)
     assert len(list((workspace / "data" / "quarantine").iterdir())) == 1
-    assert version_of(workspace / "data" / "photos") not in (before, None)
+    assert tracked_version(workspace / "data" / "photos") not in (before, None)
 
     retrained = workspace / ".recipe" / "retrained.json"
     told = retrained.read_text()
@@ -84,7 +84,7 @@ def test_three_deliveries_make_one_version_one_quarantine_one_retraining_and_a_d
     assert chapters[0].decision == "first"
     assert chapters[1].decision in ("promoted, in place of 1", "kept out")
     assert "test examples" in chapters[1].why
-    assert chapters[1].data_version == version_of(workspace / "data" / "photos")[:8]
+    assert chapters[1].data_version == tracked_version(workspace / "data" / "photos")[:8]
     assert read(workspace / "reports").run["verdict"] != "fail"
     readers = [json.loads(line)["reader"] for line in (workspace / ".recipe" / "test_ledger.jsonl").open()]
     assert readers.count("retrain/challenge") == 1

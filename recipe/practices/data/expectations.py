@@ -2,7 +2,13 @@
 
 from recipe.dataset import Dataset
 from recipe.evidence import Finding, at_most, practice
-from recipe.inspection.expectations import docs_folder, import_expectations, suites_of, validate_manifest
+from recipe.inspection.expectations import (
+    ExpectationReport,
+    docs_folder,
+    import_expectations,
+    suites_of,
+    validate_manifest,
+)
 
 
 @practice("data/expectations")
@@ -13,6 +19,12 @@ def expectations(dataset: Dataset) -> Finding:
     """
     import_expectations(dataset.settings.stages.data.expectations.modules)
     report = validate_manifest(dataset, docs_folder(dataset), suites_of(dataset))
+    advice = "Open data_docs/index.html in reports/data, and mend the rows that it names, or the expectation."
+    return as_finding(report, advice)
+
+
+def as_finding(report: ExpectationReport, advice: str) -> Finding:
+    """How many expectations are met, and the first that is not."""
     failed, total = len(report.failed), len(report.results)
     named = report.results["suite"].nunique()
     summary = f"{total - failed} of {total} expectations in {named} {'suite' if named == 1 else 'suites'} are met"
@@ -21,7 +33,7 @@ def expectations(dataset: Dataset) -> Finding:
     return Finding(
         summary=summary + ".",
         measured=failed,
-        advice="Open data_docs/index.html in reports/data, and mend the rows that it names, or the expectation.",
+        advice=advice,
         requirements=(at_most(failed, "max_failed"),),
         table=report.results,
     )

@@ -1,17 +1,10 @@
 """data/drift, of a delivery: its columns, classes and inputs are distributed as the data set's are."""
 
-import numpy as np
-import pandas as pd
-
-from recipe.dataset import Dataset
-from recipe.dataset.labels import label_numbers
-from recipe.dataset.manifest import MEASURED
 from recipe.dataset.splits import TRAIN
 from recipe.deliveries.fates import NEW, Examined
 from recipe.evidence import Finding, at_most, practice, skip
-from recipe.inspection.columns import features
-from recipe.inspection.drift import Sample
 from recipe.inspection.drift import drift as measure_drift
+from recipe.inspection.drift import sample_of
 
 NAMED = 3  # shifted columns that the summary tells of
 
@@ -23,8 +16,8 @@ def drift(examined: Examined) -> Finding:
         return skip("Nothing in the delivery is new.")
     reference, settings = examined.reference, examined.dataset.settings
     table = measure_drift(
-        _sample(reference, reference.where(TRAIN)),
-        _sample(examined.dataset, examined.rows(NEW)),
+        sample_of(reference, reference.where(TRAIN)),
+        sample_of(examined.dataset, examined.rows(NEW)),
         settings.stages.data.drift,
         label=settings.data.label,
     )
@@ -41,14 +34,3 @@ def drift(examined: Examined) -> Finding:
         requirements=(at_most(len(flagged), "max_flagged"),),
         table=table,
     )
-
-
-def _sample(dataset: Dataset, rows: np.ndarray) -> Sample:
-    columns = features(dataset)
-    if columns is None:
-        names = [name for name in (*MEASURED, *dataset.user_columns) if name in dataset.manifest]
-        columns = dataset.manifest[names]
-    labels = dataset.manifest["label"].iloc[rows].reset_index(drop=True)
-    if dataset.preparation["classes"] is None:
-        labels = pd.Series(label_numbers(labels))
-    return Sample(columns.iloc[rows].reset_index(drop=True), dataset.inputs[rows], labels)
