@@ -18,11 +18,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from recipe.connection import tracking_uri
 from recipe.errors import RecipeError
 from recipe.pipeline import stage_environment
 from recipe.processes import STOP_SECONDS, STOPS, interrupted_by_signals, stop_session
 from recipe.settings import load_settings
-from recipe.tracking import tracking_uri
 from recipe.workspace import find_workspace, private_folder
 
 HOST = "127.0.0.1"

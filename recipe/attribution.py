@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recipe.connection import SQLITE, connect, tracking_uri
 from recipe.dataset.manifest import Task
 from recipe.factors import SEED, Factor, swapped
 from recipe.judging import Judged, Scores, Tell, judge
@@ -22,7 +23,6 @@ from recipe.past_runs import PastRun, RunError, find_run
 from recipe.reruns import clear_away
 from recipe.settings import load_settings
 from recipe.swaps import State, Way, way_between
-from recipe.tracking import SQLITE, connect, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

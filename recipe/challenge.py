@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recipe import drawing
+from recipe.connection import connect, tracking_uri
 from recipe.dataset import Dataset, load_dataset
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TEST
@@ -33,7 +34,6 @@ from recipe.settings import Settings, load_settings
 from recipe.stage_process import DONE, run_process
 from recipe.succession import VERDICT
 from recipe.test_set import readings, record_reading
-from recipe.tracking import connect, tracking_uri
 from recipe.workspace import write_json, write_whole
 
 PARTS, PICTURE = "parts.csv", "difference.png"

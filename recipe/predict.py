@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 import recipe.preparation
+from recipe.connection import connect, tracking_uri
 from recipe.dataset.delimited import read_table
 from recipe.dataset.listing import LABELS
 from recipe.dataset.tables import typed
@@ -29,7 +30,6 @@ from recipe.preparation import as_dates, as_numbers, as_text
 from recipe.registry import find_version
 from recipe.settings import load_settings
 from recipe.stage_process import first_line
-from recipe.tracking import connect, tracking_uri
 from recipe.workspace import find_workspace
 
 logger = logging.getLogger(__name__)

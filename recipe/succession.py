@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipe.connection import connect, tracking_uri
 from recipe.provenance import FINAL_MODEL
 from recipe.registry import (
     CHALLENGER,
@@ -37,7 +38,7 @@ from recipe.reign import (
     versions_of,
 )
 from recipe.settings import load_settings
-from recipe.tracking import DATA_VERSION, connect, tracking_uri
+from recipe.tracking import DATA_VERSION
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

@@ -5,11 +5,9 @@ run all the same. What is published is remembered in `.recipe/mlflow_runs.json`;
 even imported.
 """
 
-import gc
 import hashlib
 import json
 import logging
-import os
 import re
 import sqlite3
 import tempfile
@@ -17,15 +15,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import yaml
 
-from recipe.answering import require_answer
-from recipe.errors import RecipeError
+from recipe.connection import SQLITE, connect, tracking_uri
 from recipe.evidence import Finding, judge, to_json, worst
 from recipe.provenance import DATA_VERSION_FILE, FINAL_MODEL, data_entry, recorded_code, tracked_version
 from recipe.registry import register_model, registered_name
@@ -33,7 +28,6 @@ from recipe.reign import deciding, enter
 from recipe.report.findings import STAGES, reached, read_measured
 from recipe.seen import write_seen
 from recipe.settings import PARAMS, Settings, load_settings
-from recipe.stage_process import first_line
 from recipe.workspace import fingerprint, private_folder, write_json
 
 if TYPE_CHECKING:
@@ -42,10 +36,6 @@ if TYPE_CHECKING:
 
 RECORDS = "mlflow_runs.json"
 FINAL_TEST = "squeeze/final_test"
-SQLITE = "sqlite:///"
-PASSWORD = re.compile(r"//[^/@]*@")
-PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}  # where a URI names none
-DRIVERS = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}  # the packages that hold them
 
 # What changes no figure is no part of a run's identity: a changed threshold, server or worker count is the same run.
 NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout", "watch", "retrain", "monitor"))
@@ -69,23 +59,9 @@ METRICS_A_BATCH, OTHERS_A_BATCH, NOTE_LENGTH, RUNS_A_PAGE = 800, 100, 8000, 1000
 # trainings has fewer of each.
 CURVE_POINTS, LEAST_CURVE_POINTS, STAGE_POINTS = 200, 20, 6000
 
-QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # A server that does not answer must not hold the pipeline up for the minutes of MLflow's default.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-}
-
 logger = logging.getLogger(__name__)
 
 Points = Sequence[tuple[str, float, int, int]]  # name, value, milliseconds since 1970, step
-
-
-class TrackingError(RecipeError):
-    """MLflow that does not answer."""
 
 
 def publish_stage(workspace: Path, stage: str) -> str | None:
@@ -126,72 +102,6 @@ def published_runs(workspace: Path) -> dict[str, dict[str, str]]:
     except (FileNotFoundError, ValueError):
         return {}
     return records
-
-
-def tracking_uri(workspace: Path, settings: Settings) -> str:
-    """Where runs go: the setting, else MLFLOW_TRACKING_URI, else sqlite in the workspace."""
-    return settings.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or workspace_uri(workspace)
-
-
-def workspace_uri(workspace: Path) -> str:
-    """The sqlite database in the workspace, by absolute path: an experiment may run in another folder."""
-    return f"{SQLITE}{workspace.resolve() / 'mlflow.db'}"
-
-
-def connect(uri: str) -> "MlflowClient":
-    """A client of MLflow at `uri` that has answered, and neither calls home nor prints.
-
-    Raises:
-        TrackingError: MLflow cannot be reached there, or not be used.
-    """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    collecting = gc.isenabled()
-    gc.disable()  # two seconds of imports make a million objects and no garbage: a fifth of the time
-    try:
-        import_module("mlflow.tracking")
-    finally:
-        if collecting:
-            gc.enable()
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    return _answering_client(uri)
-
-
-def _answering_client(uri: str) -> "MlflowClient":
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
-    from sqlalchemy.exc import SQLAlchemyError
-
-    shown = PASSWORD.sub("//", uri)
-    try:
-        _ask_once(uri)
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
-        return client
-    except ImportError as error:
-        package = DRIVERS.get(error.name or "", error.name)
-        raise TrackingError(
-            f"MLflow at {shown} needs the package '{package}', which is not installed: pip install {package}."
-        ) from error
-    except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
-        raise TrackingError(
-            f"MLflow at {shown} cannot be used ({first_line(error)}): start what should answer there, or mend "
-            "tracking.uri or MLFLOW_TRACKING_URI."
-        ) from error
-
-
-def _ask_once(uri: str) -> None:
-    """Fail at once where MLflow would try for minutes: 15 times for a database (mlflow/store/db/utils.py)."""
-    from sqlalchemy import create_engine
-
-    place = urlsplit(uri)
-    scheme = place.scheme.partition("+")[0]
-    if place.hostname and scheme in PORTS:
-        require_answer(place.hostname, place.port or PORTS[scheme])
-    if "sql" in scheme and scheme != "sqlite":
-        with create_engine(uri).connect():
-            return
 
 
 # What is published

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from recipe.composition import compose_params
+from recipe.connection import connect, tracking_uri
 from recipe.settings import load_settings
 from recipe.stage import Stage
-from recipe.tracking import connect, publish_stage, tracking_uri
+from recipe.tracking import publish_stage
 from recipe.training.fit import MEMORY
 from tests.workspaces import ROOT, environment
 

@@ -18,10 +18,11 @@ from sklearn.datasets import load_breast_cancer
 from recipe.attribution import Attribution, attribute
 from recipe.cli import BAD_INPUT, OPEN, run_command
 from recipe.composition import compose_params
+from recipe.connection import connect, tracking_uri
 from recipe.errors import DataError
 from recipe.past_runs import RunError, find_run
 from recipe.settings import load_settings
-from recipe.tracking import connect, published_runs, tracking_uri
+from recipe.tracking import published_runs
 from tests.made_runs import commit, dvc_add, make_run, make_run_apart
 from tests.workspaces import make_workspace
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from recipe.cli import BAD_INPUT, CLOSED, OPEN, run_command
 from recipe.composition import compose
+from recipe.connection import connect, workspace_uri
 from recipe.dataset import Dataset, ingest, load_dataset
 from recipe.dataset.builtin import Pictures, load_builtin
 from recipe.export import export_model
@@ -24,7 +25,6 @@ from recipe.registry import register_model
 from recipe.reign import enter
 from recipe.report.findings import RunResult
 from recipe.settings import load_settings
-from recipe.tracking import connect, workspace_uri
 from recipe.transforms import Standardize
 from tests.exported import trained, write_diabetes, write_tumours
 from tests.workspaces import ROOT

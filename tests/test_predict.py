@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from recipe.connection import connect
 from recipe.errors import DataError
 from recipe.predict import ModelError, predict
 from recipe.registry import RegistryError, register_model
 from recipe.reign import enter
-from recipe.tracking import connect
 from tests import exported
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from recipe.connection import connect
 from recipe.registry import CHALLENGER, CHAMPION, PREVIOUS, RegistryError, alias_version
 from recipe.reign import PERSON, RULE, enter, keep_out, promote, roll_back, rulings, settle
-from recipe.tracking import connect
 
 NAME = "digits"
 WRITES = (

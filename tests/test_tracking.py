@@ -21,9 +21,10 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from recipe.composition import compose_params
+from recipe.connection import TrackingError, connect, tracking_uri
 from recipe.evidence import Finding, at_least, to_json
 from recipe.settings import load_settings
-from recipe.tracking import TrackingError, connect, data_version, publish_stage, published_runs, tracking_uri
+from recipe.tracking import data_version, publish_stage, published_runs
 from recipe.workspace import git_commit, write_json
 from tests import exported
 

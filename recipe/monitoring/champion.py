@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from recipe.connection import SQLITE, connect, tracking_uri
 from recipe.dataset import Dataset
 from recipe.errors import WorkspaceError
 from recipe.preparation import prepare_rows
 from recipe.registry import CHAMPION, RegistryError, find_version, registered_name
 from recipe.report.findings import read_measured
 from recipe.settings import Settings
-from recipe.tracking import FINAL_MODEL, FINAL_TEST, SQLITE, connect, tracking_uri
+from recipe.tracking import FINAL_MODEL, FINAL_TEST
 
 if TYPE_CHECKING:
     from recipe.inference import FinalModel

@@ -29,8 +29,8 @@ from sklearn.datasets import load_digits
 
 from flows.serve import HOST, answers, free_port
 from recipe.cli import BAD_INPUT
+from recipe.connection import connect
 from recipe.processes import stop_session
-from recipe.tracking import connect
 from tests.cluster.conftest import Dask, dask_at
 from tests.flows.conftest import Served, copy_of_project, serving
 from tests.flows.conftest import environment as environment_of_flows
