@@ -18,7 +18,7 @@ from sklearn.datasets import load_breast_cancer
 from recipe.attribution import Attribution, attribute
 from recipe.cli import BAD_INPUT, OPEN, run_command
 from recipe.composition import compose_params
-from recipe.connection import connect, tracking_uri
+from recipe.connection import TrackingError, connect, tracking_uri
 from recipe.errors import DataError
 from recipe.past_runs import RunError, find_run
 from recipe.settings import load_settings
@@ -208,7 +208,7 @@ def test_a_run_of_something_else_and_one_whose_settings_are_gone_are_refused(
 def test_an_mlflow_that_does_not_answer_is_named(digits_asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(RunError, match=r"MLflow at http://127.0.0.1:9 does not answer"):
+    with pytest.raises(TrackingError, match=r"MLflow at http://127.0.0.1:9 cannot be used"):
         attribute(digits_asked.workspace, "1", "2")
 
 
