@@ -384,6 +384,16 @@ def test_a_line_of_the_journal_that_a_crash_cut_off_is_passed_over(digits: Path)
 # The model
 
 
+def test_where_the_registry_does_not_answer_the_final_model_is_asked_and_that_is_said(
+    digits: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    found = monitored(digits, put(digits / "batch", *held_out(digits, 100)))
+    assert "models/final" in found["figure"][1]
+    assert "MLflow at http://127.0.0.1:9 cannot be used" in caplog.text
+    assert "the final model here is taken" in caplog.text
+
+
 def test_the_registered_champion_is_asked_and_its_test_figure_is_the_level(digits: Path) -> None:
     uri = workspace_uri(digits)
     client = connect(uri)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from recipe.connection import SQLITE, connect, tracking_uri
+from recipe.connection import SQLITE, TrackingError, connect, tracking_uri
 from recipe.dataset import Dataset
 from recipe.errors import WorkspaceError
 from recipe.preparation import prepare_rows
@@ -70,17 +70,13 @@ def _registered(workspace: Path, settings: Settings) -> Champion | None:
     uri = tracking_uri(workspace, settings)
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
         return None
-    client = connect(uri)
-    from mlflow.exceptions import MlflowException
-
     reference = f"models:/{registered_name(settings.data.name)}@{CHAMPION}"
     try:
-        version = find_version(client, reference)
+        version = find_version(connect(uri), reference)
     except RegistryError:
         return None
-    except MlflowException as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        logger.warning("The registry at %s does not answer (%s): the final model here is taken.", uri, reason)
+    except TrackingError as error:
+        logger.warning("%s Until then the final model here is taken.", error)
         return None
     name = f"{version.name} version {version.version}"
     return Champion(load_registered(reference, uri), name, _tagged(version.tags))
