@@ -1,19 +1,10 @@
 """The exported model: raw inputs in, predictions out, where this project is not installed."""
 
 import base64
-import io
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import textwrap
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +19,7 @@ from recipe.export import ExportError, export_model
 from recipe.inference import load_program
 from recipe.transforms import Standardize
 from tests import exported
+from tests.scoring import as_record, bare_environment, post, scoring
 
 # A process in which our packages cannot be imported, whatever is installed.
 ALONE = """
@@ -51,7 +43,6 @@ for body in json.load(sys.stdin):
 assert not any(name.partition(".")[0] == "recipe" for name in sys.modules)
 print(json.dumps(answers))
 """
-SERVER_SECONDS = 120  # on a busy machine; a quiet one takes 6
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +135,11 @@ def test_mlflow_serves_images_from_any_folder_and_opens_no_file_for_a_caller(
     pixels, labels = exported.digit_images()
     secret = tmp_path / "secret.png"
     Image.fromarray(pixels[0, 0]).save(secret)
-    images = [{"image": base64.b64encode(_png(image[0])).decode()} for image in pixels[:50]]
-    with _served(folder, tmp_path) as url:
-        status, answer = _post(url, {"dataframe_records": images})
-        path_status, path_answer = _post(url, {"dataframe_records": [{"image": str(secret)}]})
-        broken_status, broken_answer = _post(
+    images = [as_record(image[0]) for image in pixels[:50]]
+    with scoring(str(folder), tmp_path) as url:
+        status, answer = post(url, {"dataframe_records": images})
+        path_status, path_answer = post(url, {"dataframe_records": [{"image": str(secret)}]})
+        broken_status, broken_answer = post(
             url, {"dataframe_records": [images[0], {"image": base64.b64encode(b"no image").decode()}]}
         )
     predictions = [row["prediction"] for row in answer["predictions"]]
@@ -208,63 +199,12 @@ def test_a_model_whose_trace_would_be_wrong_is_refused_in_one_sentence(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG")
-    return data.getvalue()
-
-
-def _bare_environment() -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return {**environment, "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "OMP_NUM_THREADS": "1"}
-
-
 def _ask_alone(folder: Path, bodies: list[dict[str, Any]], elsewhere: Path) -> list[Any]:
     """The answers of MLflow's scoring server to `bodies`, from a process that cannot import this project."""
     command = [sys.executable, "-I", "-c", textwrap.dedent(ALONE), str(folder)]
     answer = subprocess.run(
-        command, input=json.dumps(bodies), capture_output=True, text=True, cwd=elsewhere, env=_bare_environment()
+        command, input=json.dumps(bodies), capture_output=True, text=True, cwd=elsewhere, env=bare_environment()
     )
     assert answer.returncode == 0, answer.stderr
     answers: list[Any] = json.loads(answer.stdout.splitlines()[-1])
     return answers
-
-
-@contextmanager
-def _served(folder: Path, elsewhere: Path) -> Iterator[str]:
-    """The address of `mlflow models serve` on a free port; it and its children are gone afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-I", "-m", "mlflow", "models", "serve", "-m", str(folder), "--env-manager", "local"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with open(elsewhere / "server.log", "w", encoding="utf-8") as log:
-        server = subprocess.Popen(
-            command, cwd=elsewhere, env=_bare_environment(), stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        _wait_until_up(f"http://127.0.0.1:{port}/ping", server, elsewhere / "server.log")
-        yield f"http://127.0.0.1:{port}/invocations"
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _wait_until_up(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + SERVER_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the server did not come up:\n{log.read_text(encoding='utf-8')}")
-
-
-def _post(url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
