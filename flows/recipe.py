@@ -26,6 +26,7 @@ from recipe.composition import compose_params
 from recipe.deliveries.incoming import finish_deliveries
 from recipe.errors import RecipeError, SettingsError, WorkspaceError
 from recipe.evidence import Finding
+from recipe.leftovers import clear_trainings
 from recipe.processes import interrupted_by_signals
 from recipe.report.findings import read
 from recipe.settings import nearest
@@ -76,6 +77,7 @@ def turn(workspace: Path) -> Iterator[None]:
 
 def through(workspace: Path, stages: Sequence[str]) -> State[None]:
     """Reproduce `stages` one after another, up to the first that does not complete."""
+    clear_trainings(workspace)
     for stage in stages:
         named = reproduce.with_options(name=stage, task_run_name=stage)
         state: State[Any] = named(workspace, stage, return_state=True)

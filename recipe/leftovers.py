@@ -1,9 +1,10 @@
-"""What a killed DVC leaves behind, cleared before the next one starts; what a living one holds stays."""
+"""What runs leave behind, cleared before the next one: by a killed DVC, and finished trainings nobody asks for."""
 
 from __future__ import annotations
 
 import fcntl
 import json
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 
 import yaml
 
-from recipe.workspace import write_whole
+from recipe.workspace import TRAININGS, private_folder, write_whole
 
 BOOK = Path(".dvc", "tmp", "rwlock")  # who reads and writes which path: dvc/rwlock.py
 RECORD = "dvc.lock"
+KEPT_SECONDS = 14 * 24 * 3600  # as long as git keeps what nothing refers to, gc.pruneExpire
 
 Entries = Mapping[str, Any]
 
@@ -34,6 +36,18 @@ def clear_leftovers(workspace: Path) -> None:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _strike_out_the_dead(workspace / BOOK):
             _drop_unless_whole(workspace / RECORD)
+
+
+def clear_trainings(workspace: Path) -> None:
+    """Drop the finished trainings that no run has asked for in two weeks; one that is asked for again is repeated.
+
+    A workspace that retrains every night would fill its disk with them.
+    """
+    folder, now = private_folder(workspace) / TRAININGS, time.time()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with suppress(FileNotFoundError):  # another run clears as well
+            if now - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink()
 
 
 def _strike_out_the_dead(book: Path) -> bool:

@@ -24,7 +24,7 @@ from recipe.test_set import readings, record_reading
 from recipe.training.device import choose_device
 from recipe.training.objective import Objective, default_loss
 from recipe.training.split import Split, View, acts_alone, memory_mapped
-from recipe.workspace import fingerprint
+from recipe.workspace import TRAININGS, fingerprint
 
 if TYPE_CHECKING:
     from recipe.stage import Stage
@@ -80,7 +80,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         address=settings.fanout.address or "",
         own_targets=tuple(_own_targets(workspace, settings)),
         fingerprint=identity(workspace, settings),
-        folder=str(stage.home / ".recipe" / "trainings"),
+        folder=str(stage.home / ".recipe" / TRAININGS),
         loss_name=loss.name if loss else "the default loss",
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
 from recipe.gate import PUBLISHES, ClosedGate, closed_gates, publish
-from recipe.leftovers import clear_leftovers
+from recipe.leftovers import clear_leftovers, clear_trainings
 from recipe.processes import run_to_end
 from recipe.progress import PLACE, watched
 from recipe.report.findings import collect
@@ -39,6 +39,7 @@ def reproduce(workspace: Path, until: str | None = None) -> Sequence[ClosedGate]
     private = private_folder(workspace)
     (private / STOPPED).unlink(missing_ok=True)
     clear_leftovers(workspace)
+    clear_trainings(workspace)
     command = [sys.executable, "-m", "dvc", "repro", *([f"gate@{until}"] if until else [])]
     with watched(private / PLACE, due) as refresh:
         code = run_to_end(command, workspace, {**stage_environment(), PUBLISHES: "1"}, private / LOG, refresh)

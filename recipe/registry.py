@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,15 +66,15 @@ def find_version(client: "MlflowClient", reference: str) -> "ModelVersion":
         raise RegistryError(
             f"'{reference}' names no model: give a folder that holds one, models:/NAME/VERSION or models:/NAME@ALIAS."
         )
-    try:
+    with suppress(MlflowException):
         if match["version"]:
             return client.get_model_version(match["name"], match["version"])
         return client.get_model_version_by_alias(match["name"], match["alias"] or CHAMPION)
-    except MlflowException:
+    with answering():  # it may be no such version, or a registry that is not there
         names = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
-        raise RegistryError(
-            f"'{reference}' is neither a folder that holds a model nor a registered one: registered are {names}."
-        ) from None
+    raise RegistryError(
+        f"'{reference}' is neither a folder that holds a model nor a registered one: registered are {names}."
+    )
 
 
 @contextmanager

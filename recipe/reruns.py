@@ -28,14 +28,14 @@ from recipe.progress import PLACE, watched
 from recipe.provenance import FINAL_MODEL, code_in, content_hash, model_stages, stage_settings
 from recipe.settings import PARAMS
 from recipe.tracking import NOT_IN_KEY, data_version
-from recipe.workspace import RUN_LOCK, fingerprint, locked, private_folder, write_whole
+from recipe.workspace import RUN_LOCK, TRAININGS, fingerprint, locked, private_folder, write_whole
 
 logger = logging.getLogger(__name__)
 
 INGEST = "ingest"
 CHOSEN = "chosen"  # what a stage leaves to the next
 DESCRIBED = "MLmodel"  # a model's folder holds it, whole
-TRAININGS, SPLITS = "trainings", "splits"  # in .recipe/: shared with the workspace, and copied from it
+SPLITS = "splits"  # in .recipe/: copied from the workspace, whose trainings are shared
 ORPHAN_SECONDS = 3600.0  # what a stage may take that outlived a killed command: it is waited for
 KEPT = {"runs": 24, "data": 6, "code": 6}  # below .recipe/why/, beside what was just used; data may be large
 DVC = """[core]

@@ -23,7 +23,7 @@ import yaml
 from recipe.connection import SQLITE, connect, tracking_uri
 from recipe.evidence import Finding, judge, to_json, worst
 from recipe.provenance import DATA_VERSION_FILE, FINAL_MODEL, data_entry, recorded_code, tracked_version
-from recipe.registry import register_model, registered_name
+from recipe.registry import CHALLENGER, alias_version, register_model, registered_name
 from recipe.reign import deciding, enter
 from recipe.report.findings import STAGES, reached, read_measured
 from recipe.seen import write_seen
@@ -58,6 +58,10 @@ METRICS_A_BATCH, OTHERS_A_BATCH, NOTE_LENGTH, RUNS_A_PAGE = 800, 100, 8000, 1000
 # A screen shows hardly more points of a curve apart; and a point costs 0.2 ms on sqlite, so that a stage of many
 # trainings has fewer of each.
 CURVE_POINTS, LEAST_CURVE_POINTS, STAGE_POINTS = 200, 20, 6000
+CHALLENGES = (
+    "Version %s of %s is a challenger: `python -m flows.retrain --force` compares it with the champion, "
+    "`recipe promote %s` makes it the champion."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -327,7 +331,9 @@ def _register(client: "MlflowClient", pipeline: Pipeline, run_id: str, findings:
         seen = write_seen(workspace, Path(beside))
         version = register_model(client, name, workspace / FINAL_MODEL, run_id, tags, [seen])
     with deciding(workspace):
-        enter(client, name, version)
+        known = alias_version(client, name, CHALLENGER) == version
+        if enter(client, name, version) == CHALLENGER and not known:
+            logger.warning(CHALLENGES, version, name, version)
 
 
 def _write(

@@ -15,6 +15,7 @@ from recipe.errors import WorkspaceError
 
 LOCK_POLL_SECONDS = 0.2
 GIT_SECONDS = 10.0  # it answers in milliseconds, or from a sleeping network disk
+TRAININGS = "trainings"  # in .recipe/: finished ones, which a run finds again
 STAGE_LOCK, RUN_LOCK = "lock", "run.lock"
 
 

@@ -4,12 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from recipe.leftovers import clear_leftovers
+from recipe.experiment import Experiment
+from recipe.leftovers import KEPT_SECONDS, clear_leftovers, clear_trainings
+from recipe.training.fit import MEMORY, Shelf, fit_all
+from recipe.workspace import TRAININGS
 
 
 @pytest.fixture
@@ -70,3 +75,18 @@ def test_a_whole_record_stays(book: Path) -> None:
 def test_nothing_to_clear_is_no_error(tmp_path: Path) -> None:
     clear_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_training_is_kept_as_long_as_some_run_asks_for_it(tmp_path: Path, diabetes_mlp: Experiment) -> None:
+    experiment = replace(diabetes_mlp, folder=str(tmp_path / ".recipe" / TRAININGS))
+    MEMORY.clear()
+    fit_all(experiment, [experiment.training, replace(experiment.training, seed=1)])
+    kept = sorted((tmp_path / ".recipe" / TRAININGS).iterdir())
+    for path in kept:
+        os.utime(path, times=(0, time.time() - KEPT_SECONDS - 60))
+    MEMORY.clear()  # as another process, which reads what this one has kept
+    fit_all(experiment, [experiment.training])
+    clear_trainings(tmp_path)
+    assert [path for path in kept if path.exists()] == [
+        tmp_path / ".recipe" / TRAININGS / f"{Shelf(experiment).key(experiment.training)}.pt"
+    ]

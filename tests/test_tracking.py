@@ -24,7 +24,7 @@ from recipe.composition import compose_params
 from recipe.connection import TrackingError, connect, tracking_uri
 from recipe.evidence import Finding, at_least, to_json
 from recipe.settings import load_settings
-from recipe.tracking import data_version, publish_stage, published_runs
+from recipe.tracking import CHALLENGES, data_version, publish_stage, published_runs
 from recipe.workspace import git_commit, write_json
 from tests import exported
 
@@ -287,6 +287,18 @@ def test_an_open_gate_after_squeeze_registers_the_final_model_once(workspace: Pa
     assert (version.tags["test"], version.tags["test_low"], version.tags["test_high"]) == ("0.986", "0.976", "0.996")
     assert client.get_model_version_by_alias("digits", "champion").version == version.version
     assert Path(str(version.source), "artifacts", "program.pt2").is_file()
+
+
+def test_a_second_model_is_told_to_be_a_challenger_once_with_what_to_do(
+    workspace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    measure(workspace, "squeeze", finding("squeeze/final_test", 0.986))
+    for members in (1, 2, 2):
+        exported.export_digits(workspace / "models" / "final", members=members)
+        (workspace / ".recipe" / "mlflow_runs.json").unlink(missing_ok=True)
+        publish_stage(workspace, "squeeze")
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [CHALLENGES % ("2", "digits", "2")]
 
 
 def test_a_closed_gate_registers_nothing(workspace: Path) -> None:

@@ -21,7 +21,7 @@ from recipe.reign import PERSON, RULE, Ruling, rulings
 from recipe.settings import load_settings
 from recipe.workspace import RUN_LOCK
 from tests.deliveries.conftest import images_in, incoming, ready, write_images
-from tests.flows.conftest import Served, run, serving, wait_for
+from tests.flows.conftest import Served, run, served_workspace
 from tests.growing import HELD, growing_workspace, settings_of
 from tests.workspaces import RECIPE, environment, recipe
 
@@ -39,9 +39,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     workspace = growing_workspace(tmp_path_factory.mktemp("triggered"))
     first = run("-m", "flows.retrain", workspace=workspace)
     assert first.returncode == 0, first.stdout
-    with serving(workspace) as (process, said):
-        api = wait_for(said, r"Prefect\s+(\S+)[\s\S]*Ctrl-C", process)[1] + "/api"
-        yield Served(workspace, process, said, api)
+    with served_workspace(workspace) as servers:
+        yield servers
 
 
 @pytest.fixture

@@ -35,8 +35,9 @@ class Served:
     def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return run("-m", "prefect", *arguments, workspace=self.workspace, api=self.api)
 
-    def flow(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return run("-m", "flows.recipe", *arguments, workspace=self.workspace, api=self.api)
+    def flow(self, *arguments: str, workspace: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """The recipe by hand on this server, in its workspace or in another one."""
+        return run("-m", "flows.recipe", *arguments, workspace=workspace or self.workspace, api=self.api)
 
 
 def copy_of_project(folder: Path) -> Path:
@@ -69,6 +70,14 @@ def run(*arguments: str, workspace: Path, api: str | None = None) -> subprocess.
 
 
 @contextmanager
+def served_workspace(workspace: Path) -> Iterator[Served]:
+    """The servers of `workspace`, once they answer; one interrupt ends them all."""
+    with serving(workspace) as (process, said):
+        api = wait_for(said, r"Prefect\s+(\S+)[\s\S]*Ctrl-C", process)[1] + "/api"
+        yield Served(workspace, process, said, api)
+
+
+@contextmanager
 def serving(workspace: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """`python -m flows.serve` in `workspace` until the block ends, and the file that what it prints goes to."""
     said = workspace.parent / "said.txt"
@@ -96,11 +105,3 @@ def wait_for(said: Path, pattern: str, process: subprocess.Popen[str]) -> re.Mat
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return copy_of_project(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    workspace = copy_of_project(tmp_path_factory.mktemp("served"))
-    with serving(workspace) as (process, said):
-        api = wait_for(said, r"Prefect\s+(\S+)[\s\S]*Ctrl-C", process)[1] + "/api"
-        yield Served(workspace, process, said, api)

@@ -8,22 +8,59 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from sklearn.datasets import load_breast_cancer
 
 from flows.serve import HOST, answers, free_port
 from recipe.dataset import load_dataset
+from recipe.deliveries.record import outcomes
+from recipe.provenance import tracked_version
+from recipe.report.findings import read
 from recipe.settings import load_settings
-from tests.flows.conftest import PATIENCE, Served, environment, serving
+from recipe.succession import history
+from tests.deliveries.conftest import incoming, ready, shuffled_digits, write_images
+from tests.flows.conftest import PATIENCE, Served, environment, served_workspace, serving
+from tests.growing import growing_workspace, settings_of
 from tests.runs import wait_for, working_in
 
 EVENTS = "training-recipe.monitor."
+LOOK_SECONDS = 10
+CHAIN_SECONDS = 600.0  # a machine that does other things as well takes several times as long
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Servers for a workspace whose data set grows; one interrupt ends them and leaves nothing running."""
+    workspace = growing_workspace(tmp_path_factory.mktemp("served"))
+    look_every(workspace, LOOK_SECONDS)
+    with served_workspace(workspace) as servers:
+        yield servers
+        servers.process.send_signal(signal.SIGINT)
+        assert servers.process.wait(PATIENCE) == 0
+        assert working_in(workspace) == []
+
+
+def look_every(workspace: Path, seconds: int) -> None:
+    """Have the deployment watch/incoming look more often than it does by default, once its schedule is on."""
+    described = yaml.safe_load((workspace / "prefect.yaml").read_text())
+    [watch] = [one for one in described["deployments"] if one["name"] == "incoming"]
+    watch["schedules"][0]["interval"] = seconds
+    (workspace / "prefect.yaml").write_text(yaml.safe_dump(described))
+
+
+@pytest.fixture(scope="module")
+def first_run(served: Served) -> subprocess.CompletedProcess[str]:
+    """The whole recipe on the worker, whose model becomes the champion."""
+    overrides = f"overrides={json.dumps(settings_of(served.workspace))}"
+    return served.prefect("deployment", "run", "recipe/default", "--param", overrides, "--watch")
 
 
 def test_the_preferred_port_is_taken_only_where_it_is_free() -> None:
@@ -52,11 +89,10 @@ def test_the_deployments_are_applied_with_a_schedule_that_sleeps(served: Served)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_deployment_runs_the_whole_recipe_on_the_worker(served: Served) -> None:
-    overrides = 'overrides=["data=digits","budget=quick"]'
-    done = served.prefect("deployment", "run", "recipe/default", "--param", overrides, "--watch")
-    assert done.returncode == 0, done.stdout
+def test_a_deployment_runs_the_whole_recipe_on_the_worker(
+    served: Served, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    assert first_run.returncode == 0, first_run.stdout
     assert (served.workspace / "gates" / "squeeze").read_text() == "open\n"
     artifacts = served.prefect("artifact", "ls").stdout
     assert "squeeze-findings" in artifacts
@@ -64,18 +100,55 @@ def test_a_deployment_runs_the_whole_recipe_on_the_worker(served: Served) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("first_run")
 def test_what_the_worker_has_run_is_not_run_again_by_hand(served: Served) -> None:
-    again = served.flow("data=digits", "budget=quick")
+    again = served.flow(*settings_of(served.workspace))
     assert again.returncode == 0, again.stdout
     assert "Running stage" not in again.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_newest_batch_is_compared_on_the_worker_and_an_event_tells_what_came_of_it(served: Served) -> None:
-    made = served.flow("data=digits", "budget=quick", "--until", "ingest")
-    assert made.returncode == 0, made.stdout
+@pytest.mark.usefixtures("first_run")
+def test_three_deliveries_make_one_version_one_quarantine_one_retraining_and_a_decision(served: Served) -> None:
+    workspace = served.workspace
+    photos, retrained = workspace / "data" / "photos", workspace / ".recipe" / "retrained.json"
+    before = tracked_version(photos)
+    write_images(incoming(workspace, "good"), range(600, 1200))
+    write_images(incoming(workspace, "half-known"), range(1000, 1400))
+    labels = (shuffled_digits()[1][1400:1600] + 3) % 10
+    write_images(incoming(workspace, "bad"), range(1400, 1600), labels)
+    for name in ("good", "half-known", "bad"):
+        ready(incoming(workspace, name))
 
+    with on_schedule(served, "watch/incoming"):
+        eventually(lambda: len(outcomes(workspace)) == 4, served)
+    [first, *delivered] = outcomes(workspace)
+    assert (first.kind, before) == ("first version", None)
+    assert {(one.name, one.kind, one.new, one.known) for one in delivered} == {
+        ("good", "accepted", 600, 0),
+        ("half-known", "accepted", 200, 200),
+        ("bad", "rejected", 0, 0),
+    }
+    assert len(list((workspace / "data" / "quarantine").iterdir())) == 1
+    assert tracked_version(photos) not in (first.version, None)
+
+    eventually(retrained.is_file, served)
+    chapters = history(workspace)
+    assert [chapter.version for chapter in chapters] == ["1", "2"]
+    assert chapters[0].decision == "first"
+    assert chapters[1].decision in ("promoted, in place of 1", "kept out")
+    assert "test examples" in chapters[1].why
+    assert chapters[1].data_version == str(tracked_version(photos))[:8]
+    assert read(workspace / "reports").run["verdict"] != "fail"
+    readers = [json.loads(line)["reader"] for line in (workspace / ".recipe" / "test_ledger.jsonl").open()]
+    assert readers.count("retrain/challenge") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("first_run")
+def test_the_newest_batch_is_compared_on_the_worker_and_an_event_tells_what_came_of_it(served: Served) -> None:
     batch_of_digits(served.workspace, "monday")
     steady = served.prefect("deployment", "run", "monitor/production", "--watch")
     batch_of_digits(served.workspace, "tuesday", invert=True)
@@ -84,7 +157,7 @@ def test_the_newest_batch_is_compared_on_the_worker_and_an_event_tells_what_came
 
     assert steady.returncode == drifted.returncode == idle.returncode == 0, steady.stdout + drifted.stdout
     told = events_of_both(served)
-    assert told["drifted"]["resource"]["prefect.resource.id"] == "training-recipe.monitor.digits"
+    assert told["drifted"]["resource"]["prefect.resource.id"] == "training-recipe.monitor.photos"
     assert told["steady"]["payload"]["batch"] == "production/monday"
     assert told["drifted"]["payload"]["unfamiliar"] == 1.0
     assert told["drifted"]["payload"]["drifted"][0] == "brightness"
@@ -93,10 +166,11 @@ def test_the_newest_batch_is_compared_on_the_worker_and_an_event_tells_what_came
 
 
 @pytest.mark.slow
-def test_a_closed_gate_ends_the_flow_with_the_reason_and_code_1(served: Served) -> None:
+def test_a_closed_gate_ends_the_flow_with_the_reason_and_code_1(served: Served, project: Path) -> None:
     rows = load_breast_cancer(as_frame=True).frame
-    rows.assign(diagnosis=rows["target"]).to_csv(served.workspace / "rows.csv", index=False)
-    done = served.flow("data=table", "data.path=rows.csv", "data.label=target", "--until", "data")
+    rows.assign(diagnosis=rows["target"]).to_csv(project / "rows.csv", index=False)
+    settings = ("data=table", "data.path=rows.csv", "data.label=target")
+    done = served.flow(*settings, "--until", "data", workspace=project)
     assert done.returncode == 1, done.stdout
     assert "Gate closed" in done.stdout
     assert "data/leakage" in done.stdout
@@ -104,16 +178,16 @@ def test_a_closed_gate_ends_the_flow_with_the_reason_and_code_1(served: Served) 
 
 
 @pytest.mark.slow
-def test_a_misspelt_setting_ends_the_flow_in_one_sentence_and_code_2(served: Served) -> None:
-    done = served.flow("data=digits", "batch_sise=8")
+def test_a_misspelt_setting_ends_the_flow_in_one_sentence_and_code_2(served: Served, project: Path) -> None:
+    done = served.flow("data=digits", "batch_sise=8", workspace=project)
     assert done.returncode == 2, done.stdout
     assert "batch_size" in done.stdout
     assert "Traceback" not in done.stdout
 
 
 @pytest.mark.slow
-def test_a_stage_that_does_not_exist_is_one_sentence_with_the_nearest(served: Served) -> None:
-    done = served.flow("--until", "basline")
+def test_a_stage_that_does_not_exist_is_one_sentence_with_the_nearest(served: Served, project: Path) -> None:
+    done = served.flow("--until", "basline", workspace=project)
     assert done.returncode == 2, done.stdout
     assert "did you mean 'baseline'?" in done.stdout
     assert "Traceback" not in done.stdout
@@ -144,11 +218,22 @@ def test_a_server_that_dies_is_named_and_the_others_are_stopped(project: Path) -
     assert working_in(project) == []
 
 
-@pytest.mark.slow
-def test_one_interrupt_stops_everything(served: Served) -> None:
-    served.process.send_signal(signal.SIGINT)
-    assert served.process.wait(120) == 0
-    assert working_in(served.workspace) == []
+@contextmanager
+def on_schedule(served: Served, deployment: str) -> Iterator[None]:
+    """The deployment's own schedule switched on, as its page says, and off again."""
+    listed = served.prefect("deployment", "schedule", "ls", deployment).stdout
+    [schedule] = re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", listed)
+    resumed = served.prefect("deployment", "schedule", "resume", deployment, schedule)
+    assert resumed.returncode == 0, resumed.stdout
+    yield
+    served.prefect("deployment", "schedule", "pause", deployment, schedule)
+
+
+def eventually(holds: Callable[[], bool], served: Served) -> None:
+    deadline = time.monotonic() + CHAIN_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, served.prefect("flow-run", "ls").stdout
+        time.sleep(0.5)
 
 
 def batch_of_digits(workspace: Path, name: str, invert: bool = False) -> Path:
