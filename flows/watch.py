@@ -34,7 +34,7 @@ def watch_incoming() -> State[None]:
         for outcome in receive(workspace, settings):
             get_run_logger().info("%s: %s. %s", outcome.name, outcome.kind, outcome.why)
             count += outcome.kind in TAKEN
-            _tell(workspace, settings)
+        _tell(workspace, settings)  # once all are in, so that one retraining learns from all of them
         return Completed(message=f"{count} deliveries were taken in." if count else "Nothing was taken in.")
     except RecipeError as error:
         return Failed(name=BAD_INPUT, message=str(error))
