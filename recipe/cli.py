@@ -51,6 +51,7 @@ def run_command(arguments: Sequence[str]) -> int:
         "run": _run,
         "flow": _flow,
         "check": _check,
+        "retrain": _retrain,
         "receive": _receive,
         "promote": _promote,
         "rollback": _rollback,
@@ -97,15 +98,32 @@ def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 def _flow(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from recipe.composition import compose
+
+    workspace = find_workspace()
+    compose(workspace, overrides)  # what is wrong is told before a server starts
+    return _under_prefect(workspace, "flows.recipe", *overrides)
+
+
+def _retrain(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    from recipe.composition import compose
+    from recipe.settings import load_settings
+
+    workspace = find_workspace()
+    if overrides:
+        compose(workspace, overrides)
+    else:
+        load_settings(workspace)
+    return _under_prefect(workspace, "flows.retrain", *overrides, *(["--force"] if arguments.force else []))
+
+
+def _under_prefect(workspace: Path, module: str, *words: str) -> int:
     from recipe.deliveries.incoming import finish_deliveries
     from recipe.pipeline import stage_environment
 
-    workspace = find_workspace()
     finish_deliveries(workspace)
-    compose(workspace, overrides)  # what is wrong is told before a server starts
     environment = stage_environment()
     search = os.pathsep.join([str(workspace), environment["PYTHONPATH"]])
-    command = [sys.executable, "-m", "flows.recipe", *overrides]
+    command = [sys.executable, "-m", module, *words]
     return run_to_end(command, Path.cwd(), {**environment, "PYTHONPATH": search})
 
 
@@ -258,6 +276,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--until", metavar="STAGE", help="the last stage to run")
     flow = commands.add_parser("flow", help="the same under Prefect")
     flow.add_argument("words", nargs="*", metavar="OVERRIDE")
+    retrain = commands.add_parser(
+        "retrain", allow_abbrev=False, help="train on what is new, and compare the model with the champion"
+    )
+    retrain.add_argument("words", nargs="*", metavar="OVERRIDE", help="settings; default: params.yaml as it is")
+    retrain.add_argument("--force", action="store_true", help="even when nothing is new")
     check = commands.add_parser("check", allow_abbrev=False, help="practices alone, outside the pipeline")
     check.add_argument("words", nargs="*", metavar="STAGE|PRACTICE|OVERRIDE")
     check.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/check/)")

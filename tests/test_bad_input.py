@@ -265,6 +265,7 @@ def test_a_report_that_cannot_be_written_is_named(prepared: Path, tmp_path: Path
         (("check", "data", "--out", "requirements.lock"), "Name another folder with --out"),
         (("report",), "params.yaml is missing"),
         (("flow", "data=mnst5k"), "did you mean 'mnist5k'"),
+        (("retrain", "data=mnst5k"), "did you mean 'mnist5k'"),
         (("predict", "models/final", "photo.png"), "There is no photo.png"),
     ],
 )

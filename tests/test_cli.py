@@ -18,7 +18,20 @@ from recipe.progress import Place, displayed, practice, training, watched
 from tests.faults.data import image_folder
 from tests.workspaces import RECIPE, ROOT, environment, make_workspace, recipe
 
-COMMANDS = ("run", "flow", "check", "receive", "promote", "rollback", "history", "report", "predict", "why", "monitor")
+COMMANDS = (
+    "run",
+    "flow",
+    "retrain",
+    "check",
+    "receive",
+    "promote",
+    "rollback",
+    "history",
+    "report",
+    "predict",
+    "why",
+    "monitor",
+)
 HELP_SECONDS = 0.3
 LIMIT = "thresholds.baseline.special_case.max_output_difference"  # no two ways of rounding agree to 0
 

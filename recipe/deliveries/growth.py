@@ -52,11 +52,12 @@ def stage_growth(claimed: Path, delivered: Path, fates: pd.DataFrame, target: Pa
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
     if data.kind == "table":
-        return _next_table(claimed, target, _rows(table_in(delivered), fates))
+        return _next_table(claimed, target, _unassigned(_rows(table_in(delivered), fates), data))
     files = _stage_images(claimed, delivered, fates, target)
     if not (target / LABELS).is_file():
         return Growth(files)
-    growth = _next_table(claimed, target / LABELS, _listed(delivered, fates, files, data))
+    listed = _unassigned(_listed(delivered, fates, files, data), data)
+    growth = _next_table(claimed, target / LABELS, listed)
     return Growth(files, growth.table, growth.before, growth.after)
 
 
@@ -105,6 +106,11 @@ def _rows(file: Path, fates: pd.DataFrame) -> pd.DataFrame:
     """The raw rows of `file` that are taken."""
     numbers = [int(path.removeprefix("row:")) for path in fates["path"]]
     return read_table(file).frame.loc[numbers]
+
+
+def _unassigned(rows: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """`rows` without a split of the sender's: new examples are assigned as the data set's own ledger has it."""
+    return rows.drop(columns=data.split_column, errors="ignore")
 
 
 def _next_table(claimed: Path, table: Path, rows: pd.DataFrame) -> Growth:

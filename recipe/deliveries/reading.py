@@ -19,7 +19,7 @@ from recipe.dataset.tables import bytes_ids, content_ids, feature_columns, typed
 from recipe.deliveries.incoming import READY
 from recipe.errors import DataError, reworded
 from recipe.preparation import as_dates, as_numbers, as_text, prepare_rows
-from recipe.settings import Image, Settings, nearest
+from recipe.settings import Data, Image, Settings, nearest
 
 SPLIT_OF_DELIVERY = "delivery"  # what stands in the manifest until the ledger assigns a split
 FOREIGN_SHARE = 0.5  # of a column's cells that are not of its kind: the column is another, not some of its cells wrong
@@ -107,8 +107,8 @@ def _rows_as_examples(path: Path, reference: Dataset, settings: Settings) -> Dat
     file = table_in(path)
     table = read_table(file)
     notes = tuple(_surplus(table.frame, reference.rows, settings))
-    frame = _same_columns(table.frame, reference.rows, file)
     data, preparation = settings.data, reference.preparation
+    frame = _same_columns(_unassigned(table.frame, reference.rows, data), reference.rows, file)
     features = feature_columns(list(frame.columns), data)
     _refuse_other_columns(frame, preparation, file)
     labels = label_text(frame[data.label]).set_axis(frame.index)
@@ -173,6 +173,13 @@ def _surplus(frame: pd.DataFrame, known: pd.DataFrame, settings: Settings) -> It
     beside = [name for name in frame.columns if name not in known.columns and name not in settings.data.ignore]
     if beside:
         yield f"The data set has no column {_listed(beside)}: left out."
+
+
+def _unassigned(frame: pd.DataFrame, known: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """`frame` with no split where the data set has a column of them: who delivers does not say what a row is for."""
+    if data.split_column not in known.columns:
+        return frame
+    return frame.assign(**{data.split_column: pd.Series(np.nan, index=frame.index, dtype="str")})
 
 
 def _same_columns(frame: pd.DataFrame, known: pd.DataFrame, file: Path) -> pd.DataFrame:

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recipe.composition import compose_params
+from recipe.dataset import ingest
 from recipe.dataset.delimited import read_table
 from recipe.deliveries.record import outcomes
 from recipe.provenance import tracked_version
+from recipe.settings import load_settings
 from tests.deliveries.conftest import (
     HELD,
     HELD_ROWS,
@@ -21,6 +24,7 @@ from tests.deliveries.conftest import (
     take_all,
     write_images,
 )
+from tests.workspaces import make_workspace
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +94,26 @@ def test_new_rows_are_written_behind_the_table_in_its_own_columns(own_patients: 
     grown = read_table(path).frame
     assert len(grown) == HELD_ROWS + 50
     assert grown["mean radius"].astype(float).tail(50).tolist() == given["mean radius"].tail(50).tolist()
+
+
+def test_a_sender_does_not_say_which_split_a_row_is_for(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    path = workspace / "data" / "patients.csv"
+    path.parent.mkdir()
+    split = np.resize(["train", "train", "train", "validation", "test"], HELD_ROWS)
+    rows_of_table(0, HELD_ROWS).assign(split=split).to_csv(path, index=False)
+    compose_params(workspace, ["data=table", f"data.path={path}", "data.label=diagnosis", "budget=quick"])
+    moved = rows_of_table(HELD_ROWS, HELD_ROWS + 60).assign(split="holdout")
+    moved.to_csv(incoming(workspace, "june.csv"), index=False)
+    rows_of_table(HELD_ROWS + 60, HELD_ROWS + 120).to_csv(incoming(workspace, "july.csv"), index=False)
+    for name in ("june.csv", "july.csv"):
+        ready(incoming(workspace, name))
+    taken = take_all(workspace)[1:]
+    assert [(outcome.kind, outcome.new) for outcome in taken] == [("accepted", 60)] * 2
+    held = pd.read_csv(path)
+    assert held["split"][:HELD_ROWS].tolist() == split.tolist()
+    assert held["split"][HELD_ROWS:].isna().all()
+    assert sum(ingest(workspace, load_settings(workspace)).splits.values()) == HELD_ROWS + 120
 
 
 def test_parquet_rows_may_join_a_csv(own_patients: Path) -> None:
