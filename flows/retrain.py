@@ -15,12 +15,10 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
-from prefect.exceptions import FlowPauseTimeout
-from prefect.flow_runs import pause_flow_run
-from prefect.input import RunInput
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows.approval import approved, has_page
 from flows.pipeline import stages_of
 from flows.recipe import BAD_INPUT, CLOSED, link_report, run_from_command_line, through, turn
 from recipe.composition import compose_params
@@ -29,23 +27,14 @@ from recipe.errors import RecipeError
 from recipe.novelty import is_new, remember, state_of
 from recipe.pipeline import stage_environment
 from recipe.processes import run_to_end
-from recipe.reign import PERSON, RULE
+from recipe.reign import RULE
 from recipe.settings import Settings, load_settings
 from recipe.stage_process import stop_reason
 from recipe.succession import Standing, conclude, read_verdict, standing
 from recipe.workspace import find_workspace, locked, private_folder
 
 EVENT, RESOURCE = "training-recipe.model", "training-recipe.data"
-HOUR = 3600
-APPROVAL_POLL_SECONDS = 10
 LOG = "challenge.log"  # in .recipe/: what the comparison wrote
-
-
-class Approval(RunInput):
-    """What a person decides in Prefect's page while the flow waits."""
-
-    promote: bool
-    why: str = ""
 
 
 def _name_of_run() -> str:
@@ -108,7 +97,13 @@ def _decided(workspace: Path, settings: Settings, now: Standing, verdict: Mappin
     """Carry the rule's decision out, or a person's; gives the sentence that tells of it."""
     promote, why, by = bool(verdict["promote"]), f"{verdict['reason']} {verdict['warning']}".strip(), RULE
     if promote and settings.retrain.approval == "manual":
-        promote, why, by = _approved(settings, why)
+        if not has_page():
+            return (
+                f"Version {now.version} of {verdict['name']} waits for a person, as retrain.approval=manual has it: "
+                f"`recipe promote {now.version}` makes it the champion. {why}"
+            )
+        said = approved(why, settings.retrain.approval_hours)
+        promote, why, by = said.promote, said.why, said.by
     sentence = conclude(workspace, now, promote, why, by)
     get_run_logger().info(sentence)
     emit_event(
@@ -120,22 +115,6 @@ def _decided(workspace: Path, settings: Settings, now: Standing, verdict: Mappin
         payload={"version": now.version, "champion": now.champion, "why": why, "by": by},
     )
     return sentence
-
-
-def _approved(settings: Settings, why: str) -> tuple[bool, str, str]:
-    """What a person says within the hours of retrain.approval_hours; else the champion stays."""
-    hours = settings.retrain.approval_hours
-    get_run_logger().info("Waiting up to %g hours for a person: resume this run in Prefect's page.", hours)
-    try:
-        said = pause_flow_run(
-            wait_for_input=Approval.with_initial_data(description=why, promote=True),
-            timeout=int(hours * HOUR),
-            poll_interval=APPROVAL_POLL_SECONDS,
-        )
-    except FlowPauseTimeout:
-        return False, f"Nobody approved of it within {hours:g} hours, though the rule would promote it. {why}", RULE
-    given = said.why or ("Approved by a person." if said.promote else "Not approved by a person.")
-    return said.promote, f"{given} {why}", PERSON
 
 
 def _show(workspace: Path, verdict: Mapping[str, Any]) -> None:

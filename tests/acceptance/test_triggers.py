@@ -116,6 +116,20 @@ def test_where_nobody_answers_the_champion_stays(served: Served, prefect: SyncPr
     assert last.why.startswith("Nobody approved of it within 0.003 hours")
 
 
+def test_where_no_server_runs_the_champion_stays_and_the_command_that_promotes_is_told(served: Served) -> None:
+    workspace = served.workspace
+    before = decisions(workspace)
+    done = run(
+        "-m",
+        "flows.retrain",
+        *settings_of(workspace, "seed=5", "retrain.approval=manual", *CERTAIN),
+        workspace=workspace,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "`recipe promote" in done.stdout
+    assert decisions(workspace) == before
+
+
 def trigger(prefect: SyncPrefectClient, deployment: str, overrides: list[str] | None = None) -> UUID:
     """The flow run that a deployment is asked for."""
     parameters = {"overrides": overrides} if overrides else {}
