@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recipe.connection import TrackingError
 from recipe.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def find_version(client: "MlflowClient", reference: str) -> "ModelVersion":
 
     Raises:
         RegistryError: there is none such.
+        TrackingError: the registry does not answer.
     """
     from mlflow.exceptions import MlflowException
 
@@ -82,7 +84,7 @@ def answering() -> Iterator[None]:
     """What MLflow refuses or does not answer within is told in one sentence.
 
     Raises:
-        RegistryError: it did.
+        TrackingError: it did.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -91,7 +93,7 @@ def answering() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise RegistryError(
+        raise TrackingError(
             f"MLflow's registry does not answer ({reason}): see to tracking.uri or the server."
         ) from error
 
@@ -103,6 +105,14 @@ def alias_version(client: "MlflowClient", name: str, alias: str) -> str | None:
     try:
         return str(client.get_model_version_by_alias(name, alias).version)
     except MlflowException:
+        return None
+
+
+def figure_on_test(tags: Mapping[str, str]) -> tuple[float, float, float] | None:
+    """The figure on the test set that a version was registered with, and the ends of its interval; None without one."""
+    try:
+        return float(tags["test"]), float(tags["test_low"]), float(tags["test_high"])
+    except (KeyError, ValueError):
         return None
 
 

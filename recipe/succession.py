@@ -21,6 +21,7 @@ from recipe.registry import (
     RegistryError,
     alias_version,
     answering,
+    figure_on_test,
     folder_hash,
     registered_name,
 )
@@ -214,19 +215,17 @@ def _number(client: MlflowClient, name: str, version: str) -> str:
 
 def _chapter(version: ModelVersion, aliases: Mapping[str | None, str], ruling: Ruling | None) -> Chapter:
     number = str(version.version)
-    common = (number, aliases.get(number, ""), version.tags.get(DATA_VERSION, "")[:SHORT_VERSION], figure_of(version))
+    common = (number, aliases.get(number, ""), version.tags.get(DATA_VERSION, "")[:SHORT_VERSION], _figure(version))
     if ruling is None:
         return Chapter(_registered(version), *common, UNDECIDED, "", "")
     decision = ruling.action if ruling.replaced is None else f"{ruling.action}, in place of {ruling.replaced}"
     return Chapter(ruling.when, *common, decision, ruling.why, ruling.by)
 
 
-def figure_of(version: ModelVersion) -> str:
+def _figure(version: ModelVersion) -> str:
     """The test figure that a version was registered with, and its interval; empty where it has none."""
-    if "test" not in version.tags:
-        return ""
-    value, low, high = (float(version.tags[name]) for name in ("test", "test_low", "test_high"))
-    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+    value, low, high = figure_on_test(version.tags) or (None, None, None)
+    return "" if value is None else f"{value:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _registered(version: ModelVersion) -> str:

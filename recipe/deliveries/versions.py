@@ -1,5 +1,6 @@
 """The versions of the data set: each is the md5 by which DVC knows it, in the .dvc file beside the data."""
 
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from recipe.settings import Settings
 
 BUSY_SECONDS = 120.0  # how long another DVC command is waited for; an ordinary one takes seconds
 BUSY_POLL_SECONDS = 1.0
+MARKS = (ERROR, "fatal: ")  # begin the line in which DVC and git say why they stop
+KEPT_BY_GIT = "already tracked by SCM"  # dvc/exceptions.py, OutputAlreadyTrackedError
 
 
 def data_path(workspace: Path, settings: Settings) -> Path:
@@ -44,7 +47,7 @@ def keep_version(workspace: Path, path: Path) -> str:
     """
     if tracked_out(path) is None:
         dvc_file(path).unlink(missing_ok=True)  # half written by a killed one
-    command = [sys.executable, "-m", "dvc", "add", "--quiet", str(path)]
+    command = [sys.executable, "-m", "dvc", "add", str(path)]
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         done = subprocess.run(command, cwd=workspace, env=stage_environment(), capture_output=True, text=True)
@@ -52,6 +55,11 @@ def keep_version(workspace: Path, path: Path) -> str:
         if done.returncode == 0 and version:
             return version
         output = done.stdout + done.stderr
+        if KEPT_BY_GIT in output:
+            held = path.relative_to(workspace)
+            raise WorkspaceError(
+                f"git keeps {path} itself, so DVC cannot: run `git rm -r --cached {held}`, commit, and start again."
+            )
         if not BUSY.search(output) or time.monotonic() > deadline:
             raise WorkspaceError(f"DVC cannot keep {path} ({_reason(output)}).")
         time.sleep(BUSY_POLL_SECONDS)
@@ -71,12 +79,16 @@ def commit_version(workspace: Path, path: Path, message: str) -> None:
 
 def _reason(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    told = next((line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)), lines[-1] if lines else "")
+    told = next((line for line in lines if line.startswith(MARKS)), lines[-1] if lines else "")
+    for mark in MARKS:
+        told = told.removeprefix(mark).strip()
     return told.rstrip(".") or "it does not say why"
 
 
 def _git(workspace: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(workspace), *arguments], capture_output=True, text=True, check=False)
+    command = ["git", "-C", str(workspace), *arguments]
+    english = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, env=english, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = _reason(done.stdout + done.stderr)
         raise WorkspaceError(f"git cannot commit the new version ({reason}): mend it, or set watch.git=false.")

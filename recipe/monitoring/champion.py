@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from recipe.connection import SQLITE, TrackingError, connect, tracking_uri
 from recipe.dataset import Dataset
 from recipe.errors import WorkspaceError
 from recipe.preparation import prepare_rows
-from recipe.registry import CHAMPION, RegistryError, find_version, registered_name
+from recipe.registry import CHAMPION, RegistryError, figure_on_test, find_version, registered_name
 from recipe.report.findings import read_measured
 from recipe.settings import Settings
 from recipe.tracking import FINAL_MODEL, FINAL_TEST
@@ -79,14 +78,8 @@ def _registered(workspace: Path, settings: Settings) -> Champion | None:
         logger.warning("%s Until then the final model here is taken.", error)
         return None
     name = f"{version.name} version {version.version}"
-    return Champion(load_registered(reference, uri), name, _tagged(version.tags))
-
-
-def _tagged(tags: Mapping[str, str]) -> Figure | None:
-    try:
-        return Figure(float(tags["test"]), float(tags["test_low"]), float(tags["test_high"]))
-    except (KeyError, ValueError):
-        return None
+    figure = figure_on_test(version.tags)
+    return Champion(load_registered(reference, uri), name, Figure(*figure) if figure else None)
 
 
 def _final(workspace: Path) -> Champion | None:
