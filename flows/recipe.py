@@ -54,8 +54,8 @@ def run_recipe(overrides: tuple[str, ...] = (), until: str | None = None) -> Sta
     try:
         workspace = find_workspace()
         stages = _stages_until(stages_of(workspace), until)
-        finish_deliveries(workspace)
         with turn(workspace):
+            finish_deliveries(workspace)
             with locked(workspace, math.inf):  # a stage that outlived its run keeps the settings it began with
                 compose_params(workspace, overrides)
             return through(workspace, stages)

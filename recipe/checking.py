@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from recipe.composition import compose, lookup, make_paths_absolute
-from recipe.errors import SettingsError, WorkspaceError
+from recipe.errors import DataError, SettingsError, WorkspaceError
 from recipe.pipeline import STAGES, run_apart
 from recipe.progress import PLACE, watched
 from recipe.report.build import build_report
@@ -170,13 +170,28 @@ def _measure(
     with watched(private_folder(scratch) / PLACE, ["ingest", *due]) as refresh:
         if not held.is_file() or held.read_text(encoding="utf-8") != source.files:
             held.unlink(missing_ok=True)
-            _run_stage(workspace, scratch, "ingest", [], refresh)
+            _ingest(workspace, scratch, refresh, is_reference=module is not None)
             write_whole(held, source.files)
         for earlier in set(STAGES) - {"ingest"}:
             shutil.rmtree(scratch / "reports" / earlier, ignore_errors=True)
         for stage, practices in due.items():
             if stage != "ingest":
                 _run_stage(workspace, scratch, module or stage, practices, refresh)
+
+
+def _ingest(workspace: Path, scratch: Path, refresh: Callable[[], None], is_reference: bool) -> None:
+    """Take the data set in.
+
+    Raises:
+        WorkspaceError: it cannot be read, where it is not what is checked but what a delivery is compared with.
+        RecipeError: see `run_apart`.
+    """
+    try:
+        _run_stage(workspace, scratch, "ingest", [], refresh)
+    except DataError as error:
+        if not is_reference:
+            raise
+        raise WorkspaceError(f"The data set that the delivery is to join cannot be read: {error}") from error
 
 
 def stamps(path: Path) -> Iterator[tuple[str, int, int, int]]:

@@ -84,8 +84,8 @@ def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from recipe.report.build import present_result
 
     workspace = find_workspace()
-    finish_deliveries(workspace)
     with locked(workspace, name=RUN_LOCK):
+        finish_deliveries(workspace)
         with locked(workspace):  # a stage that outlived its run keeps the settings it began with
             compose_params(workspace, overrides)
         closed = reproduce(workspace, arguments.until)
@@ -117,10 +117,8 @@ def _retrain(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 
 def _under_prefect(workspace: Path, module: str, *words: str) -> int:
-    from recipe.deliveries.incoming import finish_deliveries
     from recipe.pipeline import stage_environment
 
-    finish_deliveries(workspace)
     environment = stage_environment()
     search = os.pathsep.join([str(workspace), environment["PYTHONPATH"]])
     command = [sys.executable, "-m", module, *words]

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
+from recipe.errors import RecipeError, SettingsError, WorkspaceError
 from recipe.gate import PUBLISHES, ClosedGate, closed_gates, publish
 from recipe.leftovers import clear_leftovers, clear_trainings
 from recipe.processes import run_to_end
 from recipe.progress import PLACE, watched
 from recipe.report.findings import collect
 from recipe.settings import Stages, load_settings, nearest
-from recipe.stage_process import INTERRUPTED, NOTE, STOPPED, TOLD, WAIT, is_stopped_by_data, stop_reason
+from recipe.stage_process import INTERRUPTED, NOTE, STOPPED, TOLD, WAIT, stop_kind, stop_reason
 from recipe.workspace import private_folder
 
 STAGES = list(Stages.model_fields)
@@ -94,9 +94,9 @@ def run_apart(
         raise KeyboardInterrupt
     if status:
         reason = stop_reason(scratch)
-        if reason and is_stopped_by_data(scratch):
-            raise DataError(reason)
-        raise RecipeError(reason or f"{module} ended with exit code {status}: its output is in {private / LOG}.")
+        if reason:
+            raise stop_kind(scratch)(reason)
+        raise RecipeError(f"{module} ended with exit code {status}: its output is in {private / LOG}.")
 
 
 def stages_until(until: str | None) -> Sequence[str]:

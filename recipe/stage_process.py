@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recipe.errors import DataError, RecipeError
+from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
 from recipe.processes import interrupted_by_signals
 from recipe.workspace import find_workspace, locked, private_folder, write_json, write_whole
 
@@ -62,9 +62,10 @@ def stop_reason(workspace: Path) -> str | None:
     return reason
 
 
-def is_stopped_by_data(workspace: Path) -> bool:
-    """Whether it was the data that the last stage could not go on with."""
-    return _stopped(workspace).get("kind") == DataError.__name__
+def stop_kind(workspace: Path) -> type[RecipeError]:
+    """What the last stage could not go on with: the data, the settings, the workspace; RecipeError where it broke."""
+    kinds = {kind.__name__: kind for kind in (DataError, SettingsError, WorkspaceError)}
+    return kinds.get(_stopped(workspace).get("kind", ""), RecipeError)
 
 
 def _stopped(workspace: Path) -> dict[str, str]:

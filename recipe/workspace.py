@@ -124,3 +124,8 @@ def fingerprint(content: Any) -> str:
     """A short name for JSON-like `content`: equal content has an equal name on every machine."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def shown(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8 are written as escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -51,7 +51,7 @@ def work(stage: Stage) -> None:
     examined = examine(delivered)
     stage.run(PRACTICES, examined)
     stage.counts |= {fate: float(count) for fate, count in examined.counts.items()}
-    listed = examined.set_aside[["id", "path", "reason"]].to_csv(index=False, lineterminator="\n")
+    listed = examined.set_aside[["id", "path", "reason", "label"]].to_csv(index=False, lineterminator="\n")
     write_whole(stage.reports / "tables" / QUARANTINE, listed)
     write_fates(stage.reports, examined)
 

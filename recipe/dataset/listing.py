@@ -15,6 +15,7 @@ from recipe.dataset.splits import SPLIT_NAMES
 from recipe.dataset.tables import typed, without_ignored
 from recipe.errors import DataError
 from recipe.settings import Data
+from recipe.workspace import shown
 
 LABELS = "labels.csv"
 NOT_EXAMPLES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # left by file managers; so is what starts with a dot
@@ -214,8 +215,3 @@ def located_files(root: Path) -> dict[str, Path]:
 
 def _ignored(name: str) -> bool:
     return name.startswith(".") or name in NOT_EXAMPLES
-
-
-def shown(name: str) -> str:
-    """A file name as text: bytes that are no UTF-8 are written as escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
+from recipe.preparation import as_text
 from recipe.settings import nearest
 
 Task = Literal["classification", "regression"]
@@ -72,10 +73,10 @@ def user_column(name: str, taken: Iterable[str]) -> str:
 
 
 def optional(values: pd.Series | None, length: int) -> pd.Series:
-    """A column of text with nothing in it where there is none."""
+    """A column as text, the same value written in two ways as one, with nothing where there is none or no value."""
     if values is None:
         return pd.Series([None] * length, dtype="str")
-    return values.astype("str").reset_index(drop=True)
+    return as_text(values).astype("str").reset_index(drop=True)
 
 
 def no_column(where: object, role: str, name: str, columns: Iterable[str], remedy: str) -> str:

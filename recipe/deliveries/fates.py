@@ -20,7 +20,7 @@ from recipe.workspace import write_whole
 
 NEW, KNOWN, ASIDE = "new", "known", "aside"
 BLANK, CONFLICT, NEAR_TEST = "blank", "conflict", "leakage"
-FATES = "fates.parquet"
+FATES, ROWS = "fates.parquet", "rows.parquet"
 NO_TWIN = -1
 
 COMPARED = 5_000  # examples of the data set that blank ones are judged beside: medians over them are known to a percent
@@ -108,7 +108,8 @@ Fates = dict[int, Fate]  # by row of the delivery; a row without one is new
 def _blank(delivered: Delivered) -> Fates:
     """What is blank is judged beside examples of the data set: noise is where other images are smooth."""
     reference, dataset = delivered.reference, delivered.dataset
-    beside = np.arange(len(reference.manifest))[:COMPARED]
+    count = len(reference.manifest)
+    beside = np.unique(np.linspace(0, count - 1, min(count, COMPARED)).astype(np.int64))  # of all classes alike
     both = stacked(reference, beside, dataset, np.arange(len(dataset.manifest)))
     rows = features(both)
     settings = dataset.settings.stages.data.blank
@@ -204,11 +205,22 @@ def write_fates(folder: Path, examined: Examined) -> None:
     """Keep what becomes of each example, for whoever takes the delivery in: path, label, content_id, fate."""
     listed = examined.dataset.manifest[["path", "label", "content_id"]].assign(fate=examined.fates["fate"])
     refused = examined.dataset.quarantine[["path", "label"]].assign(content_id="", fate=ASIDE)
+    _write(folder / FATES, pd.concat([listed, refused], ignore_index=True))
+    if examined.delivered.cells is not None:
+        _write(folder / ROWS, examined.delivered.cells)
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
     buffer = io.BytesIO()
-    pd.concat([listed, refused], ignore_index=True).to_parquet(buffer, index=False)
-    write_whole(folder / FATES, buffer.getvalue())
+    table.to_parquet(buffer)
+    write_whole(path, buffer.getvalue())
 
 
 def read_fates(folder: Path) -> pd.DataFrame:
-    """What `write_fates` wrote."""
+    """What `write_fates` wrote of the examples."""
     return pd.read_parquet(folder / FATES)
+
+
+def read_rows(folder: Path) -> pd.DataFrame | None:
+    """The rows of a table as they were examined, by their numbers in the file; None for images."""
+    return pd.read_parquet(folder / ROWS) if (folder / ROWS).is_file() else None

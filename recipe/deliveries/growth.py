@@ -1,6 +1,7 @@
 """How the data set grows by the good examples of a delivery: all prepared beside it, then put in place by renames."""
 
 import csv
+import errno
 import hashlib
 import io
 import os
@@ -13,13 +14,14 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from recipe.dataset.delimited import csv_dialect, is_parquet, read_table
-from recipe.dataset.listing import LABELS, located_files
-from recipe.deliveries.reading import table_in
-from recipe.errors import DataError
+from recipe.dataset.listing import LABELS, list_images, located_files
+from recipe.dataset.splits import SPLIT_NAMES, TRAIN
+from recipe.errors import DataError, WorkspaceError
 from recipe.settings import Data
 from recipe.workspace import write_whole
 
 STAGED = "staged"  # in a claimed folder: what is to be put in place
+STEM_LENGTH, SUFFIX_LENGTH = 100, 20  # of a file's own name: with the delivery's id it stays below the 255 of disks
 PLAIN_NAME = re.compile(r"[^-.0-9A-Za-z_ ()]+")
 
 
@@ -39,11 +41,14 @@ class Growth:
     after: str = ""
 
 
-def stage_growth(claimed: Path, delivered: Path, fates: pd.DataFrame, target: Path, data: Data) -> Growth:
+def stage_growth(
+    claimed: Path, delivered: Path, fates: pd.DataFrame, rows: pd.DataFrame | None, target: Path, data: Data
+) -> Growth:
     """Prepare in `claimed` what makes the data set `target` hold the new examples of `delivered` as well.
 
     Args:
         fates: the examples that are taken: path and label.
+        rows: of a table, as they were examined, by their numbers in the file.
 
     Raises:
         DataError: the rows do not fit into the table's own format.
@@ -51,9 +56,9 @@ def stage_growth(claimed: Path, delivered: Path, fates: pd.DataFrame, target: Pa
     staged = claimed / STAGED
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    if data.kind == "table":
-        return _next_table(claimed, target, _unassigned(_rows(table_in(delivered), fates), data))
-    files = _stage_images(claimed, delivered, fates, target)
+    if rows is not None:
+        return _next_table(claimed, target, rows.loc[[int(path.removeprefix("row:")) for path in fates["path"]]])
+    files = _stage_images(claimed, delivered, fates, target, data)
     if not (target / LABELS).is_file():
         return Growth(files)
     listed = _unassigned(_listed(delivered, fates, files, data), data)
@@ -75,9 +80,24 @@ def put_in_place(claimed: Path, growth: Growth, target: Path) -> None:
         staged, path = claimed / name, target / place
         if staged.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(staged, path)
+            _move(staged, path)
+        elif not path.exists():
+            raise WorkspaceError(f"{staged} is gone before it was put in {path}: restore it, or remove {claimed}.")
     if growth.table and (claimed / growth.table).exists():
-        os.replace(claimed / growth.table, _table_of(target))
+        _move(claimed / growth.table, _table_of(target))
+
+
+def _move(staged: Path, place: Path) -> None:
+    """By one rename; where `place` is on another disk, once a copy is there."""
+    try:
+        os.replace(staged, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        beside = place.with_name(f".{place.name}.part")
+        shutil.copy2(staged, beside)
+        os.replace(beside, place)
+        staged.unlink()
 
 
 def digest_of(path: Path) -> str:
@@ -100,12 +120,6 @@ def copy_beside(source: Path, place: Path) -> None:
 
 def _table_of(target: Path) -> Path:
     return target / LABELS if target.is_dir() else target
-
-
-def _rows(file: Path, fates: pd.DataFrame) -> pd.DataFrame:
-    """The raw rows of `file` that are taken."""
-    numbers = [int(path.removeprefix("row:")) for path in fates["path"]]
-    return read_table(file).frame.loc[numbers]
 
 
 def _unassigned(rows: pd.DataFrame, data: Data) -> pd.DataFrame:
@@ -148,13 +162,13 @@ def _with_parquet_rows(table: Path, rows: pd.DataFrame) -> bytes:
             values = rows[field.name] if field.name in rows else pd.Series([None] * len(rows), index=rows.index)
             typed[field.name] = pyarrow.array(_typed(values, field.type), type=field.type, from_pandas=True)
         grown = pyarrow.concat_tables([held, pyarrow.table(typed, schema=held.schema)])
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(grown, buffer)
     except (pyarrow.ArrowException, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(
             f"The rows do not fit the types of {table.name} ({reason}): send Parquet of the same."
         ) from error
-    buffer = io.BytesIO()
-    pyarrow.parquet.write_table(grown, buffer)
     return buffer.getvalue()
 
 
@@ -176,17 +190,17 @@ def _typed(values: pd.Series, kind: object) -> pd.Series:
 # Images
 
 
-def _stage_images(claimed: Path, delivered: Path, fates: pd.DataFrame, target: Path) -> dict[str, str]:
-    """A second name in `claimed` for each image that is taken, and its place in the data set."""
-    folders = None if (target / LABELS).is_file() else _class_folders(target)
+def _stage_images(claimed: Path, delivered: Path, fates: pd.DataFrame, target: Path, data: Data) -> dict[str, str]:
+    """A copy in `claimed` of each image that is taken, and its place in the data set."""
+    folders = None if (target / LABELS).is_file() else _class_folders(target, data)
     located = located_files(delivered)
     taken: set[str] = set()
     files = {}
     for number, (path, label) in enumerate(zip(fates["path"], fates["label"], strict=True)):
-        folder = f"{DELIVERIES}/{claimed.name}" if folders is None else folders.get(str(label), str(label))
+        folder = f"{DELIVERIES}/{claimed.name}" if folders is None else folders[str(label)]
         place = _free_place(folder, f"{claimed.name}--{_plain(str(path))}", target, taken)
         name = f"{STAGED}/{number}"
-        copy_beside(located.get(str(path), delivered / str(path)), claimed / name)
+        shutil.copy2(located.get(str(path), delivered / str(path)), claimed / name)
         files[name] = place
         taken.add(place)
     return files
@@ -195,20 +209,21 @@ def _stage_images(claimed: Path, delivered: Path, fates: pd.DataFrame, target: P
 DELIVERIES = "deliveries"  # in a data set with a labels.csv: where delivered images go
 
 
-def _class_folders(target: Path) -> dict[str, str]:
+def _class_folders(target: Path, data: Data) -> dict[str, str]:
     """The folder of each class: of a data set in train, validation and test folders the one for training."""
-    from recipe.dataset.splits import SPLIT_NAMES, TRAIN
-
-    top = sorted(entry.name for entry in os.scandir(target) if entry.is_dir() and not entry.name.startswith("."))
-    if top and all(name.lower() in SPLIT_NAMES for name in top):
-        training = next((name for name in top if SPLIT_NAMES[name.lower()] == TRAIN), top[0])
-        return {entry.name: f"{training}/{entry.name}" for entry in os.scandir(target / training) if entry.is_dir()}
-    return {name: name for name in top}
+    listed = list_images(target, data)
+    folders = {file.label: PurePosixPath(file.name).parts[0] for file in listed.files}
+    if listed.table["split"].isna().all():
+        return folders
+    top = {PurePosixPath(file.name).parts[0] for file in listed.files}
+    training = next((name for name in sorted(top) if SPLIT_NAMES[name.lower()] == TRAIN), min(top))
+    return {label: f"{training}/{label}" for label in folders}
 
 
 def _plain(path: str) -> str:
     """The file's own name without its folders and without what a file system may not like."""
-    return PLAIN_NAME.sub("_", PurePosixPath(path).name) or "image"
+    name = PurePosixPath(PLAIN_NAME.sub("_", PurePosixPath(path).name) or "image")
+    return f"{name.stem[:STEM_LENGTH]}{name.suffix[:SUFFIX_LENGTH]}"
 
 
 def _free_place(folder: str, name: str, target: Path, taken: set[str]) -> str:

@@ -1,5 +1,6 @@
 """What lies in data/incoming, which of it is whole, and how it is claimed."""
 
+import errno
 import os
 import re
 import shutil
@@ -10,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recipe.errors import WorkspaceError
-from recipe.workspace import private_folder
+from recipe.workspace import private_folder, shown
 
-INCOMING = Path("data") / "incoming"
+INCOMING, QUARANTINE = Path("data") / "incoming", Path("data") / "quarantine"
 CLAIMED = "deliveries"  # in .recipe/: a folder for each delivery that is being taken in
 DECIDED = "decided.json"  # in there: what is to become of it, once that is decided
 READY = "_READY"
+DONE = "done-"  # begins the name of a folder there that is only to be removed
 GIVEN = "given"  # in there: what was delivered, as it came
 # How copying programs name what they are still writing: rsync begins it with a dot, browsers and FTP clients end it so.
 IN_TRANSIT = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".swp")
@@ -51,7 +53,7 @@ def arrivals(workspace: Path, quiet_seconds: float) -> list[Arrival]:
 def claim(workspace: Path, path: Path, marks: Sequence[str] = ()) -> Path:
     """Take a delivery out of the sender's reach by one rename; gives the folder that now stands for it.
 
-    What lies elsewhere than under data/ of the workspace is copied: it is somebody's own.
+    What does not lie in data/incoming or data/quarantine is copied: it is somebody's own.
 
     Args:
         marks: names of empty files that the folder gets, for what is to be remembered of the delivery.
@@ -60,39 +62,81 @@ def claim(workspace: Path, path: Path, marks: Sequence[str] = ()) -> Path:
         WorkspaceError: it cannot be moved.
     """
     folder = private_folder(workspace) / CLAIMED / new_id(path.name)
+    place = folder / GIVEN / shown(path.name)
     try:
         (folder / GIVEN).mkdir(parents=True)
         for mark in marks:
             (folder / mark).touch()
-        if path.parent.resolve().is_relative_to(workspace.resolve() / "data"):
-            path.rename(folder / GIVEN / path.name)
+        if _is_ours(workspace, path):
+            _forget_marker(path)  # before the move: left behind, it would call a later delivery of this name whole
+            _move(path, folder, place)
         else:
-            _copy_whole(path, folder)
+            _copy(path, folder, place)
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
         raise WorkspaceError(
-            f"Cannot take {path} in: {error.strerror}. Give this user permission to move it."
+            f"Cannot take {path} in ({error.strerror or error}): see to it that this user may move it, and to the disk."
         ) from error
-    path.with_name(path.name + READY).unlink(missing_ok=True)
     return folder
 
 
-def _copy_whole(path: Path, folder: Path) -> None:
+def _is_ours(workspace: Path, path: Path) -> bool:
+    """Whether the delivery was left to us: in data/incoming, or set aside by us before."""
+    parent = path.parent.resolve()
+    return parent == (workspace / INCOMING).resolve() or parent.is_relative_to((workspace / QUARANTINE).resolve())
+
+
+def _forget_marker(path: Path) -> None:
+    marker = path.with_name(path.name + READY)
+    if marker.is_dir() and not marker.is_symlink():
+        marker.rmdir()
+    else:
+        marker.unlink(missing_ok=True)
+
+
+def _move(path: Path, folder: Path, place: Path) -> None:
+    """One rename; where data/incoming is on another disk, a copy, after which the original goes."""
+    try:
+        path.rename(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy(path, folder, place)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _copy(path: Path, folder: Path, place: Path) -> None:
     beside = folder / "copying"
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.copytree(path, beside, symlinks=True)
     else:
         shutil.copy2(path, beside, follow_symlinks=False)
-    beside.rename(folder / GIVEN / path.name)
+    beside.rename(place)
 
 
 def claimed(workspace: Path) -> Iterator[Path]:
     """The folders of deliveries that were claimed and are not done with, the oldest first."""
     folder = private_folder(workspace) / CLAIMED
-    yield from sorted(path for path in folder.glob("*") if path.is_dir())
+    yield from sorted(path for path in folder.glob("*") if path.is_dir() and not path.name.startswith(DONE))
+
+
+def forget(folder: Path) -> None:
+    """Remove the folder of a delivery that is done with; killed in between, it is no delivery any more."""
+    done = folder.with_name(f"{DONE}{folder.name}")
+    folder.rename(done)
+    shutil.rmtree(done)
+    for older in folder.parent.glob(f"{DONE}*"):  # of a call that was killed here
+        shutil.rmtree(older, ignore_errors=True)
 
 
 def finish_deliveries(workspace: Path) -> None:
-    """A data set that a killed process had half grown by a delivery is grown whole before a run reads it."""
+    """A data set that a killed process had half grown by a delivery is grown whole before a run reads it.
+
+    Whoever calls has the workspace for that run.
+    """
     if any((folder / DECIDED).is_file() for folder in claimed(workspace)):
         from recipe.deliveries.receive import finish_begun  # pandas, which an ordinary run need not pay for
 
@@ -143,4 +187,4 @@ def _changed(path: Path) -> float:
         stat = path.lstat()
     except FileNotFoundError:  # moved on since it was listed
         return time.time()
-    return max(stat.st_mtime, stat.st_ctime)  # copying may keep the time of a change, never that of an inode
+    return stat.st_ctime  # copying may keep the time of a change, and one may lie in the future; an inode's does not

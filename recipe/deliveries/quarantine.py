@@ -1,16 +1,17 @@
 """What was not taken of a delivery, kept with the reasons and with what to tell the sender, in data/quarantine."""
 
+import errno
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from recipe.dataset.listing import located_files
 from recipe.deliveries.growth import copy_beside
+from recipe.deliveries.incoming import QUARANTINE
 from recipe.workspace import write_whole
 
-QUARANTINE = Path("data") / "quarantine"
 ASIDE = "aside"  # in a claimed folder: what is to go into quarantine
 REASONS, LETTER = "reasons.csv", "tell-the-sender.txt"
 LISTED = 10  # reasons that the letter names, most frequent first
@@ -32,11 +33,11 @@ def stage_aside(claimed: Path, delivered: Path, reasons: pd.DataFrame, letter: s
         return
     if delivered.is_dir():
         located = located_files(delivered)
-        for path in reasons["path"]:
+        for path in map(_normal, reasons["path"]):
             if path in located:
-                copy_beside(located[path], folder / delivered.name / located[path].relative_to(delivered.resolve()))
+                copy_beside(located[path], folder / _name(delivered) / located[path].relative_to(delivered.resolve()))
     else:
-        copy_beside(delivered, folder / delivered.name)
+        copy_beside(delivered, folder / _name(delivered))
 
 
 def put_aside(claimed: Path, delivered: Path | None, workspace: Path, whole: bool) -> Path:
@@ -47,13 +48,34 @@ def put_aside(claimed: Path, delivered: Path | None, workspace: Path, whole: boo
     place = workspace / QUARANTINE / claimed.name
     place.mkdir(parents=True, exist_ok=True)
     if whole and delivered is not None:
-        os.replace(delivered, place / delivered.name)
+        _move(delivered, place / _name(delivered))
     staged = claimed / ASIDE
     for entry in sorted(staged.iterdir()) if staged.is_dir() else ():
         if (place / entry.name).is_dir() and not entry.is_symlink():
             continue  # it was moved by a call that was killed before it could clear up
-        os.replace(entry, place / entry.name)
+        _move(entry, place / entry.name)
     return place
+
+
+def _name(delivered: Path) -> str:
+    """What a delivery is called among what is said of it."""
+    return f"delivered-{delivered.name}" if delivered.name in (REASONS, LETTER) else delivered.name
+
+
+def _normal(path: str) -> str:
+    """A path as it is found again, whichever way a labels.csv writes it."""
+    return PurePosixPath(path).as_posix()
+
+
+def _move(source: Path, place: Path) -> None:
+    """By one rename; where `place` is on another disk, by a copy, which a second call makes anew."""
+    try:
+        os.replace(source, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.move(source, place)
 
 
 def letter(name: str, sentence: str, counts: str, reasons: pd.DataFrame, advice: list[str]) -> str:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recipe.dataset import Dataset
-from recipe.dataset.delimited import PARQUET_MAGIC, read_table
+from recipe.dataset.delimited import PARQUET_MAGIC, is_parquet, read_table
 from recipe.dataset.images import decode_images
 from recipe.dataset.labels import coded, label_numbers, label_text
-from recipe.dataset.listing import ImageFile, Listing, list_images
+from recipe.dataset.listing import LABELS, ImageFile, Listing, is_image_name, list_images, located_files
 from recipe.dataset.manifest import COLUMNS_NAMED, Rejected, numbered, optional, quarantine_of
 from recipe.dataset.stored import INPUTS
 from recipe.dataset.tables import bytes_ids, content_ids, feature_columns, typed
@@ -26,6 +26,7 @@ FOREIGN_SHARE = 0.5  # of a column's cells that are not of its kind: the column 
 CELL_SHOWN = 40  # characters of a cell in a sentence
 MB = 2**20
 BYTES_A_CELL = 8  # of a table in memory, at least
+DATES = {"ISO8601": "%Y-%m-%dT%H:%M:%S.%f"}  # how a format that reads many is written
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 
 
@@ -34,12 +35,14 @@ class Delivered:
     """A delivery as examples beside those that are there.
 
     `dataset` holds what can be read and has a usable label, prepared as `reference` is; its quarantine holds the rest.
-    `rows`: for a table the 0-based rows of the file, for images the paths, in the order of `dataset`.
+    `cells`: the rows of a table as they would be written behind the data set's own, by their 0-based numbers in the
+    file; None for images.
     """
 
     path: Path
     reference: Dataset
     dataset: Dataset
+    cells: pd.DataFrame | None = None
 
 
 def read_delivery(path: Path, reference: Dataset, settings: Settings, out: Path) -> Delivered:
@@ -54,11 +57,13 @@ def read_delivery(path: Path, reference: Dataset, settings: Settings, out: Path)
         raise DataError(f"{path.name} is a link: deliver the files themselves.")
     if not path.exists():
         raise DataError(f"data.delivery={path} is not there: name what was delivered, data.delivery=...")
+    if not path.is_dir() and not path.is_file():  # a pipe would be waited on for ever
+        raise DataError(f"{path.name} is neither a file nor a folder: deliver one of them.")
     _refuse_oversized(path, settings.watch.max_mb)
     try:
         if reference.rows is None:
             return Delivered(path, reference, _images_as_examples(path, reference, settings, out))
-        return Delivered(path, reference, _rows_as_examples(path, reference, settings))
+        return _rows_as_examples(path, reference, settings)
     except DataError as error:
         raise DataError(_for_the_sender(str(error), path)) from error
 
@@ -102,13 +107,15 @@ def _unpacked_bytes(file: Path) -> int:
 # Tables
 
 
-def _rows_as_examples(path: Path, reference: Dataset, settings: Settings) -> Dataset:
+def _rows_as_examples(path: Path, reference: Dataset, settings: Settings) -> Delivered:
     assert reference.rows is not None, "a table has rows"
     file = table_in(path)
     table = read_table(file)
     notes = tuple(_surplus(table.frame, reference.rows, settings))
     data, preparation = settings.data, reference.preparation
     frame = _same_columns(_unassigned(table.frame, reference.rows, data), reference.rows, file)
+    if not is_parquet(Path(data.path)):
+        frame = _as_cells(frame, preparation)
     features = feature_columns(list(frame.columns), data)
     _refuse_other_columns(frame, preparation, file)
     labels = label_text(frame[data.label]).set_axis(frame.index)
@@ -139,7 +146,7 @@ def _rows_as_examples(path: Path, reference: Dataset, settings: Settings) -> Dat
         }
     )
     rows = typed(frame.reset_index(drop=True))
-    return replace(
+    dataset = replace(
         reference,
         manifest=manifest,
         quarantine=quarantine_of(rejected),
@@ -150,6 +157,28 @@ def _rows_as_examples(path: Path, reference: Dataset, settings: Settings) -> Dat
         settings=settings,
         notes=notes,
     )
+    return Delivered(path, reference, dataset, frame)
+
+
+def _as_cells(frame: pd.DataFrame, preparation: dict[str, Any]) -> pd.DataFrame:
+    """`frame` as text, as the data set's CSV has it: what is examined is what would be written.
+
+    A CSV's own cells stay as they are; numbers and dates that a Parquet file has as such get the column's style.
+    """
+    columns = {column["name"]: column for column in preparation["columns"]}
+    return pd.DataFrame({name: _cells(frame[name], columns.get(name, {})) for name in frame.columns}, index=frame.index)
+
+
+def _cells(values: pd.Series, column: dict[str, Any]) -> pd.Series:
+    if isinstance(values.dtype, pd.StringDtype):
+        return values
+    if column.get("kind") == "date" and pd.api.types.is_datetime64_any_dtype(values.dtype):
+        written = as_dates(values, "").dt.strftime(DATES.get(column["format"], column["format"]))
+        return written.astype("str")
+    text = as_text(values).astype("str")
+    if column.get("kind") == "number" and column["style"] == "1.234,5":
+        return text.str.replace(".", ",", regex=False)
+    return text
 
 
 def table_in(path: Path) -> Path:
@@ -166,7 +195,12 @@ def table_in(path: Path) -> Path:
 
 def _is_content(file: Path, root: Path) -> bool:
     parts = file.relative_to(root).parts
-    return file.is_file() and file.name != READY and not any(part.startswith(".") for part in parts)
+    return (
+        file.is_file()
+        and not file.is_symlink()
+        and file.name != READY
+        and not any(part.startswith(".") for part in parts)
+    )
 
 
 def _surplus(frame: pd.DataFrame, known: pd.DataFrame, settings: Settings) -> Iterator[str]:
@@ -251,7 +285,7 @@ def _images_as_examples(path: Path, reference: Dataset, settings: Settings, out:
             f"{path.name} is a file where a folder is due: deliver a folder of images per class, or with a labels.csv."
         )
     pixels, shape = reference.preparation["pixels"], reference.inputs.shape[1:]
-    listing = _with_known_labels(list_images(path, settings.data), reference.preparation)
+    listing = _with_known_labels(_with_unlisted(list_images(path, settings.data)), reference.preparation)
     size = Image(size=(pixels["height"], pixels["width"]), channels=pixels["channels"])
     out.mkdir(parents=True, exist_ok=True)
     examples, _ = decode_images(listing, size, path.name, out / INPUTS)
@@ -270,6 +304,17 @@ def _images_as_examples(path: Path, reference: Dataset, settings: Settings, out:
         user_columns=tuple(own),
         notes=tuple(examples.notes),
     )
+
+
+def _with_unlisted(listing: Listing) -> Listing:
+    """`listing` with the images that a labels.csv does not name as refused: it may not have been whole."""
+    if not (listing.root / LABELS).is_file():
+        return listing
+    named = [*(file.name for file in listing.files), *(item.path for item in listing.rejected)]
+    told = {PurePosixPath(name).as_posix() for name in named}
+    beside = [name for name in located_files(listing.root) if is_image_name(name) and name not in told]
+    refused = [Rejected(name, f"{LABELS} does not name it", "label") for name in beside]
+    return replace(listing, rejected=[*listing.rejected, *refused])
 
 
 def _with_known_labels(listing: Listing, preparation: dict[str, Any]) -> Listing:

@@ -15,20 +15,19 @@ from typing import Any
 
 import pandas as pd
 
-from recipe.checking import check_delivery
-from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates
+from recipe.checking import check_delivery, stamps
+from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates, read_rows
 from recipe.deliveries.growth import Growth, is_based_on, put_in_place, stage_growth
-from recipe.deliveries.incoming import DECIDED, arrivals, claim, claimed, given
+from recipe.deliveries.incoming import DECIDED, INCOMING, arrivals, claim, claimed, forget, given
 from recipe.deliveries.quarantine import letter, put_aside, stage_aside
 from recipe.deliveries.record import Kind, Outcome, write_outcome
 from recipe.deliveries.versions import commit_version, data_path, keep_version
-from recipe.errors import DataError, RecipeError, WorkspaceError
+from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
 from recipe.evidence import Finding
 from recipe.provenance import tracked_out, tracked_version
 from recipe.report.findings import RunResult
-from recipe.settings import PARAMS, Settings, load_settings
+from recipe.settings import Settings, load_settings
 from recipe.workspace import RUN_LOCK, STAGE_LOCK, locked, write_json, write_whole
-from recipe.yaml12 import read_yaml
 
 WATCH_LOCK = "watch.lock"
 ATTEMPTS, DESPITE_DRIFT = "attempts", "despite-drift"
@@ -60,18 +59,54 @@ def receive(
         first = _first_version(workspace, settings, target)
         if first:
             yield first
-        whole = [arrival.path for arrival in arrivals(workspace, settings.watch.quiet_seconds) if not arrival.waits]
-        for path in paths or whole:
-            if not path.exists() and not path.is_symlink():
-                raise DataError(f"There is no {path}: name a file or folder that was delivered.")
-            folder = claim(workspace, path, [DESPITE_DRIFT] if despite_drift else [])
-            yield _take(workspace, settings, folder)
+        marks = [DESPITE_DRIFT] if despite_drift else []
+        for path in paths:
+            _refuse_own(workspace, path, target)
+            yield _take(workspace, settings, claim(workspace, path, marks))
+        if not paths:
+            for folder in _arrived(workspace, settings, marks):
+                yield _take(workspace, settings, folder)
+
+
+def _refuse_own(workspace: Path, path: Path, target: Path) -> None:
+    """Refuse what is no delivery.
+
+    Raises:
+        DataError: it is not there, or is the data set, part of it, or what holds it.
+    """
+    if not path.exists() and not path.is_symlink():
+        raise DataError(f"There is no {path}: name a file or folder that was delivered.")
+    place, own = path.resolve(), target.resolve()
+    if place.is_relative_to(own) or own.is_relative_to(place):
+        raise DataError(f"{path} is the data set itself, or a part of it: name a file or folder that was delivered.")
+    if place == (workspace / INCOMING).resolve():
+        raise DataError(f"{path} is where deliveries are put: name one of them, or none, for all that are there.")
+
+
+def _arrived(workspace: Path, settings: Settings, marks: Sequence[str]) -> Iterator[Path]:
+    """The whole deliveries in data/incoming, claimed one by one; each is looked at again just before.
+
+    One that cannot be claimed stays where it is, and keeps no other waiting.
+    """
+    tried: set[Path] = set()
+    while True:
+        waiting = [one.path for one in arrivals(workspace, settings.watch.quiet_seconds) if not one.waits]
+        path = next((one for one in waiting if one not in tried), None)
+        if path is None:
+            return
+        tried.add(path)
+        try:
+            folder = claim(workspace, path, marks)
+        except WorkspaceError as error:
+            logger.warning("%s", error)
+            continue
+        yield folder
 
 
 def finish_begun(workspace: Path) -> None:
     """Finish what a killed process had decided on, so that no run meets a data set that has grown by half a delivery.
 
-    A living process finishes its own.
+    Whoever calls has the workspace for a run. A living process finishes its own.
     """
     with ExitStack() as stack:
         try:
@@ -81,17 +116,21 @@ def finish_begun(workspace: Path) -> None:
         settings = load_settings(workspace)
         for folder in claimed(workspace):
             decision = _read_decision(folder)
-            if decision and is_based_on(decision.growth, data_path(workspace, settings)):
-                _carry_out(workspace, settings, folder, decision)
+            if decision and is_based_on(decision.growth, workspace / decision.target):
+                _carry_out(workspace, settings, folder, decision, STAGE_LOCK)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to become of a claimed delivery; `whole`: all of it is set aside."""
+    """What is to become of a claimed delivery.
+
+    `whole`: all of it is set aside. `target`: the data set that it was examined beside, relative to the workspace.
+    """
 
     outcome: Outcome
     growth: Growth
     whole: bool
+    target: str
 
 
 NO_GROWTH = Growth({})
@@ -100,7 +139,7 @@ NO_GROWTH = Growth({})
 def _finished(workspace: Path, settings: Settings) -> Iterator[Outcome]:
     for folder in claimed(workspace):
         if given(folder) is None and not (folder / DECIDED).is_file():
-            shutil.rmtree(folder)  # killed before anything was in it
+            forget(folder)  # killed before anything was in it
         else:
             yield _take(workspace, settings, folder)
 
@@ -109,7 +148,7 @@ def _first_version(workspace: Path, settings: Settings, target: Path) -> Outcome
     """What is there before the first delivery becomes the first version."""
     if tracked_version(target) is not None:
         return None
-    with _at_rest(workspace):
+    with _at_rest(workspace, RUN_LOCK, STAGE_LOCK):
         version = keep_version(workspace, target)
     if settings.watch.git:
         commit_version(workspace, target, f"Keep the first version of {settings.data.name}")
@@ -119,26 +158,44 @@ def _first_version(workspace: Path, settings: Settings, target: Path) -> Outcome
 
 
 def _take(workspace: Path, settings: Settings, folder: Path) -> Outcome:
-    decision = _read_decision(folder)
-    if decision is None or not is_based_on(decision.growth, data_path(workspace, settings)):
-        decision = _decide(workspace, settings, folder)
-        write_json(folder / DECIDED, asdict(decision))
-    return _carry_out(workspace, settings, folder, decision)
+    try:
+        decision = _read_decision(folder)
+        if decision is None or not is_based_on(decision.growth, workspace / decision.target):
+            decision = _decide(workspace, settings, folder)
+            write_json(folder / DECIDED, asdict(decision))
+        return _carry_out(workspace, settings, folder, decision)
+    except OSError as error:
+        raise WorkspaceError(
+            f"{_delivered(folder).name} cannot be taken in ({error.strerror or error}): see to the disk; the delivery "
+            f"is kept in {folder}, and the next look goes on with it."
+        ) from error
+
+
+def _delivered(folder: Path) -> Path:
+    return given(folder) or folder
 
 
 def _read_decision(folder: Path) -> Decision | None:
     path = folder / DECIDED
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return Decision(Outcome(**content["outcome"]), Growth(**content["growth"]), content["whole"])
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        outcome, growth = Outcome(**content["outcome"]), Growth(**content["growth"])
+        return Decision(outcome, growth, content["whole"], content["target"])
+    except (ValueError, KeyError, TypeError):  # of another version of this code: decided anew
+        return None
 
 
-def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Decision) -> Outcome:
-    """Each step may have been done before by a call that was killed."""
-    target, outcome = data_path(workspace, settings), decision.outcome
+def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Decision, *locks: str) -> Outcome:
+    """Each step may have been done before by a call that was killed.
+
+    Args:
+        locks: those that keep runs and stages away, where the caller does not hold one of them already.
+    """
+    target, outcome = workspace / decision.target, decision.outcome
     if decision.growth != NO_GROWTH:
-        with _at_rest(workspace):
+        with _at_rest(workspace, *(locks or (RUN_LOCK, STAGE_LOCK))):
             put_in_place(folder, decision.growth, target)
             version = keep_version(workspace, target)
         if settings.watch.git:
@@ -148,15 +205,15 @@ def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Deci
         place = put_aside(folder, given(folder), workspace, decision.whole)
         outcome = replace(outcome, quarantine=place.relative_to(workspace).as_posix())
     recorded = write_outcome(workspace, outcome)
-    shutil.rmtree(folder)
+    forget(folder)
     return recorded
 
 
-def _at_rest(workspace: Path) -> ExitStack:
+def _at_rest(workspace: Path, *locks: str) -> ExitStack:
     """Have the workspace while no run and no stage works in it: a run reads the data set whole, before or after."""
     with ExitStack() as stack:
-        stack.enter_context(locked(workspace, math.inf, RUN_LOCK))
-        stack.enter_context(locked(workspace, math.inf, STAGE_LOCK))
+        for name in locks:
+            stack.enter_context(locked(workspace, math.inf, name))
         return stack.pop_all()
 
 
@@ -167,11 +224,12 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
     delivered = given(folder)
     assert delivered is not None, "a claimed delivery without a decision is still there"
     report = workspace / REPORTS / folder.name
-    plain = Outcome(folder.name, delivered.name, "rejected", version=tracked_version(data_path(workspace, settings)))
+    target, before = data_path(workspace, settings), list(stamps(delivered))
+    plain = Outcome(folder.name, delivered.name, "rejected", version=tracked_version(target))
     try:
-        result = _examined(workspace, folder, delivered, report)
+        result = _examined(workspace, settings, folder, delivered, report)
     except DataError as error:
-        return _refused(folder, delivered, plain, str(error))
+        return _refused(settings, folder, delivered, plain, str(error))
     fates = read_fates(report / "data")
     counts = {fate: int((fates["fate"] == fate).sum()) for fate in (NEW, KNOWN, ASIDE)}
     page = (report / "index.html").relative_to(workspace).as_posix()
@@ -179,35 +237,39 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
     outcome = replace(plain, kind=kind, why=why, new=counts[NEW], known=counts[KNOWN], aside=counts[ASIDE], report=page)
     reasons = pd.read_csv(report / "tables" / "data.quarantine.csv", dtype="str", keep_default_na=False)
     if kind in ("rejected", "drifted"):
-        return _set_aside(folder, delivered, outcome, reasons, told)
+        return _set_aside(settings, folder, delivered, outcome, reasons, told)
     growth = NO_GROWTH
     if counts[NEW]:
         try:
             taken = fates[fates["fate"] == NEW]
-            growth = stage_growth(folder, delivered, taken, data_path(workspace, settings), settings.data)
+            growth = stage_growth(folder, delivered, taken, read_rows(report / "data"), target, settings.data)
         except DataError as error:
-            return _refused(folder, delivered, replace(outcome, kind="rejected"), str(error))
+            return _refused(settings, folder, delivered, replace(outcome, kind="rejected"), str(error))
+    if list(stamps(delivered)) != before:
+        raise WorkspaceError(
+            f"{delivered.name} was still being written while it was examined: it is examined again at the next look."
+        )
     if counts[ASIDE]:
         text = letter(delivered.name, _sentence(outcome), _counted(outcome), reasons, _advice(told))
         stage_aside(folder, delivered, reasons, text, whole=False)
-    return Decision(outcome, growth, whole=False)
+    return Decision(outcome, growth, False, settings.data.path)
 
 
-def _examined(workspace: Path, folder: Path, delivered: Path, report: Path) -> RunResult:
+def _examined(workspace: Path, settings: Settings, folder: Path, delivered: Path, report: Path) -> RunResult:
     """The findings of the delivery.
 
     Raises:
         DataError: it is not readable as this data set, or its examination came to no end again and again.
     """
-    content = read_yaml((workspace / PARAMS).read_text(encoding="utf-8"))
+    content = settings.model_dump(mode="json", by_alias=True)  # params.yaml may be another run's by now
     content["data"]["delivery"] = str(delivered)
-    attempt = _count_attempt(folder)
     shutil.rmtree(report, ignore_errors=True)
     try:
         return check_delivery(workspace, content, report, wait_seconds=math.inf)
-    except DataError:
+    except (DataError, WorkspaceError, SettingsError):  # the delivery's fault, or not at all
         raise
     except RecipeError as error:
+        attempt = _count_attempt(folder)
         if attempt < MOST_ATTEMPTS:
             raise
         raise DataError(f"It could not be examined, at {attempt} attempts: {error}") from error
@@ -243,18 +305,18 @@ def _judged(
     return "accepted", f"{counts[NEW]} examples are new, and nothing speaks against them.", noted
 
 
-def _refused(folder: Path, delivered: Path, outcome: Outcome, sentence: str) -> Decision:
+def _refused(settings: Settings, folder: Path, delivered: Path, outcome: Outcome, sentence: str) -> Decision:
     """The whole delivery set aside for one reason."""
-    reasons = pd.DataFrame({"id": [""], "path": [delivered.name], "reason": [sentence]})
-    return _set_aside(folder, delivered, replace(outcome, why=sentence), reasons, [])
+    reasons = pd.DataFrame({"id": [""], "path": [delivered.name], "label": [""], "reason": [sentence]})
+    return _set_aside(settings, folder, delivered, replace(outcome, why=sentence), reasons, [])
 
 
 def _set_aside(
-    folder: Path, delivered: Path, outcome: Outcome, reasons: pd.DataFrame, told: Sequence[Finding]
+    settings: Settings, folder: Path, delivered: Path, outcome: Outcome, reasons: pd.DataFrame, told: Sequence[Finding]
 ) -> Decision:
     text = letter(delivered.name, _sentence(outcome), _counted(outcome), reasons, _advice(told))
     stage_aside(folder, delivered, reasons, text, whole=True)
-    return Decision(replace(outcome, new=0), NO_GROWTH, whole=True)
+    return Decision(replace(outcome, new=0), NO_GROWTH, True, settings.data.path)
 
 
 def _sentence(outcome: Outcome) -> str:
