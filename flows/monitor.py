@@ -5,6 +5,7 @@ Run it with `python -m flows.monitor PATH`, or on a worker with `prefect deploym
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +21,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.recipe import BAD_INPUT, as_markdown, own_database
 from recipe.errors import RecipeError
-from recipe.monitoring import newest_batch
+from recipe.monitoring import newest_batch, note_failure
 from recipe.monitoring.history import read_entries
 from recipe.pipeline import stage_environment
 from recipe.processes import interrupted_by_signals, run_to_end
@@ -45,7 +46,7 @@ def monitor_production(path: str) -> State[None]:
 
     Args:
         path: a table or a folder of images, or a folder of such batches, of which the newest is taken that was not
-            monitored since it last changed; relative to the workspace.
+            monitored since it last changed, those that could not be after the others; relative to the workspace.
     """
     try:
         workspace = find_workspace()
@@ -58,7 +59,7 @@ def monitor_production(path: str) -> State[None]:
 
 
 def _monitored(workspace: Path, batch: Path) -> State[None]:
-    log = private_folder(workspace) / LOG
+    began, log = time.time(), private_folder(workspace) / LOG
     command = [sys.executable, "-m", "recipe.cli", "monitor", str(batch)]
     code = run_to_end(command, workspace, stage_environment(), log)
     said = log.read_text(encoding="utf-8", errors="replace").strip()
@@ -66,6 +67,7 @@ def _monitored(workspace: Path, batch: Path) -> State[None]:
     if code == INTERRUPTED_CODE:
         return Cancelled(message="The comparison was interrupted.")
     if code not in (STEADY_CODE, DRIFTED_CODE):
+        note_failure(workspace, batch, began)
         return Failed(name=BAD_INPUT, message=said.rpartition("\n")[2].removeprefix("recipe: "))
     _publish(workspace / "reports" / "monitor")
     _emit(workspace, "steady" if code == STEADY_CODE else "drifted")

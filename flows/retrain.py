@@ -14,11 +14,11 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.client.schemas.objects import State
-from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows.approval import approved, has_page
+from flows.approval import Said, approved, has_page
+from flows.events import announced
 from flows.pipeline import stages_of
 from flows.recipe import BAD_INPUT, CLOSED, link_report, run_from_command_line, through, turn
 from recipe.composition import compose_params
@@ -27,13 +27,14 @@ from recipe.errors import RecipeError
 from recipe.novelty import is_new, remember, state_of
 from recipe.pipeline import stage_environment
 from recipe.processes import run_to_end
-from recipe.reign import RULE
+from recipe.reign import RULE, Ruling
 from recipe.settings import Settings, load_settings
 from recipe.stage_process import stop_reason
 from recipe.succession import Standing, conclude, read_verdict, standing
 from recipe.workspace import find_workspace, locked, private_folder
 
-EVENT, RESOURCE = "training-recipe.model", "training-recipe.data"
+EVENT = "training-recipe.model"
+TOLD = {"promoted": "promoted", "kept out": "kept-out"}  # the decisions that an event tells of, and its last word
 LOG = "challenge.log"  # in .recipe/: what the comparison wrote
 
 
@@ -51,8 +52,8 @@ def retrain(overrides: tuple[str, ...] = (), force: bool = False) -> State[None]
     """
     try:
         workspace = find_workspace()
-        finish_deliveries(workspace)
         with turn(workspace):  # those that queue meanwhile find nothing new, so several deliveries are one retraining
+            finish_deliveries(workspace)
             with locked(workspace, math.inf):
                 if overrides:
                     compose_params(workspace, overrides)
@@ -66,15 +67,14 @@ def retrain(overrides: tuple[str, ...] = (), force: bool = False) -> State[None]
                     remember(workspace, state, str(trained.message))
                 return trained
             now = standing(workspace)
-            if not now.is_open:
-                remember(workspace, state, now.why)
+            if not now.is_open:  # a run that was killed may have decided, and had no time to tell
+                if _is_told(settings, now, now.ruling):
+                    remember(workspace, state, now.why)
                 return Completed(message=now.why)
             compare.with_options(name="challenge", task_run_name="challenge")(workspace, now.version)
             verdict = read_verdict(workspace)
             _show(workspace, verdict)
-        sentence = _decided(workspace, settings, now, verdict)
-        remember(workspace, state, sentence)
-        return Completed(message=sentence)
+        return Completed(message=carry_out(workspace, settings, state, now, verdict))
     except RecipeError as error:
         return Failed(name=BAD_INPUT, message=str(error))
 
@@ -93,28 +93,42 @@ def compare(workspace: Path, version: str) -> None:
         raise RecipeError(stop_reason(workspace) or f"The comparison ended with exit code {code}: see {log}.")
 
 
-def _decided(workspace: Path, settings: Settings, now: Standing, verdict: Mapping[str, Any]) -> str:
-    """Carry the rule's decision out, or a person's; gives the sentence that tells of it."""
-    promote, why, by = bool(verdict["promote"]), f"{verdict['reason']} {verdict['warning']}".strip(), RULE
-    if promote and settings.retrain.approval == "manual":
-        if not has_page():
-            return (
-                f"Version {now.version} of {verdict['name']} waits for a person, as retrain.approval=manual has it: "
-                f"`recipe promote {now.version}` makes it the champion. {why}"
-            )
-        said = approved(why, settings.retrain.approval_hours)
-        promote, why, by = said.promote, said.why, said.by
-    sentence = conclude(workspace, now, promote, why, by)
-    get_run_logger().info(sentence)
-    emit_event(
-        event=f"{EVENT}.{'promoted' if promote else 'kept-out'}",
-        resource={
-            "prefect.resource.id": f"{RESOURCE}.{settings.data.name}",
-            "prefect.resource.name": settings.data.name,
-        },
-        payload={"version": now.version, "champion": now.champion, "why": why, "by": by},
-    )
-    return sentence
+def carry_out(workspace: Path, settings: Settings, state: str, now: Standing, verdict: Mapping[str, Any]) -> str:
+    """Carry the rule's decision out, or a person's, tell of it, and remember it; gives the sentence that says so."""
+    said = _said(settings, verdict)
+    if said is None:
+        sentence = (
+            f"Version {now.version} of {now.name} waits for a person, as retrain.approval=manual has it: "
+            f"`recipe promote {now.version}` makes it the champion. {_reason(verdict)}"
+        )
+        remember(workspace, state, sentence)  # to compare the two again would only wear the test set
+        return sentence
+    came = conclude(workspace, now, said.promote, said.why, said.by)
+    get_run_logger().info(came.sentence)
+    if came.ruling is not None and _is_told(settings, now, came.ruling):
+        remember(workspace, state, came.sentence)
+    return came.sentence
+
+
+def _said(settings: Settings, verdict: Mapping[str, Any]) -> Said | None:
+    """What the rule says of the comparison, or a person where one has the say; None where none can be asked."""
+    why = _reason(verdict)
+    if not verdict["promote"] or settings.retrain.approval != "manual":
+        return Said(bool(verdict["promote"]), why, RULE)
+    return approved(why, settings.retrain.approval_hours) if has_page() else None
+
+
+def _reason(verdict: Mapping[str, Any]) -> str:
+    return f"{verdict['reason']} {verdict['warning']}".strip()
+
+
+def _is_told(settings: Settings, now: Standing, ruling: Ruling | None) -> bool:
+    """Tell of a decision by an event; whether nothing is left to tell."""
+    if ruling is None or ruling.action not in TOLD:
+        return True
+    payload = {"version": ruling.version, "champion": ruling.replaced or now.champion}
+    payload |= {"why": ruling.why, "by": ruling.by}
+    return announced(f"{EVENT}.{TOLD[ruling.action]}", settings.data.name, payload)
 
 
 def _show(workspace: Path, verdict: Mapping[str, Any]) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
-from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
+from flows.events import announced
 from flows.recipe import BAD_INPUT, run_from_command_line
 from recipe.deliveries.receive import describe, receive
 from recipe.deliveries.record import TAKEN, Outcome, tell, untold
@@ -20,7 +20,7 @@ from recipe.errors import RecipeError
 from recipe.settings import Settings, load_settings
 from recipe.workspace import find_workspace
 
-EVENT, RESOURCE = "training-recipe.delivery", "training-recipe.data"
+EVENT = "training-recipe.delivery"
 
 
 @flow(name="watch")
@@ -43,14 +43,9 @@ def watch_incoming() -> State[None]:
 def _tell(workspace: Path, settings: Settings) -> None:
     """An event and an artifact for each delivery that none was told of: twice after a kill, never not at all."""
     for outcome in untold(workspace):
-        emit_event(
-            event=f"{EVENT}.{outcome.kind.replace(' ', '-')}",
-            resource={
-                "prefect.resource.id": f"{RESOURCE}.{settings.data.name}",
-                "prefect.resource.name": settings.data.name,
-            },
-            payload=describe(outcome),
-        )
+        event = f"{EVENT}.{outcome.kind.replace(' ', '-')}"
+        if not announced(event, settings.data.name, describe(outcome)):
+            return  # the next look tells of it, and of those after it
         create_markdown_artifact(as_markdown(outcome), key="delivery", description=f"What became of {outcome.name}")
         tell(workspace, outcome)
 

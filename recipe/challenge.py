@@ -28,7 +28,7 @@ from recipe.inference import FinalModel
 from recipe.paired import answer_scores
 from recipe.predict import load_folder, registered_files
 from recipe.promotion import Contest, Decision, decide, draw, worn
-from recipe.registry import CHALLENGER, CHAMPION, RegistryError, alias_version, registered_name
+from recipe.registry import CHALLENGER, CHAMPION, RegistryError, alias_version, answering, registered_name
 from recipe.seen import unseen
 from recipe.settings import Settings, load_settings
 from recipe.stage_process import DONE, run_process
@@ -60,13 +60,15 @@ def challenge(workspace: Path, settings: Settings, version: str | None = None) -
 
     Raises:
         RegistryError: there is no challenger, or no champion.
+        TrackingError: the registry does not answer.
         ModelError: one of them cannot be read.
         DataError: the prepared data cannot be read, or are not what a model takes.
     """
     client = connect(tracking_uri(workspace, settings))
     name = registered_name(settings.data.name)
-    champion = alias_version(client, name, CHAMPION)
-    challenger = version or alias_version(client, name, CHALLENGER)
+    with answering():
+        champion = alias_version(client, name, CHAMPION)
+        challenger = version or alias_version(client, name, CHALLENGER)
     if champion is None or challenger is None:
         missing = CHAMPION if champion is None else CHALLENGER
         raise RegistryError(f"{name} has no {missing} to compare: train one with `recipe run`.")

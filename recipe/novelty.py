@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from recipe.checking import stamps
+from recipe.errors import DataError
 from recipe.settings import Settings
 from recipe.tracking import identity
 from recipe.workspace import fingerprint, private_folder, write_json
@@ -16,9 +17,15 @@ RECORD = "retrained.json"
 
 
 def state_of(workspace: Path, settings: Settings) -> str:
-    """Names what a retraining would start from; equal where DVC would find nothing to do, but for a changed time."""
-    code = {str(path.relative_to(workspace)): _digest(path) for path in _code(workspace, settings)}
-    return fingerprint([identity(settings), code, list(stamps(workspace / settings.data.path))])
+    """Names what a retraining would start from; equal where DVC would find nothing to do, but for a changed time.
+
+    Raises:
+        DataError: the data are not there.
+    """
+    files = [*_code(workspace, settings), *_expectations(workspace, settings)]
+    content = {str(path): _digest(path) for path in files}
+    limits = settings.thresholds.model_dump(mode="json")  # of no run's identity, and yet they open a closed gate
+    return fingerprint([identity(settings), limits, content, _data(workspace / settings.data.path)])
 
 
 def is_new(workspace: Path, state: str) -> bool:
@@ -41,8 +48,31 @@ def _code(workspace: Path, settings: Settings) -> Iterator[Path]:
     named = {dep for stage in stages.values() for dep in stage.get("deps", []) if dep.startswith(("recipe/", "tasks/"))}
     own = set(settings.sources.model_dump().values())
     for name in sorted(named | own):
-        path = workspace / name
-        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.is_file() else []
+        yield from _files(workspace / name, "*.py")
+
+
+def _expectations(workspace: Path, settings: Settings) -> Iterator[Path]:
+    """The user's own suites, and the modules of the workspace that their expectations are defined in."""
+    own = settings.stages.data.expectations
+    yield from _files(workspace / own.suites, "*.json")
+    for name in own.modules:
+        module = workspace.joinpath(*name.split("."))
+        yield from (*_files(module, "*.py"), *_files(module.with_suffix(".py"), "*.py"))
+
+
+def _files(path: Path, pattern: str) -> list[Path]:
+    """`path` itself where it is a file, what is below it where it is a folder; nothing where there is neither."""
+    return sorted(path.rglob(pattern)) if path.is_dir() else [path] if path.is_file() else []
+
+
+def _data(path: Path) -> list[tuple[str, int, int, int]]:
+    try:
+        return list(stamps(path))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{error.filename} does not exist: restore it, such as with `dvc checkout`, or set data.path to where the "
+            "data are."
+        ) from error
 
 
 def _digest(path: Path) -> str:

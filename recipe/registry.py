@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MODEL_HASH = "recipe.model_hash"
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # what MLflow says of a model, of an alias
 REFERENCE = re.compile(r"(?:models:/+)?(?P<name>[^/@:]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@:]+))?")
 
 
@@ -99,12 +100,18 @@ def answering() -> Iterator[None]:
 
 
 def alias_version(client: "MlflowClient", name: str, alias: str) -> str | None:
-    """The version that has `alias`; None where none has it."""
+    """The version that has `alias`; None where none has it, or there is no such model.
+
+    Raises:
+        mlflow.exceptions.MlflowException: the registry does not answer.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
         return str(client.get_model_version_by_alias(name, alias).version)
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code not in MISSING:
+            raise
         return None
 
 

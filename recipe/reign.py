@@ -60,15 +60,16 @@ def deciding(workspace: Path) -> Iterator[None]:
 
 
 def enter(client: "MlflowClient", name: str, version: str) -> str:
-    """A version that has just been registered: the champion where there is none, else the challenger; says which.
+    """A version that has just been registered: the champion where there never was one, else the challenger; says which.
 
     One that a decision was taken on before stays what it is.
     """
     settle(client, name)
-    if any(ruling.version == version for ruling in rulings(client, name)):
-        return CHAMPION if alias_version(client, name, CHAMPION) == version else ""
+    decided = rulings(client, name)
     champion = alias_version(client, name, CHAMPION)
-    if champion is None:
+    if any(ruling.version == version for ruling in decided):
+        return CHAMPION if champion == version else ""
+    if champion is None and not any(ruling.crowns for ruling in decided):
         _rule(
             client, name, version, "first", None, "The first version: there was no champion to compare it with.", RULE
         )
@@ -94,9 +95,18 @@ def promote(
     return _rule(client, name, version, "promoted", champion, why, by)
 
 
-def keep_out(client: "MlflowClient", name: str, version: str, why: str, by: str) -> Ruling:
-    """Leave the champion what it is; `version` is no challenger any more."""
+def keep_out(
+    client: "MlflowClient", name: str, version: str, why: str, by: str, over: str | None = None
+) -> Ruling | None:
+    """Leave the champion what it is; `version` is no challenger any more. None where nothing was to be done.
+
+    Args:
+        over: only beside this champion, which it was compared with; default: beside any.
+    """
     settle(client, name)
+    champion = alias_version(client, name, CHAMPION)
+    if champion == version or (over is not None and champion != over):
+        return None
     return _rule(client, name, version, "kept out", None, why, by)
 
 

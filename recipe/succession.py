@@ -70,25 +70,43 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where the model that the workspace has made stands; `is_open`: to be compared with the champion, or `why` not."""
+    """Where the model that the workspace has made stands; `is_open`: to be compared with the champion, or `why` not.
 
+    Attributes:
+        uri, name: the registry, and the data set's models there, for params.yaml may name others by the time of a
+            decision.
+        ruling: the newest decision on any version, where it is on this one.
+    """
+
+    uri: str
+    name: str
     version: str
     champion: str
     is_open: bool
     why: str = ""
+    ruling: Ruling | None = None
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What came of a comparison: the decision, None where none was taken, and the sentence that tells of it."""
+
+    ruling: Ruling | None
+    sentence: str
 
 
 def standing(workspace: Path) -> Standing:
     """Where the workspace's final model stands in the registry.
 
     Raises:
-        RegistryError: it is not registered.
+        RegistryError: it is not registered, or the champion is gone.
     """
-    with _registry_of(workspace) as (client, name):
-        return _standing(client, name, workspace)
+    uri, name = _place_of(workspace)
+    with _registry(workspace, uri, name) as client:
+        return _standing(client, uri, name, workspace)
 
 
-def _standing(client: MlflowClient, name: str, workspace: Path) -> Standing:
+def _standing(client: MlflowClient, uri: str, name: str, workspace: Path) -> Standing:
     content = folder_hash(workspace / FINAL_MODEL)
     known = client.search_model_versions(f"name = '{name}' and tags.`{MODEL_HASH}` = '{content}'")
     if not known:
@@ -98,25 +116,40 @@ def _standing(client: MlflowClient, name: str, workspace: Path) -> Standing:
         )
     version = str(known[0].version)
     enter(client, name, version)
-    champion = alias_version(client, name, CHAMPION) or version
-    taken = [ruling for ruling in rulings(client, name) if ruling.version == version]
+    champion = alias_version(client, name, CHAMPION)
+    if champion is None:
+        raise RegistryError(
+            f"{name} has no champion any more, so version {version} cannot be compared: name one with "
+            "`recipe promote VERSION`; `recipe history` tells of them."
+        )
+    decided = rulings(client, name)
+    taken = [ruling for ruling in decided if ruling.version == version]
+    newest = taken[-1] if taken and taken[-1] == decided[-1] else None
     if champion == version:
-        return Standing(version, champion, False, f"Version {version} of {name} is the champion.")
-    if taken:
-        return Standing(version, champion, False, f"Version {version} of {name} was decided on before: {taken[-1].why}")
-    return Standing(version, champion, True)
+        why = f"Version {version} of {name} is the champion."
+    elif taken:
+        why = f"Version {version} of {name} was decided on before: {taken[-1].why}"
+    else:
+        why = ""
+    return Standing(uri, name, version, champion, not why, why, newest)
 
 
-def conclude(workspace: Path, now: Standing, promoted: bool, why: str, by: str) -> str:
-    """Carry out the decision on a compared version; gives the sentence that tells of it."""
-    with _registry_of(workspace) as (client, name):
-        if not promoted:
-            keep_out(client, name, now.version, why, by)
-            return f"Version {now.version} of {name} is kept out, {now.champion} stays. {why}"
-        ruling = promote(client, name, now.version, why, by, over=now.champion)
+def conclude(workspace: Path, now: Standing, promoted: bool, why: str, by: str) -> Conclusion:
+    """Carry out the decision on a compared version, unless the champion is not the one it was compared with."""
+    with _registry(workspace, now.uri, now.name) as client:
+        rule = promote if promoted else keep_out
+        ruling = rule(client, now.name, now.version, why, by, over=now.champion)
+        champion = alias_version(client, now.name, CHAMPION)
     if ruling is None:
-        return f"The champion changed while version {now.version} of {name} was compared: it stays a challenger."
-    return f"Version {now.version} of {name} is the champion, in place of {now.champion}. {why}"
+        sentence = (
+            f"Nothing is decided on version {now.version} of {now.name}: it was compared with {now.champion}, and the "
+            f"champion is {champion} now."
+        )
+    elif promoted:
+        sentence = f"Version {now.version} of {now.name} is the champion, in place of {now.champion}. {why}"
+    else:
+        sentence = f"Version {now.version} of {now.name} is kept out, {now.champion} stays. {why}"
+    return Conclusion(ruling, sentence)
 
 
 def read_verdict(workspace: Path) -> Mapping[str, Any]:
@@ -196,12 +229,25 @@ def history_lines(chapters: Sequence[Chapter], width: int) -> list[str]:
 
 @contextmanager
 def _registry_of(workspace: Path) -> Iterator[tuple[MlflowClient, str]]:
-    """A client of the workspace's registry and the name of its data set's models there; what was begun is finished."""
+    """A client of the workspace's registry and the name of its data set's models there; see `_registry`."""
+    uri, name = _place_of(workspace)
+    with _registry(workspace, uri, name) as client:
+        yield client, name
+
+
+def _place_of(workspace: Path) -> tuple[str, str]:
+    """Where the workspace's registry is, and the name of its data set's models there, as params.yaml says now."""
     settings = load_settings(workspace)
-    client, name = connect(tracking_uri(workspace, settings)), registered_name(settings.data.name)
+    return tracking_uri(workspace, settings), registered_name(settings.data.name)
+
+
+@contextmanager
+def _registry(workspace: Path, uri: str, name: str) -> Iterator[MlflowClient]:
+    """A client of a registry in which nobody else decides meanwhile; what was begun with `name` is finished."""
+    client = connect(uri)
     with deciding(workspace), answering():
         settle(client, name)
-        yield client, name
+        yield client
 
 
 def _number(client: MlflowClient, name: str, version: str) -> str:

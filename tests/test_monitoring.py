@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from prefect.logging import disable_run_logger
 
+from flows.monitor import monitor_production
 from recipe.cli import BAD_INPUT, CLOSED, OPEN, run_command
 from recipe.composition import compose
 from recipe.connection import connect, workspace_uri
@@ -536,6 +538,31 @@ def test_the_newest_table_that_was_not_monitored_is_next(tumours: Path) -> None:
 
     assert taken == ["tuesday", "monday"]
     assert newest_batch(tumours, folder / "monday.csv") == folder / "monday.csv"
+
+
+def test_a_batch_that_cannot_be_read_waits_behind_the_others_until_it_changes(tumours: Path) -> None:
+    folder = tumours / "production"
+    folder.mkdir()
+    for day, name in enumerate(("monday", "tuesday", "wednesday")):
+        path = rows_held_out(tumours, folder / f"{name}.csv")
+        os.utime(path, (1_000_000 + day, 1_000_000 + day))
+    for name in ("tuesday", "wednesday"):
+        (folder / f"{name}.csv").write_text("width,height\n1,2\n")
+
+    taken = []
+    for _ in range(4):
+        batch = newest_batch(tumours, folder)
+        assert batch is not None
+        taken.append(batch.stem)
+        with disable_run_logger():
+            if batch.stem == "monday":
+                monitored(tumours, batch)
+            else:
+                assert monitor_production.fn("production").is_failed()
+    assert taken == ["wednesday", "tuesday", "monday", "wednesday"]
+
+    rows_held_out(tumours, folder / "wednesday.csv")
+    assert newest_batch(tumours, folder) == folder / "wednesday.csv"
 
 
 def test_a_folder_of_folders_holds_batches_unless_these_are_classes(digits: Path) -> None:

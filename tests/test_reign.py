@@ -1,11 +1,13 @@
 """Who is the champion: decided once, told afterwards, and finished when a process was killed in between."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from recipe.connection import connect
@@ -90,6 +92,44 @@ def test_one_that_was_compared_with_another_champion_is_not_promoted(client: Mlf
     promote(client, NAME, "2", "By hand.", PERSON)
     assert promote(client, NAME, "3", "Better than 1.", RULE, over="1") is None
     assert aliases(client)[0] == "2"
+
+
+def test_a_champion_is_not_kept_out(client: MlflowClient) -> None:
+    enter(client, NAME, "1")
+    promote(client, NAME, "2", "By hand.", PERSON)
+    assert keep_out(client, NAME, "2", "Nobody approved of it.", RULE, over="1") is None
+    assert keep_out(client, NAME, "3", "No better than 1.", RULE, over="1") is None
+    assert [ruling.action for ruling in rulings(client, NAME)] == ["first", "promoted"]
+
+
+def test_where_the_champion_was_taken_away_no_version_is_crowned_uncompared(client: MlflowClient) -> None:
+    enter(client, NAME, "1")
+    client.delete_registered_model_alias(NAME, CHAMPION)
+    assert enter(client, NAME, "2") == CHALLENGER
+    assert aliases(client) == (None, None, "2")
+
+
+def test_no_version_has_an_alias_that_is_not_there_nor_one_of_a_model_that_is_not_there(client: MlflowClient) -> None:
+    assert alias_version(client, NAME, CHAMPION) is None
+    assert alias_version(client, "unknown", CHAMPION) is None
+
+
+def test_a_registry_that_does_not_answer_is_not_one_without_a_champion(client: MlflowClient, database: str) -> None:
+    enter(client, NAME, "1")
+    with renamed_table(database, "registered_model_aliases", "out_of_reach"), pytest.raises(MlflowException):
+        alias_version(client, NAME, CHAMPION)
+    assert alias_version(client, NAME, CHAMPION) == "1"
+
+
+@contextmanager
+def renamed_table(database: str, name: str, other: str) -> Iterator[None]:
+    """A table of the registry's database is called otherwise for as long as the block lasts."""
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
+        connection.execute(f"ALTER TABLE {name} RENAME TO {other}")
+        try:
+            yield
+        finally:
+            connection.execute(f"ALTER TABLE {other} RENAME TO {name}")
 
 
 @pytest.mark.parametrize("step", range(6))
