@@ -64,6 +64,8 @@ def run_command(arguments: Sequence[str]) -> int:
     try:
         parsed, rest = _parser().parse_known_args(arguments)
         _refuse_options(rest)
+        if rest and "words" not in parsed:
+            raise SettingsError(f"`recipe {parsed.command}` takes no '{rest[0]}': `recipe {parsed.command} --help`.")
         with interrupted_by_signals():
             return commands[parsed.command](parsed, [*getattr(parsed, "words", []), *rest])
     except RecipeError as error:

@@ -267,6 +267,8 @@ def test_a_report_that_cannot_be_written_is_named(prepared: Path, tmp_path: Path
         (("flow", "data=mnst5k"), "did you mean 'mnist5k'"),
         (("retrain", "data=mnst5k"), "did you mean 'mnist5k'"),
         (("predict", "models/final", "photo.png"), "There is no photo.png"),
+        (("rollback", "1"), "`recipe rollback` takes no '1'"),
+        (("monitor", "a.csv", "b.csv"), "`recipe monitor` takes no 'b.csv'"),
     ],
 )
 def test_the_command_says_once_what_is_wrong_and_exits_with_2(

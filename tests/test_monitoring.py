@@ -279,6 +279,17 @@ def test_a_shifted_column_is_named(tumours: Path) -> None:
     assert "mean texture" in read_entries(tumours)[0].drifted
 
 
+def test_a_column_without_a_single_number_is_named_and_drawn(tumours: Path) -> None:
+    worded = rows_held_out(
+        tumours, tumours / "batch.csv", lambda rows: rows.assign(**{"mean radius": "about seventeen"})
+    )
+
+    verdict, summary = monitored(tumours, worded)["drift"]
+
+    assert verdict == "fail"
+    assert "'mean radius' differs from training" in summary
+
+
 def test_a_figure_below_the_test_figure_beyond_chance_is_an_alarm(digits: Path) -> None:
     images, labels = held_out(digits, 120)
     wrong = [str((int(label) + 1) % 10) for label in labels]

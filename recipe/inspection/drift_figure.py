@@ -62,14 +62,16 @@ def _draw_numbers(chart: "Axes", pair: Pair, names: tuple[str, str]) -> None:
     samples = [numbers[~np.isnan(numbers)] for numbers in (pair.before, pair.after)]
     if pair.kind == "date":
         samples = [1970 + days / DAYS_A_YEAR for days in samples]
-    low = min(float(np.quantile(numbers, MIDDLE[0])) for numbers in samples)
-    high = max(float(np.quantile(numbers, MIDDLE[1])) for numbers in samples)
+    present = [numbers for numbers in samples if len(numbers)]  # a batch may hold no number at all
+    low = min((float(np.quantile(numbers, MIDDLE[0])) for numbers in present), default=0.0)
+    high = max((float(np.quantile(numbers, MIDDLE[1])) for numbers in present), default=1.0)
     edges = np.histogram_bin_edges(np.array([low, high]), bins=BINS)
     for place, (numbers, name) in enumerate(zip(samples, names, strict=True)):
         heights, _ = np.histogram(np.clip(numbers, edges[0], edges[-1]), bins=edges)
         filled = place == 0
         colour = _colour(name, names)
-        chart.stairs(heights / len(numbers), edges, fill=filled, alpha=0.4 if filled else 1.0, color=colour, label=name)
+        share = heights / max(len(numbers), 1)
+        chart.stairs(share, edges, fill=filled, alpha=0.4 if filled else 1.0, color=colour, label=name)
     chart.set_ylabel("share")
 
 
