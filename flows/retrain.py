@@ -21,7 +21,7 @@ from flows.approval import Said, approved, has_page
 from flows.events import announced
 from flows.pipeline import stages_of
 from flows.recipe import BAD_INPUT, CLOSED, link_report, run_from_command_line, through, turn
-from recipe.composition import compose_params
+from recipe.composition import change_params
 from recipe.deliveries.incoming import finish_deliveries
 from recipe.errors import RecipeError
 from recipe.novelty import is_new, remember, state_of
@@ -47,7 +47,7 @@ def retrain(overrides: tuple[str, ...] = (), force: bool = False) -> State[None]
     """Train on the newest data and decide whether the new model is the champion; nothing is done when nothing is new.
 
     Args:
-        overrides: Hydra overrides, such as `data=digits`; none: params.yaml as it is.
+        overrides: what is to be other than params.yaml has it, such as `retrain.approval=manual`.
         force: even when nothing is new.
     """
     try:
@@ -55,8 +55,7 @@ def retrain(overrides: tuple[str, ...] = (), force: bool = False) -> State[None]
         with turn(workspace):  # those that queue meanwhile find nothing new, so several deliveries are one retraining
             finish_deliveries(workspace)
             with locked(workspace, math.inf):
-                if overrides:
-                    compose_params(workspace, overrides)
+                change_params(workspace, overrides)
             settings = load_settings(workspace)
             state = state_of(workspace, settings)
             if not force and not is_new(workspace, state):

@@ -107,12 +107,12 @@ def _flow(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 
 def _retrain(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    from recipe.composition import compose
+    from recipe.composition import changed
     from recipe.settings import load_settings
 
     workspace = find_workspace()
     if overrides:
-        compose(workspace, overrides)
+        changed(workspace, overrides)
     else:
         load_settings(workspace)
     return _under_prefect(workspace, "flows.retrain", *overrides, *(["--force"] if arguments.force else []))
@@ -279,7 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     retrain = commands.add_parser(
         "retrain", allow_abbrev=False, help="train on what is new, and compare the model with the champion"
     )
-    retrain.add_argument("words", nargs="*", metavar="OVERRIDE", help="settings; default: params.yaml as it is")
+    retrain.add_argument("words", nargs="*", metavar="OVERRIDE", help="what is to be other than in params.yaml")
     retrain.add_argument("--force", action="store_true", help="even when nothing is new")
     check = commands.add_parser("check", allow_abbrev=False, help="practices alone, outside the pipeline")
     check.add_argument("words", nargs="*", metavar="STAGE|PRACTICE|OVERRIDE")

@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 
 from recipe.errors import DataError, SettingsError
-from recipe.settings import PARAMS, nearest, parse_settings
+from recipe.settings import PARAMS, load_settings, nearest, parse_settings
 from recipe.workspace import write_whole
+from recipe.yaml12 import read_yaml
 
 PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_target_` names; any setting may follow
 GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
@@ -35,12 +36,58 @@ def compose_params(workspace: Path, overrides: Sequence[str], out: Path | None =
         SettingsError: an override names no setting or option, or a value does not fit.
         DataError: data.path is not there.
     """
-    settings = compose(workspace, overrides)
     path = (out or workspace) / PARAMS
+    _write(path, compose(workspace, overrides))
+    return path
+
+
+def change_params(workspace: Path, overrides: Sequence[str]) -> None:
+    """Change in params.yaml what `overrides` say, and nothing else.
+
+    Raises:
+        SettingsError, DataError: see `changed`.
+    """
+    if overrides:
+        _write(workspace / PARAMS, changed(workspace, overrides))
+
+
+def changed(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The settings of params.yaml with what `overrides` make another of conf/'s, checked, as plain mappings.
+
+    Raises:
+        SettingsError: params.yaml cannot be read; an override names no setting or option, or a value does not fit.
+        DataError: data.path is not there.
+    """
+    default, asked = compose(workspace, ()), compose(workspace, overrides)
+    load_settings(workspace)
+    present = read_yaml((workspace / PARAMS).read_text(encoding="utf-8"))
+    settings = _moved(present, default, asked)
+    for text in overrides:  # one that asks for what conf/ has may change params.yaml
+        holder, _, key = text.partition("=")[0].lstrip("+~").replace("/", ".").rpartition(".")
+        place, source = (lookup(one, holder) if holder else one for one in (settings, asked))
+        if key in source:
+            place[key] = source[key]
+    return _checked(settings, workspace, origin=f"{PARAMS} and the overrides")
+
+
+def _moved(present: Any, default: Any, asked: Any) -> Any:
+    """`present`, but where `asked` is another than `default`."""
+    if default == asked:
+        return present
+    if not all(isinstance(one, dict) for one in (present, default, asked)):
+        return asked
+    kept = {key: value for key, value in present.items() if key in asked or key not in default}
+    return kept | {
+        key: _moved(present.get(key, value), default.get(key), value)
+        for key, value in asked.items()
+        if key in present or default.get(key) != value
+    }
+
+
+def _write(path: Path, settings: Mapping[str, Any]) -> None:
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_whole(path, text)
-    return path
 
 
 def compose(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -53,7 +100,12 @@ def compose(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
     for name in PATHS:
         given = any(text.lstrip("+").startswith(f"{name}=") for text in overrides)
         _make_path_lasting(settings, name, workspace, counted_from=Path.cwd() if given else workspace)
-    parse_settings(settings, origin="conf/ and the overrides")
+    return _checked(settings, workspace, origin="conf/ and the overrides")
+
+
+def _checked(settings: dict[str, Any], workspace: Path, origin: str) -> dict[str, Any]:
+    """The settings, once they fit, their data are there, and it is known which files of the user's they name."""
+    parse_settings(settings, origin=origin)
     _require_data(settings, workspace)
     for role in settings["sources"]:
         part = "data.transform" if role == "transform" else role

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recipe.composition import compose, compose_params, source_of
+from recipe.composition import change_params, compose, compose_params, source_of
 from recipe.errors import RecipeError
 from recipe.settings import Settings, parse_settings
 
@@ -133,3 +133,42 @@ def test_a_model_that_has_gone_is_missed_though_nothing_else_has_changed(workspa
     (workspace / "own_net.py").unlink()
     with pytest.raises(RecipeError, match=r"no module named 'own_net'.* put its folder on PYTHONPATH"):
         compose_params(workspace, words)
+
+
+def test_a_change_of_params_keeps_what_it_does_not_name(workspace: Path) -> None:
+    compose_params(workspace, ["data=digits", "budget=quick", "seed=3", "model=mlp", "model.width=40"])
+    before = yaml.safe_load((workspace / "params.yaml").read_text())
+
+    change_params(workspace, ["retrain.approval=manual", "seed=0"])  # 0 is what conf/ has
+
+    expected = {**before, "seed": 0, "retrain": {**before["retrain"], "approval": "manual"}}
+    assert yaml.safe_load((workspace / "params.yaml").read_text()) == expected
+
+
+def test_a_change_of_params_to_what_they_are_leaves_the_file_alone(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits", "optimizer.lr=0.002"])
+    before = path.read_bytes()
+    change_params(workspace, ["data=digits", "optimizer.lr=0.002"])
+    assert path.read_bytes() == before
+
+
+def test_a_change_of_params_may_choose_from_a_menu(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits", "model=mlp", "seed=3"])
+    change_params(workspace, ["model=cnn"])  # the default of conf/, so that nothing there differs
+    settings = yaml.safe_load(path.read_text())
+    assert settings["model"]["_target_"] == "recipe.models.Cnn" and "hidden" in settings["model"]
+    assert (settings["data"]["name"], settings["seed"]) == ("digits", 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [(["retrain.aproval=manual"], "retrain.approval"), (["retrain.approval=perhaps"], "perhaps")],
+)
+def test_a_wrong_change_of_params_is_one_sentence_and_changes_nothing(
+    workspace: Path, overrides: list[str], words: str
+) -> None:
+    path = compose_params(workspace, ["data=digits"])
+    before = path.read_bytes()
+    with pytest.raises(RecipeError, match=words):
+        change_params(workspace, overrides)
+    assert path.read_bytes() == before
