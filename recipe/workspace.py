@@ -3,6 +3,8 @@
 import fcntl
 import hashlib
 import json
+import logging
+import math
 import os
 import subprocess
 import time
@@ -14,9 +16,12 @@ from typing import Any
 from recipe.errors import WorkspaceError
 
 LOCK_POLL_SECONDS = 0.2
+SILENT_SECONDS = 2.0  # of waiting for a lock; then it is said what is waited for
 GIT_SECONDS = 10.0  # it answers in milliseconds, or from a sleeping network disk
 TRAININGS = "trainings"  # in .recipe/: finished ones, which a run finds again
 STAGE_LOCK, RUN_LOCK = "lock", "run.lock"
+
+logger = logging.getLogger(__name__)
 
 
 def find_workspace(start: Path | None = None) -> Path:
@@ -58,17 +63,21 @@ def locked(workspace: Path, wait_seconds: float = 0.0, name: str = STAGE_LOCK) -
 
 
 def _acquire(descriptor: int, path: Path, deadline: float) -> None:
+    tell_at = time.monotonic() + SILENT_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if time.monotonic() >= deadline:
-                holder = path.read_text(encoding="utf-8").strip() or "unknown"
+            now, holder = time.monotonic(), path.read_text(encoding="utf-8").strip() or "unknown"
+            if now >= deadline:
                 raise WorkspaceError(
                     f"Another run (process {holder}) is working in {path.parent.parent}: "
                     "wait for it to end, or stop it, and start again."
                 ) from None
+            if now >= tell_at:
+                logger.warning("Waiting for process %s, which is working in %s.", holder, path.parent.parent)
+                tell_at = math.inf
             time.sleep(LOCK_POLL_SECONDS)
 
 
@@ -82,6 +91,18 @@ def private_folder(workspace: Path) -> Path:
             f"Cannot write {folder}: {error.strerror}. Give the workspace write permission."
         ) from error
     return folder
+
+
+def make_output_folder(folder: Path) -> None:
+    """Make `folder`, which a command writes to.
+
+    Raises:
+        WorkspaceError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write {folder}: {error.strerror}. Name another folder with --out.") from error
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -40,6 +40,22 @@ def test_a_second_run_is_told_who_holds_the_workspace(tmp_path: Path) -> None:
             pass
 
 
+def test_who_waits_for_another_run_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = (
+        "import sys, pathlib, time; from recipe.workspace import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(1)"
+    )
+    monkeypatch.setattr("recipe.workspace.SILENT_SECONDS", 0.2)
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with locked(tmp_path, wait_seconds=60):
+            pass
+    assert caplog.messages == [f"Waiting for process {holder.pid}, which is working in {tmp_path}."]
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     write_json(path, {"a": 1})
