@@ -31,6 +31,7 @@ from recipe.promotion import Contest, Decision, decide, draw, worn
 from recipe.registry import CHALLENGER, CHAMPION, RegistryError, alias_version, answering, registered_name
 from recipe.seen import unseen
 from recipe.settings import Settings, load_settings
+from recipe.settings.retrain import Rule
 from recipe.stage_process import DONE, run_process
 from recipe.succession import VERDICT
 from recipe.test_set import readings, record_reading
@@ -79,7 +80,7 @@ def challenge(workspace: Path, settings: Settings, version: str | None = None) -
     decision = decide(contest, settings.retrain.rule)
     warning = _note_reading(workspace, settings, len(rows), decision)
     verdict = Challenge(name, challenger, champion, decision, warning)
-    _write(workspace, verdict)
+    _write(workspace, verdict, settings.retrain.rule)
     return verdict
 
 
@@ -201,12 +202,12 @@ def _note_reading(workspace: Path, settings: Settings, examples: int, decision: 
     return worn(len(readings(workspace, settings.data.name)), limit)
 
 
-def _write(workspace: Path, verdict: Challenge) -> None:
+def _write(workspace: Path, verdict: Challenge, rule: Rule) -> None:
     """decision.json, parts.csv and the picture, in reports/challenge/."""
     folder = (workspace / VERDICT).parent
     decision = verdict.decision
     write_whole(folder / PARTS, decision.parts.to_csv(index=False, lineterminator="\n"))
-    write_whole(folder / PICTURE, drawing.to_png(draw(decision)))
+    write_whole(folder / PICTURE, drawing.to_png(draw(decision, rule)))
     told = {key: value for key, value in asdict(decision).items() if key != "parts"}
     content = {**told, "interval": list(decision.interval)}
     finite = {key: _finite(value) for key, value in content.items()}

@@ -126,17 +126,19 @@ def decide(contest: Contest, rule: Rule) -> Decision:
     return replace(decision, promote=not objections, reason=_reason(decision, objections, rule))
 
 
-def draw(decision: Decision) -> Figure:
+def draw(decision: Decision, rule: Rule) -> Figure:
     """The difference on all examples and on each part that was tested, the worst first, with intervals.
 
-    The intervals of the parts hold together, so each is wider than its own would be.
+    The intervals of the parts hold together, so each is wider than its own would be. A line shows what the challenger
+    is to be above.
     """
     tested = decision.parts[decision.parts["p_value"].notna()].head(PARTS_DRAWN)
     rows = {"all examples": (decision.difference, *decision.interval)}
     rows |= {row["part"]: (row["difference"], row["low"], row["high"]) for _, row in tested.iterrows()}
     known = {name: row for name, row in rows.items() if np.isfinite(row).all()}
-    title = "Promoted" if decision.promote else "Champion kept"
-    return drawing.intervals(known, f"challenger less champion, {decision.metric}", title, {"no difference": 0.0})
+    title = "The rule promotes the challenger" if decision.promote else "The rule keeps the champion"
+    lines = {"no difference": 0.0} | ({"margin": -rule.margin} if rule.require == "not_worse" else {})
+    return drawing.intervals(known, f"challenger less champion, {decision.metric}", title, lines)
 
 
 def worn(readings: int, limit: int) -> str:
@@ -183,16 +185,16 @@ def _reason(decision: Decision, objections: list[str], rule: Rule) -> str:
         f"{decision.p_value:.2g} where being {asked} needs {rule.alpha:g}"
     )
     if not objections:
-        return f"Promoted: {measured}, and no part is worse beyond chance."
+        return f"The rule promotes it: {measured}, and no part is worse beyond chance."
     chance = f"one better by {rule.worthwhile:g} would get in with a chance of {decision.power:.2f}"
-    return f"Champion kept: {measured}; {'; '.join(objections)}; {chance}."
+    return f"The rule keeps the champion: {measured}; {'; '.join(objections)}; {chance}."
 
 
 def _undecided(contest: Contest, rule: Rule, why: str) -> Decision:
     """The champion stays, since nothing could be measured."""
     return Decision(
         promote=False,
-        reason=f"Champion kept: {why}.",
+        reason=f"The rule keeps the champion: {why}.",
         metric=METRICS[contest.task],
         examples=len(contest.challenger),
         challenger=math.nan,

@@ -114,10 +114,12 @@ def roll_back(client: "MlflowClient", name: str, why: str, by: str) -> Ruling:
     """Make the champion before the present one the champion again.
 
     Raises:
-        RegistryError: there was none before.
+        RegistryError: there is none, or there was none before.
     """
     settle(client, name)
     champion, previous = (alias_version(client, name, alias) for alias in (CHAMPION, PREVIOUS))
+    if champion is None:
+        raise RegistryError(f"{name} has no champion: `recipe run` trains one.")
     if previous is None or previous == champion:
         raise RegistryError(f"{name} has had one champion only, so there is none to go back to.")
     return _rule(client, name, previous, "rolled back", champion, why, by)

@@ -174,11 +174,23 @@ def promote_by_hand(workspace: Path, version: str, why: str) -> str:
     """
     with _registry_of(workspace) as (client, name):
         number = _number(client, name, version)
-        ruling = promote(client, name, number, why or BY_HAND, PERSON)
+        champion = alias_version(client, name, CHAMPION)
+        compared = _compared(workspace, name, number, champion)
+        ruling = promote(client, name, number, f"{why or BY_HAND} {compared}".strip(), PERSON)
     if ruling is None:
         return f"{name} version {number} is the champion already."
     before = f"; `recipe rollback` goes back to version {ruling.replaced}" if ruling.replaced else ""
     return f"{name} version {number} is the champion now{before}."
+
+
+def _compared(workspace: Path, name: str, version: str, champion: str | None) -> str:
+    """What the last comparison says, where it was of this version with this champion; else nothing."""
+    try:
+        verdict = read_verdict(workspace)
+    except RegistryError:
+        return ""
+    who = {"name": name, "version": version, "against": champion}
+    return str(verdict.get("reason", "")) if who.items() <= verdict.items() else ""
 
 
 def roll_back_by_hand(workspace: Path, why: str) -> str:
@@ -253,6 +265,8 @@ def _registry(workspace: Path, uri: str, name: str) -> Iterator[MlflowClient]:
 def _number(client: MlflowClient, name: str, version: str) -> str:
     numbers = [str(one.version) for one in versions_of(client, name)]
     number = version if version in numbers else alias_version(client, name, version)
+    if number is None and version in (CHALLENGER, CHAMPION, PREVIOUS):
+        raise RegistryError(f"No version of {name} is the {version} now; `recipe history` tells what they are.")
     if number is None:
         known = ", ".join(numbers) or "none"
         raise RegistryError(f"{name} has no version '{version}': there are {known}; `recipe history` tells of them.")

@@ -169,7 +169,7 @@ def test_a_handful_of_examples_promotes_nobody(task: Task, count: int, rule: Rul
     decision = decide(Contest(np.ones(count), np.zeros(count), task, everything), rule)
     assert not decision.promote
     assert decision.power < 0.05
-    to_png(draw(decision))
+    to_png(draw(decision, rule))
 
 
 @pytest.mark.parametrize("whose", ["challenger", "champion"])
@@ -180,7 +180,7 @@ def test_scores_that_are_no_numbers_keep_the_champion_and_are_counted(whose: str
     decision = decide(Contest(**scores, task="regression", parts={}), BETTER)
     assert not decision.promote
     assert f"the {whose}'s scores on 3 of 100 test examples are no numbers" in decision.reason
-    to_png(draw(decision))
+    to_png(draw(decision, BETTER))
 
 
 def test_scores_of_different_examples_are_refused() -> None:
@@ -212,10 +212,10 @@ def test_the_reason_is_one_sentence_with_the_figures_and_the_power() -> None:
 
 def test_the_picture_has_a_row_for_all_examples_and_each_class_that_was_tested() -> None:
     parts = {"class a$b": part(0, 500, 1000), "class rare": part(0, 3, 1000)}
-    figure = draw(decide(contest(40, 10, 1000, parts=parts), BETTER))
+    figure = draw(decide(contest(40, 10, 1000, parts=parts), BETTER), BETTER)
     [chart] = figure.axes
     assert [label.get_text() for label in chart.get_yticklabels()] == ["all examples", r"class a\$b"]
-    assert chart.get_title(loc="left") == "Promoted"
+    assert chart.get_title(loc="left") == "The rule promotes the challenger"
     to_png(figure)
 
 
