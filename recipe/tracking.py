@@ -22,7 +22,7 @@ import yaml
 
 from recipe.connection import SQLITE, connect, tracking_uri
 from recipe.evidence import Finding, judge, to_json, worst
-from recipe.provenance import DATA_VERSION_FILE, FINAL_MODEL, data_entry, recorded_code, tracked_version
+from recipe.provenance import DATA_VERSION_FILE, FINAL_MODEL, data_entry, recorded_code
 from recipe.registry import CHALLENGER, alias_version, register_model, registered_name
 from recipe.reign import deciding, enter
 from recipe.report.findings import STAGES, reached, read_measured
@@ -136,6 +136,10 @@ class Pipeline:
     def code(self) -> str:
         """Names the code that the final model comes from."""
         return recorded_code(self.workspace, _plain(self.settings))
+
+    def data(self) -> dict[str, Any]:
+        """The data that ingest has read: see `recipe.provenance.data_entry`."""
+        return data_entry(self.workspace, _plain(self.settings), self.data_version)
 
     def content(self, stage: str) -> str:
         """The hash of all that is published of `stage`."""
@@ -320,7 +324,7 @@ def _register(client: "MlflowClient", pipeline: Pipeline, run_id: str, findings:
     verdicts = Counter(str(finding.verdict) for finding in found)
     tags = {
         PIPELINE: pipeline.key,
-        DATA_VERSION: tracked_version(workspace / pipeline.settings.data.path) or pipeline.data_version,
+        DATA_VERSION: pipeline.data()["md5"] or pipeline.data_version,
         CODE: pipeline.code(),
         SETTINGS: json.dumps(_flat(identity(pipeline.settings))),
         FINDINGS: ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())),
@@ -364,8 +368,7 @@ def _write(
 def _write_origin(client: "MlflowClient", run_id: str, pipeline: Pipeline) -> None:
     """What the run can be made again from: all its settings, and the version of its data."""
     client.log_artifact(run_id, str(pipeline.workspace / PARAMS))
-    data = data_entry(pipeline.workspace, _plain(pipeline.settings), pipeline.data_version)
-    client.log_dict(run_id, data, DATA_VERSION_FILE)
+    client.log_dict(run_id, pipeline.data(), DATA_VERSION_FILE)
 
 
 def _write_artifacts(
