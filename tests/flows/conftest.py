@@ -56,6 +56,7 @@ def environment(workspace: Path, api: str | None = None) -> dict[str, str]:
     """The user's environment with no server of theirs, nor their home's settings, but `api`."""
     foreign = ("PREFECT_", "MLFLOW_TRACKING", "PYTHONDONTWRITEBYTECODE")
     own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    own |= {"PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5"}  # so long a schedule takes to begin; else 60
     own |= {"PREFECT_HOME": str(workspace.parent / "home"), "DO_NOT_TRACK": "1", "COLUMNS": "300"}
     return own | ({"PREFECT_API_URL": api} if api else {})
 

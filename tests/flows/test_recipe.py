@@ -1,15 +1,13 @@
-"""The flow from the command line, with no server set up."""
+"""The flow of the recipe, as far as it needs no server."""
 
 import itertools
-from pathlib import Path
 
-import pytest
 import yaml
 
 from flows.pipeline import stages_of
 from flows.recipe import as_markdown
 from recipe.evidence import Finding
-from tests.flows.conftest import REPOSITORY, run
+from tests.flows.conftest import REPOSITORY
 
 
 def test_every_stage_waits_for_the_gate_of_the_one_before() -> None:
@@ -27,12 +25,3 @@ def test_findings_become_a_table_with_the_advice_where_something_does_not_hold()
     assert "| fail | data/leakage | 0.125 |  | 12 \\| 14 cross. |" in shown
     assert "- **data/leakage**: Split again." in shown
     assert "Mend them." not in shown
-
-
-@pytest.mark.slow
-def test_without_a_server_the_flow_starts_one_for_itself(project: Path) -> None:
-    done = run("-m", "flows.recipe", "data=digits", "budget=quick", "--until", "ingest", workspace=project)
-    assert done.returncode == 0, done.stdout
-    assert (project / "gates" / "ingest").read_text() == "open\n"
-    assert "ERROR" not in done.stdout
-    assert "Traceback" not in done.stdout
