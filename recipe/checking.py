@@ -11,19 +11,21 @@ from typing import Any
 
 import yaml
 
-from recipe.composition import compose, lookup, make_paths_absolute
+from recipe.composition import changed, compose, lookup, make_paths_absolute
 from recipe.errors import DataError, SettingsError, WorkspaceError
 from recipe.pipeline import STAGES, run_apart
 from recipe.progress import PLACE, watched
 from recipe.report.build import build_report
-from recipe.report.findings import TABLES, RunResult, describe, read_judged
+from recipe.report.findings import TABLES, RunResult, StageResult, describe, read_judged, save
+from recipe.report.page import Opening, write_page
 from recipe.settings import PARAMS, Settings, load_settings, nearest, parse_settings
 from recipe.tracking import NOT_IN_KEY
-from recipe.workspace import RUN_LOCK, fingerprint, locked, private_folder, write_whole
+from recipe.workspace import RUN_LOCK, fingerprint, locked, make_output_folder, private_folder, write_whole
 
 KEPT = 5  # scratch workspaces; each holds its data prepared
 CHOSEN = "chosen"  # what a stage leaves to the next
 DELIVERY = Path("reports") / "delivery"
+UNMET = "What speaks against it"  # heads what failed, on the page of a delivery
 INGESTED = "ingested"  # in the scratch workspace's .recipe/: names what its prepared data were made from
 
 
@@ -32,7 +34,8 @@ def check(
 ) -> tuple[RunResult, Path]:
     """Run the practices or stages `names` (default: data and baseline); gives the findings and the folder they are in.
 
-    With a data.delivery the practices of the data stage are asked of it, beside the data set that it is to join.
+    With a data.delivery the practices of the data stage are asked of it, beside the data set that it is to join: that
+    of params.yaml, where `overrides` name no other.
     Changes neither params.yaml nor what the pipeline made.
 
     Args:
@@ -45,6 +48,8 @@ def check(
     """
     settings = compose(workspace, overrides)
     if settings["data"]["delivery"]:
+        if (workspace / PARAMS).is_file():
+            settings = changed(workspace, overrides)
         shutil.rmtree(workspace / DELIVERY, ignore_errors=True)
         out = out or workspace / DELIVERY
         return check_delivery(workspace, settings, out, _of_data(names)), out
@@ -87,12 +92,12 @@ def _checked(
     out: Path,
     wait_seconds: float = 0.0,
 ) -> RunResult:
-    _make_folder(out)
+    make_output_folder(out)
     is_present_run = _is_present_run(workspace, parse_settings(settings))
     make_paths_absolute(settings, workspace)
     source = _Source.of(workspace, settings)
     scratch = private_folder(workspace) / "check" / source.settings
-    _make_folder(scratch)
+    make_output_folder(scratch)
     with locked(scratch, wait_seconds, RUN_LOCK):
         write_whole(scratch / PARAMS, json.dumps(settings))
         shutil.rmtree(scratch / CHOSEN, ignore_errors=True)
@@ -102,12 +107,27 @@ def _checked(
         instead = "delivery" if checked.data.delivery else None
         _measure(workspace, scratch, due, source, instead)
         judged = tuple(read_judged(scratch / "reports", stage, checked, instead) for stage in due)
-        result = RunResult(describe(checked), judged)
-        build_report(scratch, result)
+        result = _report(scratch, checked, judged)
         shutil.copytree(scratch / "reports", out, dirs_exist_ok=True)
         if not checked.data.delivery:
             shutil.copytree(scratch / "reports" / "ingest" / TABLES, out / TABLES, dirs_exist_ok=True)
     _forget_the_oldest(scratch.parent)
+    return result
+
+
+def _report(scratch: Path, checked: Settings, judged: tuple[StageResult, ...]) -> RunResult:
+    """The report of what was measured; that of a delivery is no page of a run, and has no model and no budget."""
+    run: dict[str, str | int] = describe(checked)
+    if not checked.data.delivery:
+        result = RunResult(run, judged)
+        build_report(scratch, result)
+        return result
+    name = Path(checked.data.delivery).name
+    told = {key: value for key, value in run.items() if key not in ("model", "budget", "seed")}
+    result = RunResult({**told, "delivery": name}, judged)
+    save(scratch / "reports", result)
+    fits = "does not fit" if result.verdict == "fail" else "fits"
+    write_page(scratch / "reports", result, opening=Opening(f"{name} {fits} the data set.", failures=UNMET))
     return result
 
 
@@ -206,10 +226,3 @@ def _run_stage(
     workspace: Path, scratch: Path, stage: str, practices: Sequence[str], refresh: Callable[[], None]
 ) -> None:
     run_apart(f"tasks.{stage}", scratch, "--home", str(workspace), *practices, code=workspace, refresh=refresh)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WorkspaceError(f"Cannot write {folder}: {error.strerror}. Name another folder with --out.") from error

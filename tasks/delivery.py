@@ -7,7 +7,6 @@ from recipe.deliveries.fates import Examined, examine, write_fates
 from recipe.deliveries.reading import read_delivery
 from recipe.evidence import Practice
 from recipe.practices.data.distributions import distributions
-from recipe.practices.data.unreadable import unreadable
 from recipe.practices.delivery.blank import blank
 from recipe.practices.delivery.corrupt_labels import corrupt_labels
 from recipe.practices.delivery.drift import drift
@@ -15,6 +14,7 @@ from recipe.practices.delivery.duplicates import duplicates
 from recipe.practices.delivery.expectations import expectations
 from recipe.practices.delivery.label_noise import label_noise
 from recipe.practices.delivery.leakage import leakage
+from recipe.practices.delivery.unreadable import unreadable
 from recipe.stage import Stage, main
 from recipe.workspace import write_whole
 
@@ -32,7 +32,7 @@ def of_itself(practice: Practice) -> Practice:
 
 PRACTICES = (
     of_itself(distributions),
-    of_itself(unreadable),
+    unreadable,
     blank,
     corrupt_labels,
     duplicates,

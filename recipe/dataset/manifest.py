@@ -84,3 +84,9 @@ def no_column(where: object, role: str, name: str, columns: Iterable[str], remed
     names = [str(column) for column in columns]
     has = ", ".join(names[:COLUMNS_NAMED]) + (" and more" if len(names) > COLUMNS_NAMED else "")
     return f"{where} has no column '{name}' for the {role}{nearest(name, names)}; it has {has}: {remedy}."
+
+
+def place_in_words(path: str) -> str:
+    """The `path` of an example as whoever delivered it knows it: a row of a table is counted from one."""
+    kind, _, number = path.partition(":")
+    return f"row {int(number) + 1} below the header" if kind == "row" and number.isdecimal() else path

@@ -13,7 +13,7 @@ from recipe.dataset import Dataset
 from recipe.dataset.splits import TRAIN
 from recipe.dataset.tables import content_ids
 from recipe.deliveries.reading import Delivered
-from recipe.inspection.blankness import blank_images, blank_rows
+from recipe.inspection.blankness import CHUNK, TORN, blank_images, blank_rows, largest_band
 from recipe.inspection.columns import features, is_identifier
 from recipe.inspection.content import coincidences, near_pairs
 from recipe.workspace import write_whole
@@ -115,11 +115,19 @@ def _blank(delivered: Delivered) -> Fates:
     settings = dataset.settings.stages.data.blank
     found = blank_images(both.inputs, settings) if rows is None else blank_rows(rows, settings)
     places = found["row"].to_numpy() - len(beside)
+    usual = _usual_ground(dataset) if rows is None else np.zeros(len(dataset.manifest), dtype=bool)
     return {
         int(row): Fate(ASIDE, BLANK, str(reason))
         for row, reason in zip(places, found["reason"], strict=True)
-        if row >= 0
+        if row >= 0 and not (reason == TORN and usual[row])
     }
+
+
+def _usual_ground(dataset: Dataset) -> np.ndarray:
+    """Which images have the ground that most of the delivery has: where all are alike, none has lost a part."""
+    count = len(dataset.inputs)
+    fill = np.concatenate([largest_band(dataset.inputs[at : at + CHUNK])[1] for at in range(0, count, CHUNK)])
+    return np.asarray(fill == np.bincount(fill).argmax())
 
 
 def _known(delivered: Delivered, decided: set[int]) -> Fates:

@@ -33,7 +33,7 @@ class Arrival:
 
 
 def arrivals(workspace: Path, quiet_seconds: float) -> list[Arrival]:
-    """The deliveries in data/incoming, the oldest first.
+    """The deliveries in data/incoming, the oldest first, and marks of deliveries that are not there.
 
     A delivery is whole that holds a file _READY, or has `_READY` behind its own name beside it, or in which nothing has
     changed for `quiet_seconds`.
@@ -45,7 +45,7 @@ def arrivals(workspace: Path, quiet_seconds: float) -> list[Arrival]:
     found = [
         (last_change(path := folder / name), Arrival(path, _why_waiting(path, names, quiet_seconds)))
         for name in sorted(names)
-        if not name.startswith(".") and not name.endswith(READY)
+        if not name.startswith(".") and (not name.endswith(READY) or name.removesuffix(READY) not in names)
     ]
     return [arrival for _, arrival in sorted(found, key=lambda one: one[0])]
 
@@ -156,6 +156,8 @@ def new_id(name: str) -> str:
 
 
 def _why_waiting(path: Path, names: set[str], quiet_seconds: float) -> str:
+    if path.name.endswith(READY):
+        return f"there is no {path.name.removesuffix(READY) or 'delivery of that name'} beside it"
     if path.name.lower().endswith(IN_TRANSIT):
         return "its name is that of a file in transit"
     if path.name + READY in names or (path.is_dir() and not path.is_symlink() and (path / READY).exists()):
@@ -163,6 +165,8 @@ def _why_waiting(path: Path, names: set[str], quiet_seconds: float) -> str:
     age = time.time() - last_change(path)
     if age < quiet_seconds:
         return f"it changed {age:.0f} s ago, and is taken after {quiet_seconds:.0f} s of quiet or once it holds {READY}"
+    if path.is_dir() and not path.is_symlink() and next(_names_below(path), None) is None:
+        return "it is empty"
     half = next((name for name in _names_below(path) if name.lower().endswith(IN_TRANSIT)), None)
     return f"{half} in it is still in transit" if half else ""
 

@@ -14,7 +14,6 @@ from recipe.workspace import write_whole
 
 ASIDE = "aside"  # in a claimed folder: what is to go into quarantine
 REASONS, LETTER = "reasons.csv", "tell-the-sender.txt"
-LISTED = 10  # reasons that the letter names, most frequent first
 
 
 def stage_aside(claimed: Path, delivered: Path, reasons: pd.DataFrame, letter: str, whole: bool) -> None:
@@ -76,22 +75,3 @@ def _move(source: Path, place: Path) -> None:
             raise
         shutil.rmtree(place, ignore_errors=True)
         shutil.move(source, place)
-
-
-def letter(name: str, sentence: str, counts: str, reasons: pd.DataFrame, advice: list[str]) -> str:
-    """What to tell the sender: what came of the delivery, why, and what to do, as a plain text to send on."""
-    lines = [f"Your delivery '{name}'", "", sentence, counts, ""]
-    frequent = reasons["reason"].value_counts()
-    if len(frequent):
-        lines.append(f"What could not be used ({len(reasons)}; each is listed in {REASONS}):")
-        for reason, count in frequent.head(LISTED).items():
-            first = reasons.loc[reasons["reason"] == reason, "path"].iloc[0]
-            lines.append(f"- {count} x {reason} (the first: {first})")
-        if len(frequent) > LISTED:
-            lines.append(f"- and {len(frequent) - LISTED} other reasons")
-        lines.append("")
-    if advice:
-        lines.append("What to do:")
-        lines += [f"- {sentence}" for sentence in advice]
-        lines.append("")
-    return "\n".join(lines)

@@ -13,7 +13,7 @@ from recipe.dataset.delimited import PARQUET_MAGIC, is_parquet, read_table
 from recipe.dataset.images import decode_images
 from recipe.dataset.labels import coded, label_numbers, label_text
 from recipe.dataset.listing import LABELS, ImageFile, Listing, is_image_name, list_images, located_files
-from recipe.dataset.manifest import COLUMNS_NAMED, Rejected, numbered, optional, quarantine_of
+from recipe.dataset.manifest import COLUMNS_NAMED, Rejected, numbered, optional, place_in_words, quarantine_of
 from recipe.dataset.stored import INPUTS
 from recipe.dataset.tables import bytes_ids, content_ids, feature_columns, typed
 from recipe.deliveries.incoming import READY
@@ -130,7 +130,8 @@ def _rows_as_examples(path: Path, reference: Dataset, settings: Settings) -> Del
     ]
     usable = faults.isna()
     if not usable.any():
-        raise DataError(f"No row of {file.name} can be used; the first, {rejected[0].path}: {rejected[0].reason}.")
+        first = place_in_words(rejected[0].path)
+        raise DataError(f"No row of {file.name} can be used; the first, {first}: {rejected[0].reason}.")
     frame, labels = frame[usable], labels[usable]
     content = content_ids(frame[features])
     manifest = pd.DataFrame(

@@ -19,11 +19,11 @@ from recipe.checking import check_delivery, stamps
 from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates, read_rows
 from recipe.deliveries.growth import Growth, is_based_on, put_in_place, stage_growth
 from recipe.deliveries.incoming import DECIDED, INCOMING, arrivals, claim, claimed, forget, given
-from recipe.deliveries.quarantine import letter, put_aside, stage_aside
+from recipe.deliveries.quarantine import put_aside, stage_aside
 from recipe.deliveries.record import Kind, Outcome, write_outcome
+from recipe.deliveries.telling import letter, page_of, write_delivery_page
 from recipe.deliveries.versions import commit_version, data_path, keep_version
 from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
-from recipe.evidence import Finding
 from recipe.provenance import tracked_out, tracked_version
 from recipe.report.findings import RunResult
 from recipe.settings import Settings, load_settings
@@ -33,8 +33,10 @@ WATCH_LOCK = "watch.lock"
 ATTEMPTS, DESPITE_DRIFT = "attempts", "despite-drift"
 MOST_ATTEMPTS = 3  # at a delivery whose examination ends for no reason that it gives, such as for want of memory
 REPORTS = Path("reports") / "deliveries"
-# What real change in the world fails as well as a fault: a person may have it taken in all the same.
-SHIFTS = ("data/drift", "data/expectations")
+# What real change in the world fails as well as a fault: a person may have it taken in all the same. Of inputs that
+# have shifted a probe trained on the others cannot tell whether the labels are right.
+DRIFT, LABELS = "data/drift", "data/label_noise"
+SHIFTS = (DRIFT, "data/expectations")
 
 logger = logging.getLogger(__name__)
 
@@ -204,6 +206,7 @@ def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Deci
     if outcome.aside or decision.whole:
         place = put_aside(folder, given(folder), workspace, decision.whole)
         outcome = replace(outcome, quarantine=place.relative_to(workspace).as_posix())
+    write_delivery_page(workspace / REPORTS / folder.name, outcome)
     recorded = write_outcome(workspace, outcome)
     forget(folder)
     return recorded
@@ -225,19 +228,19 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
     assert delivered is not None, "a claimed delivery without a decision is still there"
     report = workspace / REPORTS / folder.name
     target, before = data_path(workspace, settings), list(stamps(delivered))
-    plain = Outcome(folder.name, delivered.name, "rejected", version=tracked_version(target))
+    version, page = tracked_version(target), page_of(report, workspace)
+    plain = Outcome(folder.name, delivered.name, "rejected", version=version, report=page)
     try:
         result = _examined(workspace, settings, folder, delivered, report)
     except DataError as error:
         return _refused(settings, folder, delivered, plain, str(error))
     fates = read_fates(report / "data")
     counts = {fate: int((fates["fate"] == fate).sum()) for fate in (NEW, KNOWN, ASIDE)}
-    page = (report / "index.html").relative_to(workspace).as_posix()
-    kind, why, told = _judged(result, counts, settings, (folder / DESPITE_DRIFT).exists())
-    outcome = replace(plain, kind=kind, why=why, new=counts[NEW], known=counts[KNOWN], aside=counts[ASIDE], report=page)
+    kind, why = _judged(result, counts, settings, (folder / DESPITE_DRIFT).exists())
+    outcome = replace(plain, kind=kind, why=why, new=counts[NEW], known=counts[KNOWN], aside=counts[ASIDE])
     reasons = pd.read_csv(report / "tables" / "data.quarantine.csv", dtype="str", keep_default_na=False)
     if kind in ("rejected", "drifted"):
-        return _set_aside(settings, folder, delivered, outcome, reasons, told)
+        return _set_aside(settings, folder, delivered, outcome, reasons)
     growth = NO_GROWTH
     if counts[NEW]:
         try:
@@ -250,8 +253,7 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
             f"{delivered.name} was still being written while it was examined: it is examined again at the next look."
         )
     if counts[ASIDE]:
-        text = letter(delivered.name, _sentence(outcome), _counted(outcome), reasons, _advice(told))
-        stage_aside(folder, delivered, reasons, text, whole=False)
+        stage_aside(folder, delivered, reasons, letter(outcome, reasons), whole=False)
     return Decision(outcome, growth, False, settings.data.path)
 
 
@@ -282,60 +284,36 @@ def _count_attempt(folder: Path) -> int:
     return attempt
 
 
-def _judged(
-    result: RunResult, counts: dict[str, int], settings: Settings, despite_drift: bool
-) -> tuple[Kind, str, list[Finding]]:
-    """What becomes of the delivery, why, and the findings that it is for."""
-    unmet = [finding for finding in result.findings if finding.verdict == "fail"]
-    if despite_drift:
-        unmet = [finding for finding in unmet if finding.practice not in SHIFTS]
-    noted = [finding for finding in result.findings if finding.verdict == "warn"]
+def _judged(result: RunResult, counts: dict[str, int], settings: Settings, despite_drift: bool) -> tuple[Kind, str]:
+    """What becomes of the delivery, and why."""
+    unmet = {finding.practice: finding.summary for finding in result.findings if finding.verdict == "fail"}
+    shifted = DRIFT in unmet
+    overruled = [name for name in unmet if name in SHIFTS or (name == LABELS and shifted)] if despite_drift else []
+    against = [summary for name, summary in unmet.items() if name not in overruled]
     total = sum(counts.values())
-    share = counts[ASIDE] / total
-    if unmet:
-        shifted = any(finding.practice == "data/drift" for finding in unmet)
-        return "drifted" if shifted else "rejected", " ".join(finding.summary for finding in unmet), unmet
-    if share > settings.watch.max_bad_share:
-        limit = f"more than watch.max_bad_share={settings.watch.max_bad_share:.0%} allows"
-        return "rejected", f"{counts[ASIDE]} of {total} examples cannot be used, {limit}.", noted
+    limit = settings.watch.max_bad_share
+    if against:
+        return "drifted" if shifted else "rejected", " ".join(against)
+    if counts[ASIDE] / total > limit:
+        allowed = f"watch.max_bad_share allows {limit:.0%}"
+        return "rejected", f"{counts[ASIDE]} of {total} examples cannot be used; {allowed}."
     if not counts[NEW]:
-        return "nothing new", f"All {counts[KNOWN]} usable examples are in the data set already.", noted
+        return "nothing new", f"All {counts[KNOWN]} usable examples are in the data set already."
+    unlike = f", taken despite {', '.join(overruled)}" if overruled else ""
     if counts[ASIDE]:
-        return "partly accepted", f"{counts[NEW]} examples are new; {counts[ASIDE]} cannot be used.", noted
-    return "accepted", f"{counts[NEW]} examples are new, and nothing speaks against them.", noted
+        return "partly accepted", f"{counts[NEW]} examples are new{unlike}; {counts[ASIDE]} cannot be used."
+    return "accepted", f"{counts[NEW]} examples are new{unlike or ', and nothing speaks against them'}."
 
 
 def _refused(settings: Settings, folder: Path, delivered: Path, outcome: Outcome, sentence: str) -> Decision:
     """The whole delivery set aside for one reason."""
     reasons = pd.DataFrame({"id": [""], "path": [delivered.name], "label": [""], "reason": [sentence]})
-    return _set_aside(settings, folder, delivered, replace(outcome, why=sentence), reasons, [])
+    return _set_aside(settings, folder, delivered, replace(outcome, why=sentence), reasons)
 
 
-def _set_aside(
-    settings: Settings, folder: Path, delivered: Path, outcome: Outcome, reasons: pd.DataFrame, told: Sequence[Finding]
-) -> Decision:
-    text = letter(delivered.name, _sentence(outcome), _counted(outcome), reasons, _advice(told))
-    stage_aside(folder, delivered, reasons, text, whole=True)
+def _set_aside(settings: Settings, folder: Path, delivered: Path, outcome: Outcome, reasons: pd.DataFrame) -> Decision:
+    stage_aside(folder, delivered, reasons, letter(outcome, reasons), whole=True)
     return Decision(replace(outcome, new=0), NO_GROWTH, True, settings.data.path)
-
-
-def _sentence(outcome: Outcome) -> str:
-    began = {
-        "partly accepted": "It was taken in, but for some of its examples.",
-        "nothing new": "It was not taken in, since it holds nothing new.",
-        "drifted": "It was not taken in, since it is unlike what came before.",
-    }
-    return f"{began.get(outcome.kind, 'It was not taken in.')} {outcome.why}"
-
-
-def _counted(outcome: Outcome) -> str:
-    if not outcome.new + outcome.known + outcome.aside:
-        return "None of it could be read."
-    return f"New: {outcome.new}. Known already: {outcome.known}. Not usable: {outcome.aside}."
-
-
-def _advice(told: Sequence[Finding]) -> list[str]:
-    return [f"{finding.practice}: {finding.summary} {finding.advice}" for finding in told]
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from recipe.inspection.columns import is_text, numbers_of
 from recipe.preparation import as_text
 from recipe.settings.data import Blank
 
+TORN = "partly missing"  # the reason of an image of which a band at one side is a single value
 CHUNK = 2_048  # images measured at once
 SMALLEST_SIDE = 8  # of an image in which noise can be told from a picture
 SMOOTH_SET = 0.4  # median correlation of neighbouring pixels from which images are smooth as a rule, as MNIST's 0.82 is
@@ -38,7 +39,7 @@ def blank_images(images: NDArray[np.uint8], settings: Blank) -> pd.DataFrame:
     torn = ~flat & ~noise & (measured["band"] >= settings.band) & (measured["fill"] != measured["fill"].mode().iloc[0])
     if torn.mean() > FEW:
         torn[:] = False
-    reason = reason.mask(torn, "partly missing")
+    reason = reason.mask(torn, TORN)
     score = score.mask(torn, measured["band"])
 
     found = (flat | noise | torn).to_numpy()
@@ -63,7 +64,7 @@ def _measured(images: NDArray[np.uint8]) -> pd.DataFrame:
     variance = (centred**2).mean((1, 2, 3))
     below = (centred[:, :, 1:] * centred[:, :, :-1]).mean((1, 2, 3))
     beside = (centred[:, :, :, 1:] * centred[:, :, :, :-1]).mean((1, 2, 3))
-    band, fill = _largest_band(images)
+    band, fill = largest_band(images)
     return pd.DataFrame(
         {
             "mean": mean,
@@ -75,7 +76,7 @@ def _measured(images: NDArray[np.uint8]) -> pd.DataFrame:
     )
 
 
-def _largest_band(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def largest_band(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The largest part of each image, from one side inwards, that is a single value; and that value, over channels.
 
     Where there is no such part the value is that of the first pixel.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from recipe import drawing
-from recipe.inspection.drift import Pair, read_alike
+from recipe.inspection.drift import WHOLE, Pair, Sample, read_alike
 from recipe.preparation import DAYS_A_YEAR
 
 if TYPE_CHECKING:
@@ -56,6 +56,17 @@ def draw_shifts(columns: Sequence[Compared], reference_name: str, title: str) ->
         drawing.plain(title), fontsize=drawing.TITLE_SIZE, fontweight="bold", x=0.01, ha="left", color=drawing.INK
     )
     return figure
+
+
+def moved(reference: Sample, batch: Sample, table: pd.DataFrame, label: str, batch_name: str) -> list[Compared]:
+    """What moved by the `table` of `drift` and both samples hold, the furthest first; the labels are named `label`."""
+    compared = []
+    for name in table.loc[(table["score"] > 0) & (table["column"] != WHOLE), "column"]:
+        if name in reference.columns and name in batch.columns:
+            compared.append(Compared(name, batch_name, reference.columns[name], batch.columns[name]))
+        elif name == label and reference.labels is not None and batch.labels is not None:
+            compared.append(Compared(label, batch_name, reference.labels, batch.labels, is_label=True))
+    return compared
 
 
 def _draw_numbers(chart: "Axes", pair: Pair, names: tuple[str, str]) -> None:

@@ -15,8 +15,8 @@ from recipe.dataset import Dataset
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TRAIN, VALIDATION
 from recipe.evidence import Finding, at_least, at_most, practice, skip
-from recipe.inspection.drift import WHOLE, Sample, drift, in_words, sample_of, shift_of_numbers
-from recipe.inspection.drift_figure import Compared, draw_shifts
+from recipe.inspection.drift import Sample, drift, in_words, sample_of, shift_of_numbers
+from recipe.inspection.drift_figure import Compared, draw_shifts, moved
 from recipe.inspection.familiarity import Unfamiliar, unfamiliar
 from recipe.intervals import NORMAL_975, wilson
 from recipe.monitoring.batch import Batch
@@ -26,6 +26,7 @@ from recipe.monitoring.history import Entry, draw_over_time
 BATCH = "batch"
 SHOWN = 16  # images in a gallery
 FEWEST_FOR_R2 = 10  # labelled inputs: the variance of fewer is no measure to hold residuals against
+SMALLEST_CHANCE = 1e-12  # that is told as a number: below it, rounding is what is seen
 UNREADABLE_COLUMNS = ["path", "reason"]
 
 
@@ -82,7 +83,7 @@ def batch_drift(seen: Seen) -> Finding:
     flagged = table[table["flagged"]]
     score = float(flagged["score"].max()) if len(flagged) else 0.0
     healthy = f"The {len(seen.batch)} inputs are distributed as training is, in all {len(table)} comparisons."
-    figure = draw_shifts(_to_draw(reference, batch, table, label), "training", "The columns that moved most")
+    figure = draw_shifts(moved(reference, batch, table, label, BATCH), "training", "The columns that moved most")
     return Finding(
         summary=in_words(table, "from training") if len(flagged) else healthy,
         measured=score,
@@ -115,7 +116,7 @@ def unfamiliar_inputs(seen: Seen) -> Finding:
     return Finding(
         summary=f"{count} of {total} inputs ({_percent(count / total)} [{_percent(low)}, {_percent(high)}]) lie beyond "
         f"the distance from training that {_percent(found.rate)} of such inputs exceed by construction; so many or "
-        f"more have a chance of {found.chance:.2g}.",
+        f"more have {_chance(found.chance)}.",
         measured=count / total,
         interval=(low, high),
         expected=f"at most {_percent(settings.max_unfamiliar)}, or by chance",
@@ -151,7 +152,7 @@ def confidence(seen: Seen) -> Finding:
         )
     return Finding(
         summary=f"The mean {what} is {level.value:.4g} [{level.low:.4g}, {level.high:.4g}] where the validation split "
-        f"has {before.mean():.4g}; the two lie {shift.score:.2f} apart, which has a chance of {shift.p_value:.2g}.",
+        f"has {before.mean():.4g}; the two lie {shift.score:.2f} apart, which has {_chance(shift.p_value)}.",
         measured=level.value,
         interval=(level.low, level.high),
         expected=f"as on validation, {before.mean():.4g}",
@@ -284,16 +285,6 @@ def _sample(seen: Seen) -> Sample:
     return Sample(seen.batch.columns, seen.batch.inputs, labels)
 
 
-def _to_draw(reference: Sample, batch: Sample, table: pd.DataFrame, label: str) -> list[Compared]:
-    drawn = []
-    for name in table.loc[(table["score"] > 0) & (table["column"] != WHOLE), "column"]:
-        if name in reference.columns and name in batch.columns:
-            drawn.append(Compared(name, BATCH, reference.columns[name], batch.columns[name]))
-        elif name == label and reference.labels is not None and batch.labels is not None:
-            drawn.append(Compared(label, BATCH, reference.labels, batch.labels, is_label=True))
-    return drawn
-
-
 def _unfamiliar_figures(found: Unfamiliar, batch: Batch, worst: np.ndarray) -> dict[str, object]:
     """How far batch and validation are from training; of images those that are furthest."""
     column = "distance to the nearest training example"
@@ -309,3 +300,7 @@ def _unfamiliar_figures(found: Unfamiliar, batch: Batch, worst: np.ndarray) -> d
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def _chance(p_value: float) -> str:
+    return f"a chance of {p_value:.2g}" if p_value > SMALLEST_CHANCE else "next to no chance"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 JOURNAL = "monitor.jsonl"
 MOST_DRAWN = 60  # batches, the last ones
 MOST_DATES = 8  # below a picture
+MINUTES = len("2026-11-25T12:34")  # of a time, as it is shown
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ def draw_over_time(
     ends = np.maximum([values - lows, highs - values], 0.0)
     chart.errorbar(places, values, yerr=ends, fmt="o-", markersize=4.5, linewidth=1.2, elinewidth=1.6, label="batches")
     step = -(-len(shown) // MOST_DATES)
-    chart.set_xticks(places[::step], [when[:10] for when, _ in shown][::step])
+    chart.set_xticks(places[::step], [when[:MINUTES].replace("T", "\n") for when, _ in shown][::step])
     chart.set_xlim(-0.6, len(shown) - 0.4)
-    drawing.label(chart, "batch, by when it was first monitored", y_label, title)
+    drawing.label(chart, "batch, by when it was first monitored (UTC)", y_label, title)
     chart.legend(frameon=False, fontsize=8)
     return picture

@@ -17,10 +17,10 @@ from recipe.monitoring.champion import Answers, Champion, Figure, answers, find_
 from recipe.monitoring.findings import Seen, batch_drift, confidence, figure_on_labels, unfamiliar_inputs, unreadable
 from recipe.monitoring.history import Entry, batches, now, read_entries, record
 from recipe.report.findings import FINDINGS, TABLES, RunResult, StageResult, to_json
-from recipe.report.page import write_page
+from recipe.report.page import Opening, write_page
 from recipe.settings import Settings, load_settings
 from recipe.stage import saved
-from recipe.workspace import write_json
+from recipe.workspace import make_output_folder, write_json
 
 STAGE = "monitor"
 CHECKS = (unreadable, batch_drift, unfamiliar_inputs, confidence, figure_on_labels)
@@ -44,6 +44,7 @@ def monitor(workspace: Path, path: Path, out: Path) -> RunResult:
         WorkspaceError: `out` cannot be written.
     """
     started = time.perf_counter()
+    make_output_folder(out)
     settings = load_settings(workspace)
     dataset = _prepared(workspace, settings)
     with opened(path, dataset) as batch:
@@ -63,7 +64,7 @@ def monitor(workspace: Path, path: Path, out: Path) -> RunResult:
     }
     result = RunResult(run, (stage,))
     write_json(out / FINDINGS, to_json(result))
-    write_page(out, result, said=HEADLINES[result.verdict])
+    write_page(out, result, opening=Opening(HEADLINES[result.verdict]))
     record(workspace, entry)
     return result
 

@@ -72,17 +72,26 @@ class Section:
         return self.result.verdict if self.result else "none"
 
 
-def write_page(reports: Path, result: RunResult, facts: Facts | None = None, said: str | None = None) -> Path:
+@dataclass(frozen=True)
+class Opening:
+    """What a page says first of a result that is no run of the pipeline: in a line, in a sentence, and of failures."""
+
+    headline: str
+    lede: str = ""
+    failures: str = "What has changed"
+
+
+def write_page(reports: Path, result: RunResult, facts: Facts | None = None, opening: Opening | None = None) -> Path:
     """Write the page of `result` into the folder `reports`, which its figures and tables are named relative to.
 
-    `said` is what it says first of a result that is no run of the pipeline; such a page shows its own parts alone.
+    With an `opening` it is no page of a run, and shows its own parts alone.
     """
     page = reports / PAGE
-    write_whole(page, render(reports, result, facts or Facts(), said))
+    write_whole(page, render(reports, result, facts or Facts(), opening))
     return page
 
 
-def render(reports: Path, result: RunResult, facts: Facts, said: str | None = None) -> str:
+def render(reports: Path, result: RunResult, facts: Facts, opening: Opening | None = None) -> str:
     """The page as HTML. Whatever comes from a user's data is escaped, and no file outside `reports` is shown."""
     environment = Environment(
         loader=PackageLoader("recipe.report", "."),
@@ -95,9 +104,9 @@ def render(reports: Path, result: RunResult, facts: Facts, said: str | None = No
     template = environment.get_template("page.html.j2")
     return template.render(
         run=result.run,
-        headline=said or headline(result),
-        is_run=said is None,
-        sections=_sections(result, STAGES if said is None else [stage.stage for stage in result.stages]),
+        opening=opening or Opening(headline(result), failures="What stopped the run"),
+        is_run=opening is None,
+        sections=_sections(result, STAGES if opening is None else [stage.stage for stage in result.stages]),
         found={verdict: [one for one in result.findings if one.verdict == verdict] for verdict in ("fail", "warn")},
         final=_find(result, FINAL),
         baselines=_baselines(reports, _find(result, FINAL)),

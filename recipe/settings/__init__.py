@@ -237,9 +237,10 @@ class Settings(Strict):
 
 
 def nearest(word: str, words: list[str]) -> str:
-    """` (did you mean 'x'?)` with the word most like `word`, or nothing when none is like it."""
-    matches = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
-    return f" (did you mean '{matches[0]}'?)" if matches else ""
+    """` (did you mean 'x'?)` with the word most like `word`, or nothing when none is like it; its case is no matter."""
+    known = {one.casefold(): one for one in words}
+    matches = difflib.get_close_matches(word.casefold(), known, n=1, cutoff=0.5)
+    return f" (did you mean '{known[matches[0]]}'?)" if matches else ""
 
 
 def _sentence(error: ValidationError, origin: str) -> str:

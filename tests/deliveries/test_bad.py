@@ -1,5 +1,6 @@
 """Bad deliveries of every kind: none crashes the watcher, none loses a row, none gets in."""
 
+import html
 import io
 import os
 import struct
@@ -17,7 +18,8 @@ import pytest
 from PIL import Image
 
 from recipe.deliveries.incoming import INCOMING
-from recipe.deliveries.record import Outcome
+from recipe.deliveries.record import Outcome, outcomes
+from recipe.deliveries.telling import ENDS
 from recipe.provenance import tracked_version
 from tests.deliveries.conftest import (
     HELD,
@@ -280,27 +282,34 @@ def of_tables(patients: Path) -> tuple[Path, dict[str, Outcome], bytes, str | No
 def test_a_bad_delivery_of_images_is_set_aside_with_the_reason(
     name: str, of_images: tuple[Path, dict[str, Outcome], int, str | None]
 ) -> None:
-    workspace, outcomes, _, _ = of_images
-    holds(workspace, outcomes[name], IMAGES[name])
+    workspace, found, _, _ = of_images
+    holds(workspace, found[name], IMAGES[name])
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_bad_table_is_set_aside_with_the_reason(
     name: str, of_tables: tuple[Path, dict[str, Outcome], bytes, str | None]
 ) -> None:
-    workspace, outcomes, _, _ = of_tables
-    holds(workspace, outcomes[Path(name).stem], TABLES[name])
+    workspace, found, _, _ = of_tables
+    holds(workspace, found[Path(name).stem], TABLES[name])
 
 
 def holds(workspace: Path, outcome: Outcome, bad: Bad) -> None:
-    """It is what it should be, and nothing of it is lost: the whole lies in quarantine, with a letter to the sender."""
+    """It is what it should be, and nothing of it is lost: the whole lies in quarantine, with a letter to the sender.
+
+    The page names it; the letter holds nothing that only who keeps the data set can do.
+    """
     assert outcome.kind in ({bad.kind} if bad.kind else {"rejected", "drifted"})
     assert bad.why in outcome.why
     assert outcome.new == 0
+    page = (workspace / outcome.report).read_text()
+    assert f"<h1>{html.escape(outcome.name)} {ENDS[outcome.kind]}.</h1>" in page and "Ingest" not in page
     if outcome.kind != "nothing new":
         kept = workspace / outcome.quarantine
         assert os.path.lexists(kept / outcome.name)
-        assert outcome.why in (kept / "tell-the-sender.txt").read_text()
+        told = (kept / "tell-the-sender.txt").read_text()
+        assert outcome.why in told
+        assert "recipe receive" not in told and "the sender" not in told
 
 
 def test_nothing_of_them_gets_into_the_images(of_images: tuple[Path, dict[str, Outcome], int, str | None]) -> None:
@@ -308,6 +317,25 @@ def test_nothing_of_them_gets_into_the_images(of_images: tuple[Path, dict[str, O
     assert images_in(workspace) == count
     assert tracked_version(workspace / "data" / "photos") == version
     assert not any((workspace / INCOMING).iterdir())
+
+
+def test_each_is_in_the_record_once_and_a_second_look_finds_nothing(
+    of_images: tuple[Path, dict[str, Outcome], int, str | None],
+) -> None:
+    workspace, found, _, _ = of_images
+    written = outcomes(workspace)
+    assert [outcome.kind for outcome in written].count("first version") == 1
+    assert sorted(outcome.id for outcome in written[1:]) == sorted(outcome.id for outcome in found.values())
+    assert take_all(workspace) == []
+
+
+def test_a_shift_is_drawn_on_the_page_beside_what_was_expected(
+    of_tables: tuple[Path, dict[str, Outcome], bytes, str | None],
+) -> None:
+    workspace, found, _, _ = of_tables
+    report = (workspace / found["another-unit"].report).parent
+    assert (report / "data" / "figures" / "data.drift.columns.png").is_file()
+    assert 'alt="Columns. ' in (report / "index.html").read_text()
 
 
 def test_nothing_of_them_gets_into_the_table(of_tables: tuple[Path, dict[str, Outcome], bytes, str | None]) -> None:

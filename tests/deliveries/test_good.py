@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image, ImageOps
 
 from recipe.composition import compose_params
 from recipe.dataset import ingest
 from recipe.dataset.delimited import read_table
-from recipe.deliveries.record import outcomes
+from recipe.deliveries.incoming import arrivals
+from recipe.deliveries.receive import receive
 from recipe.provenance import tracked_version
 from recipe.settings import load_settings
 from tests.deliveries.conftest import (
@@ -86,10 +88,11 @@ def test_new_rows_are_written_behind_the_table_in_its_own_columns(own_patients: 
     path = own_patients / "data" / "patients.csv"
     before = path.read_bytes()
     given = rows_of_table(HELD_ROWS - 50, HELD_ROWS + 50)
-    given[given.columns[::-1]].to_csv(incoming(own_patients, "week-2.csv"), index=False, sep=";")
+    given[given.columns[::-1]].assign(nurse="M.").to_csv(incoming(own_patients, "week-2.csv"), index=False, sep=";")
     ready(incoming(own_patients, "week-2.csv"))
     [outcome] = take_all(own_patients)
     assert (outcome.kind, outcome.new, outcome.known) == ("accepted", 50, 50)
+    assert "The data set has no column &#39;nurse&#39;: left out." in (own_patients / outcome.report).read_text()
     assert path.read_bytes().startswith(before)
     grown = read_table(path).frame
     assert len(grown) == HELD_ROWS + 50
@@ -140,16 +143,25 @@ def test_one_bad_row_of_many_is_set_aside_alone(own_patients: Path) -> None:
 def test_a_delivery_waits_until_it_is_quiet_or_said_to_be_whole(own_photos: Path) -> None:
     write_images(incoming(own_photos, "growing"), range(HELD, HELD + 10))
     incoming(own_photos, "upload.csv.part").write_text("a,b\n")
+    incoming(own_photos, "begun").mkdir()
+    incoming(own_photos, "july_READY").touch()
     assert take_all(own_photos) == []
     assert incoming(own_photos, "growing").is_dir()
     ready(incoming(own_photos, "growing"))
-    assert [outcome.name for outcome in take_all(own_photos)] == ["growing"]
+    seen = {one.path.name: bool(one.waits) for one in arrivals(own_photos, quiet_seconds=60)}
+    assert seen == {"growing": False, "upload.csv.part": True, "begun": True, "july_READY": True}
+    told = {one.path.name: one.waits for one in arrivals(own_photos, quiet_seconds=0)}
+    assert (told["begun"], told["july_READY"]) == ("it is empty", "there is no july beside it")
 
 
-def test_every_delivery_is_in_the_record_once(own_photos: Path) -> None:
-    ready(write_images(incoming(own_photos, "one"), range(HELD, HELD + 30)))
-    ready(write_images(incoming(own_photos, "two"), range(HELD + 30, HELD + 60)))
-    taken = take_all(own_photos)
-    assert [outcome.kind for outcome in outcomes(own_photos)] == ["first version", "accepted", "accepted"]
-    assert [outcome.id for outcome in outcomes(own_photos)][1:] == [outcome.id for outcome in taken]
-    assert take_all(own_photos) == []
+def test_a_real_change_is_set_aside_until_a_person_takes_it_in_and_the_record_says_despite_what(
+    own_photos: Path, tmp_path: Path
+) -> None:
+    inverted = write_images(tmp_path / "inverted", range(HELD, HELD + 60))
+    for path in inverted.rglob("*.png"):
+        ImageOps.invert(Image.open(path)).save(path)
+    [refused] = receive(own_photos, load_settings(own_photos), [inverted])
+    assert refused.kind == "drifted" and "brightness" in refused.why
+    [taken] = receive(own_photos, load_settings(own_photos), [inverted], despite_drift=True)
+    assert (taken.kind, taken.new) == ("accepted", 60)
+    assert taken.why == "60 examples are new, taken despite data/label_noise, data/drift, data/expectations."

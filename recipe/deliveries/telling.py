@@ -1,0 +1,87 @@
+"""What is told of a delivery: a page to whoever keeps the data set, and a letter to whoever sent it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from recipe.checking import UNMET
+from recipe.dataset.manifest import place_in_words
+from recipe.deliveries.quarantine import REASONS
+from recipe.deliveries.record import TAKEN, Kind, Outcome
+from recipe.errors import WorkspaceError
+from recipe.report.findings import RunResult, read
+from recipe.report.page import PAGE, Opening, write_page
+
+LISTED = 10  # reasons that the letter names, most frequent first
+ENDS: Mapping[Kind, str] = {
+    "accepted": "was taken in",
+    "partly accepted": "was taken in, but for some examples",
+    "nothing new": "holds nothing new",
+    "drifted": "was set aside: it is unlike what came before",
+    "rejected": "was set aside",
+}
+REQUESTS: Mapping[Kind, str] = {
+    "partly accepted": "Please put right what is listed and send those examples again; the others need not come again.",
+    "nothing new": "Please put right what is listed and send those examples again.",
+    "drifted": "Please look whether the way in which the examples are chosen, measured or exported has changed. If it "
+    "was not meant to, put it right and send all of it again; if it was, tell us what has changed.",
+    "rejected": "Please put this right and send all of it again: none of it was taken.",
+}
+
+
+def write_delivery_page(report: Path, outcome: Outcome) -> None:
+    """Write the page of a delivery that is done with into `report`, which may hold the findings about it.
+
+    Raises:
+        WorkspaceError: it cannot be written.
+    """
+    try:
+        result = read(report)
+    except WorkspaceError:  # it could not be read, so that nothing was measured
+        result = RunResult({"delivery": outcome.name}, ())
+    why = outcome.why if outcome.kind in TAKEN or result.verdict != "fail" else ""  # else the findings say it
+    held = counts(outcome) if outcome.kind not in ("rejected", "drifted") else ""
+    places = f" What was not taken is kept in {outcome.quarantine}." if outcome.quarantine else ""
+    version = f" The data set's version is {outcome.version}." if outcome.kind in TAKEN else ""
+    opening = Opening(
+        headline=f"{outcome.name} {ENDS[outcome.kind]}.",
+        lede=f"{why} {held}{version}{places}".strip(),
+        failures=UNMET,
+    )
+    write_page(report, result, opening=opening)
+
+
+def page_of(report: Path, workspace: Path) -> str:
+    """Where the page in `report` lies, relative to the workspace."""
+    return (report / PAGE).relative_to(workspace).as_posix()
+
+
+def letter(outcome: Outcome, reasons: pd.DataFrame) -> str:
+    """What to tell the sender: what came of the delivery, why, and what is asked of them, as a plain text to send on.
+
+    Args:
+        reasons: path and reason of each example that was set aside for a fault of its own.
+    """
+    told = [part for part in (outcome.why, counts(outcome)) if part]
+    lines = [f"Your delivery '{outcome.name}' {ENDS[outcome.kind]}.", "", *told, ""]
+    frequent = reasons.loc[reasons["reason"] != outcome.why, "reason"].value_counts()
+    if len(frequent):
+        lines.append(f"What could not be used ({len(reasons)}; each is listed in {REASONS}):")
+        for reason, count in frequent.head(LISTED).items():
+            first = reasons.loc[reasons["reason"] == reason, "path"].iloc[0]
+            lines.append(f"- {count} x {reason} (the first: {place_in_words(first)})")
+        if len(frequent) > LISTED:
+            lines.append(f"- and {len(frequent) - LISTED} other reasons")
+        lines.append("")
+    return "\n".join([*lines, REQUESTS[outcome.kind], ""])
+
+
+def counts(outcome: Outcome) -> str:
+    """How many of its examples are new, known and not usable, in a sentence; nothing where it could not be read."""
+    new, known, aside = outcome.new, outcome.known, outcome.aside
+    if outcome.kind in TAKEN:
+        return f"New: {new}. Known already: {known}. Not usable: {aside}."
+    total = new + known + aside
+    faults = f", of which {known} are known already and {aside} not usable" if known or aside else ""
+    return f"It holds {total} examples{faults}." if total else ""
