@@ -179,10 +179,11 @@ def _unknown(client: MlflowClient, runs: Sequence[Run], model: str, name: str) -
     registered = sorted(client.search_model_versions(f"name = '{model}'"), key=lambda one: -int(one.version))
     versions = [f"{model}/{version.version}" for version in registered]
     aliases = [str(alias) for one in client.search_registered_models(f"name = '{model}'") for alias in one.aliases]
-    near = nearest(name, [*versions, *aliases, *(run.info.run_id for run in runs)])
+    known = [*versions, *aliases, *(run.info.run_id for run in runs)]
+    near = "" if name in known else nearest(name, known)
     latest = [*versions[:LISTED], *([_listed(runs)] if runs else [])]
-    known = f"the latest are {', '.join(latest)}" if latest else "none is remembered yet, start one with `recipe run`"
-    return RunError(f"There is no run '{name}'{near}: {known}.")
+    others = f"the latest are {', '.join(latest)}" if latest else "none is remembered yet, start one with `recipe run`"
+    return RunError(f"There is no run '{name}'{near}: {others}.")
 
 
 def _listed(runs: Sequence[Run]) -> str:

@@ -59,7 +59,7 @@ METRICS_A_BATCH, OTHERS_A_BATCH, NOTE_LENGTH, RUNS_A_PAGE = 800, 100, 8000, 1000
 # trainings has fewer of each.
 CURVE_POINTS, LEAST_CURVE_POINTS, STAGE_POINTS = 200, 20, 6000
 CHALLENGES = (
-    "Version %s of %s is a challenger: `recipe retrain --force` compares it with the champion, "
+    "Version %s of %s is a challenger: a retraining (`recipe retrain --force`) compares it with the champion, "
     "`recipe promote %s` makes it the champion."
 )
 

@@ -300,9 +300,10 @@ def _judged(result: RunResult, counts: dict[str, int], settings: Settings, despi
     if not counts[NEW]:
         return "nothing new", f"All {counts[KNOWN]} usable examples are in the data set already."
     unlike = f", taken despite {', '.join(overruled)}" if overruled else ""
+    new, them = ("1 example is new", "it") if counts[NEW] == 1 else (f"{counts[NEW]} examples are new", "them")
     if counts[ASIDE]:
-        return "partly accepted", f"{counts[NEW]} examples are new{unlike}; {counts[ASIDE]} cannot be used."
-    return "accepted", f"{counts[NEW]} examples are new{unlike or ', and nothing speaks against them'}."
+        return "partly accepted", f"{new}{unlike}; {counts[ASIDE]} cannot be used."
+    return "accepted", f"{new}{unlike or f', and nothing speaks against {them}'}."
 
 
 def _refused(settings: Settings, folder: Path, delivered: Path, outcome: Outcome, sentence: str) -> Decision:

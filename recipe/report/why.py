@@ -24,6 +24,7 @@ PAGE, TABLE, PICTURE = "index.html", "why.csv", "waterfall.png"
 COLUMNS = ("factor", "from", "to", "figure", "change", "low", "high", "share", "beyond_seed")
 CELL = 28  # columns of the terminal that a cell may take
 DECIMALS = 4
+ROUNDING = 1e-9
 HALF = 0.28  # of a bar's height, where rows are 1 apart
 
 
@@ -43,18 +44,20 @@ def write_why(folder: Path, why: Attribution) -> Path:
 
 
 def headline(why: Attribution) -> str:
-    """The whole change in a sentence, and the largest of what it is made of."""
-    largest = max(why.steps, key=lambda step: abs(step.change))
+    """The whole change in a sentence, and the largest of what it is made of; all of those that are equally large."""
+    most = max(round(abs(step.change), DECIMALS) for step in why.steps)
+    largest = [step for step in why.steps if round(abs(step.change), DECIMALS) == most]
     whole = (
         f"{why.metric} is {number(why.whole.figure)} in {why.b} and {number(why.figure)} in {why.a}, on {why.examples} "
         f"validation examples that neither was trained on: a change of {signed(why.whole.change)} "
         f"[{signed(why.whole.low)}, {signed(why.whole.high)}]"
     )
     if len(why.steps) == 1:
-        return f"{whole}, and {largest.factor} is all that differs."
-    if not round(largest.change, DECIMALS):
+        return f"{whole}, and {why.steps[0].factor} is all that differs."
+    if not most:
         return f"{whole}. Nothing that was swapped changes it."
-    return f"{whole}. The largest part is {largest.factor}: {signed(largest.change)}."
+    told = ", ".join(f"{step.factor}: {signed(step.change)}" for step in largest)
+    return f"{whole}. The largest part{' is' if len(largest) == 1 else 's are'} {told}."
 
 
 def remarks(why: Attribution) -> list[str]:
@@ -115,6 +118,9 @@ def waterfall(why: Attribution) -> Figure:
     chart.use_sticky_edges = False  # a bar may touch the frame, its number may not
     chart.margins(x=0.12)
     chart.grid(visible=False, axis="y")
+    if why.metric == "accuracy":  # room to the right of 1 is for the numbers
+        low, high = chart.get_xlim()
+        chart.set_xticks([tick for tick in chart.get_xticks() if low <= tick <= min(high, 1.0 + ROUNDING)])
     label(chart, f"{why.metric} on {why.examples} validation examples", title=f"From {why.a} to {why.b}")
     return figure
 

@@ -38,6 +38,11 @@ def test_the_headline_says_the_whole_change_and_its_largest_part() -> None:
     assert alone.endswith("and optimizer is all that differs.")
 
 
+def test_parts_that_are_equally_large_are_all_named() -> None:
+    equal = tuple(replace(step, change=-change) for step, change in zip(WHY.steps, (0.01, 0.0, -0.01), strict=True))
+    assert headline(replace(WHY, steps=equal)).endswith(" The largest parts are optimizer: −0.0100, seed: +0.0100.")
+
+
 def test_where_nothing_changes_the_figure_no_part_is_named() -> None:
     still = tuple(replace(step, change=0.0) for step in WHY.steps)
     assert headline(replace(WHY, steps=still)).endswith("Nothing that was swapped changes it.")
