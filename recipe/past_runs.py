@@ -15,7 +15,7 @@ from yaml import YAMLError
 
 from recipe.errors import RecipeError
 from recipe.provenance import DATA_VERSION_FILE
-from recipe.registry import CHAMPION, REFERENCE, registered_name
+from recipe.registry import CHAMPION, REFERENCE, registered_name, version_named
 from recipe.settings import PARAMS, nearest
 from recipe.tracking import CODE, COMMIT, PARENT, PIPELINE, STAGE
 from recipe.yaml12 import read_yaml
@@ -98,13 +98,10 @@ def registered_model(client: MlflowClient, key: str, code: str) -> str | None:
 
 def _version(client: MlflowClient, model: str, name: str) -> ModelVersion | None:
     """The registered version that `name` means, if it means one."""
-    from mlflow.exceptions import MlflowException
-
     for registered, version, alias in _meanings(model, name):
-        with suppress(MlflowException):
-            if version:
-                return client.get_model_version(registered, version)
-            return client.get_model_version_by_alias(registered, str(alias))
+        found = version_named(client, registered, version, str(alias))
+        if found is not None:
+            return found
     return None
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,18 +62,16 @@ def find_version(client: "MlflowClient", reference: str) -> "ModelVersion":
         RegistryError: there is none such.
         TrackingError: the registry does not answer.
     """
-    from mlflow.exceptions import MlflowException
-
     match = REFERENCE.fullmatch(reference)
     if match is None:
         raise RegistryError(
             f"'{reference}' names no model: give a folder that holds one, models:/NAME/VERSION or models:/NAME@ALIAS."
         )
-    with suppress(MlflowException):
-        if match["version"]:
-            return client.get_model_version(match["name"], match["version"])
-        return client.get_model_version_by_alias(match["name"], match["alias"] or CHAMPION)
-    with answering():  # it may be no such version, or a registry that is not there
+    name, number, alias = match["name"], match["version"], match["alias"] or CHAMPION
+    with answering():
+        found = version_named(client, name, number, alias)
+        if found is not None:
+            return found
         names = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
     raise RegistryError(
         f"'{reference}' is neither a folder that holds a model nor a registered one: registered are {names}."
@@ -105,10 +103,22 @@ def alias_version(client: "MlflowClient", name: str, alias: str) -> str | None:
     Raises:
         mlflow.exceptions.MlflowException: the registry does not answer.
     """
+    found = version_named(client, name, None, alias)
+    return None if found is None else str(found.version)
+
+
+def version_named(client: "MlflowClient", name: str, number: str | None, alias: str) -> "ModelVersion | None":
+    """The version of a model by its number, or without one by its alias; None where there is none such.
+
+    Raises:
+        mlflow.exceptions.MlflowException: the registry does not answer.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
-        return str(client.get_model_version_by_alias(name, alias).version)
+        if number is not None:
+            return client.get_model_version(name, number)
+        return client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
         if error.error_code not in MISSING:
             raise

@@ -45,9 +45,14 @@ def label_faults(labels: pd.Series, task: Task) -> pd.Series:
     return pd.Series(faults, index=labels.index, dtype="str").replace("", np.nan)
 
 
-def label_numbers(labels: pd.Series) -> np.ndarray:
-    """Labels as float64 (N,), NaN where there is no finite number."""
-    return as_numbers(labels, number_style(labels.dropna()) or "1234.5")
+def label_numbers(labels: pd.Series, style: str | None = None) -> np.ndarray:
+    """Labels as float64 (N,), NaN where there is no finite number; written in `style`, by default that of most."""
+    return as_numbers(labels, style or label_style(labels))
+
+
+def label_style(labels: pd.Series) -> str:
+    """How most of the labels write a number."""
+    return number_style(labels.dropna()) or "1234.5"
 
 
 def usable_labels(labels: pd.Series, wanted: str, where: object) -> tuple[Task, pd.Series]:

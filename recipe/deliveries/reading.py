@@ -11,7 +11,7 @@ import pandas as pd
 from recipe.dataset import Dataset
 from recipe.dataset.delimited import PARQUET_MAGIC, is_parquet, read_table
 from recipe.dataset.images import decode_images
-from recipe.dataset.labels import coded, label_numbers, label_text
+from recipe.dataset.labels import coded, label_numbers, label_style, label_text
 from recipe.dataset.listing import LABELS, ImageFile, Listing, is_image_name, list_images, located_files
 from recipe.dataset.manifest import COLUMNS_NAMED, Rejected, numbered, optional, place_in_words, quarantine_of
 from recipe.dataset.stored import INPUTS
@@ -115,11 +115,11 @@ def _rows_as_examples(path: Path, reference: Dataset, settings: Settings) -> Del
     data, preparation = settings.data, reference.preparation
     frame = _same_columns(_unassigned(table.frame, reference.rows, data), reference.rows, file)
     if not is_parquet(Path(data.path)):
-        frame = _as_cells(frame, preparation)
+        frame = _as_cells(frame, _written(reference))
     features = feature_columns(list(frame.columns), data)
     _refuse_other_columns(frame, preparation, file)
     labels = label_text(frame[data.label]).set_axis(frame.index)
-    faults = _first_of(_label_faults(labels, preparation), _cell_faults(frame, preparation))
+    faults = _first_of(_label_faults(labels, reference), _cell_faults(frame, preparation))
     rejected = [
         *table.malformed,
         *(
@@ -152,7 +152,7 @@ def _rows_as_examples(path: Path, reference: Dataset, settings: Settings) -> Del
         manifest=manifest,
         quarantine=quarantine_of(rejected),
         inputs=prepare_rows(rows, preparation),
-        targets=_targets(manifest["label"], preparation),
+        targets=_targets(manifest["label"], reference),
         rows=rows,
         split_given=False,
         settings=settings,
@@ -161,12 +161,20 @@ def _rows_as_examples(path: Path, reference: Dataset, settings: Settings) -> Del
     return Delivered(path, reference, dataset, frame)
 
 
-def _as_cells(frame: pd.DataFrame, preparation: dict[str, Any]) -> pd.DataFrame:
+def _written(reference: Dataset) -> dict[str, dict[str, Any]]:
+    """How each column that is no text is written in the data set: its kind, and its style or format."""
+    columns = {column["name"]: column for column in reference.preparation["columns"]}
+    if reference.preparation["classes"] is None:
+        style = label_style(reference.manifest["label"])
+        columns[reference.settings.data.label] = {"kind": "number", "style": style}
+    return columns
+
+
+def _as_cells(frame: pd.DataFrame, columns: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """`frame` as text, as the data set's CSV has it: what is examined is what would be written.
 
-    A CSV's own cells stay as they are; numbers and dates that a Parquet file has as such get the column's style.
+    A CSV's own cells stay as they are; numbers and dates that a Parquet file has as such get the style in `columns`.
     """
-    columns = {column["name"]: column for column in preparation["columns"]}
     return pd.DataFrame({name: _cells(frame[name], columns.get(name, {})) for name in frame.columns}, index=frame.index)
 
 
@@ -286,7 +294,7 @@ def _images_as_examples(path: Path, reference: Dataset, settings: Settings, out:
             f"{path.name} is a file where a folder is due: deliver a folder of images per class, or with a labels.csv."
         )
     pixels, shape = reference.preparation["pixels"], reference.inputs.shape[1:]
-    listing = _with_known_labels(_with_unlisted(list_images(path, settings.data)), reference.preparation)
+    listing = _with_known_labels(_with_unlisted(list_images(path, settings.data)), reference)
     size = Image(size=(pixels["height"], pixels["width"]), channels=pixels["channels"])
     out.mkdir(parents=True, exist_ok=True)
     examples, _ = decode_images(listing, size, path.name, out / INPUTS)
@@ -299,7 +307,7 @@ def _images_as_examples(path: Path, reference: Dataset, settings: Settings, out:
         manifest=manifest,
         quarantine=quarantine_of(examples.rejected),
         inputs=inputs,
-        targets=_targets(manifest["label"], reference.preparation),
+        targets=_targets(manifest["label"], reference),
         split_given=False,
         settings=settings,
         user_columns=tuple(own),
@@ -318,14 +326,14 @@ def _with_unlisted(listing: Listing) -> Listing:
     return replace(listing, rejected=[*listing.rejected, *refused])
 
 
-def _with_known_labels(listing: Listing, preparation: dict[str, Any]) -> Listing:
+def _with_known_labels(listing: Listing, reference: Dataset) -> Listing:
     """`listing` without the files whose label the data set does not know.
 
     Raises:
         DataError: none is left.
     """
     labels = pd.Series([file.label for file in listing.files], dtype="str")
-    faults = _label_faults(labels, preparation)
+    faults = _label_faults(labels, reference)
     kept: list[ImageFile] = []
     refused: list[Rejected] = []
     for file, fault in zip(listing.files, faults, strict=True):
@@ -342,14 +350,15 @@ def _with_known_labels(listing: Listing, preparation: dict[str, Any]) -> Listing
 # Labels
 
 UNKNOWN = "the data set has no class "
-NO_LABEL, NO_NUMBER = "the label is missing", "the label is not a finite number"
+NO_LABEL, NO_NUMBER = "the label is missing", "the label is no finite number such as "
 
 
-def _label_faults(labels: pd.Series, preparation: dict[str, Any]) -> pd.Series:
+def _label_faults(labels: pd.Series, reference: Dataset) -> pd.Series:
     """Why a label (text, missing as NaN) is none of the data set's, missing where it is one."""
-    classes = preparation["classes"]
+    classes = reference.preparation["classes"]
     if classes is None:
-        reasons = np.where(np.isnan(label_numbers(labels)), NO_NUMBER, "")
+        style = label_style(reference.manifest["label"])
+        reasons = np.where(np.isnan(label_numbers(labels, style)), NO_NUMBER + style, "")
     else:
         known = [str(name) for name in classes]
         unknown = {
@@ -361,15 +370,16 @@ def _label_faults(labels: pd.Series, preparation: dict[str, Any]) -> pd.Series:
 
 
 def _is_label_fault(fault: str) -> bool:
-    return fault in (NO_LABEL, NO_NUMBER) or fault.startswith(UNKNOWN)
+    return fault == NO_LABEL or fault.startswith((NO_NUMBER, UNKNOWN))
 
 
-def _targets(labels: pd.Series, preparation: dict[str, Any]) -> np.ndarray:
+def _targets(labels: pd.Series, reference: Dataset) -> np.ndarray:
     """Labels as the data set stores them: int64 (N,) for classes, else float32 (N, 1) standardised."""
+    preparation = reference.preparation
     if preparation["classes"] is not None:
         return coded(labels, preparation["classes"])
     target = preparation["target"]
-    numbers = label_numbers(labels)
+    numbers = label_numbers(labels, label_style(reference.manifest["label"]))
     standard = (numbers - target["mean"][0]) / target["std"][0]
     return standard.astype(np.float32)[:, np.newaxis]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_diabetes
 
 from recipe.composition import compose_params
 from recipe.dataset import ingest, load_dataset
@@ -23,6 +24,7 @@ from recipe.deliveries.incoming import (
     finish_deliveries,
     forget,
 )
+from recipe.deliveries.reading import read_delivery
 from recipe.deliveries.receive import receive
 from recipe.deliveries.record import outcomes
 from recipe.errors import DataError, WorkspaceError
@@ -217,3 +219,33 @@ def test_into_train_and_test_folders_a_delivery_goes_for_training_whatever_lies_
     growth = stage_growth(tmp_path / "claimed", delivery, fates, None, target, data)
     assert {place.split("/")[0] for place in growth.files.values()} == {"Train"}
     assert {place.split("/")[1] for place in growth.files.values()} == {name[0] for name in names}
+
+
+def test_a_quantity_is_read_and_written_as_the_data_set_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    monkeypatch.chdir(workspace)
+    rows = load_diabetes(as_frame=True).frame.rename(columns={"target": "progress"})
+    rows["progress"] += np.linspace(0.0, 0.9, len(rows)).round(2)
+    path = workspace / "data" / "patients.csv"
+    path.parent.mkdir()
+    rows[:300].to_csv(path, index=False, sep=";", decimal=",")
+    compose_params(workspace, ["data=table", f"data.path={path}", "data.label=progress"])
+    settings = load_settings(workspace)
+    ingest(workspace, settings)
+    reference = load_dataset(workspace, settings)
+    rows[300:360].to_parquet(tmp_path / "typed.parquet")
+    rows[300:360].assign(progress=rows["progress"].astype("str")).to_csv(
+        tmp_path / "dotted.csv", index=False, sep=";", decimal=","
+    )
+
+    typed = read_delivery(tmp_path / "typed.parquet", reference, settings, tmp_path / "out")
+    assert typed.cells is not None
+    assert typed.cells["progress"].str.replace(",", ".").astype(float).tolist() == rows["progress"][300:360].tolist()
+    standard = (rows["progress"][300:360] - reference.preparation["target"]["mean"][0]) / (
+        reference.preparation["target"]["std"][0]
+    )
+    assert np.allclose(typed.dataset.targets[:, 0], standard, atol=1e-5)
+    with pytest.raises(DataError, match=r"the label is no finite number such as 1\.234,5"):
+        read_delivery(tmp_path / "dotted.csv", reference, settings, tmp_path / "out")
