@@ -18,7 +18,7 @@ import pandas as pd
 from recipe.checking import check_delivery, stamps
 from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates, read_rows
 from recipe.deliveries.growth import Growth, is_based_on, put_in_place, stage_growth
-from recipe.deliveries.incoming import DECIDED, INCOMING, arrivals, claim, claimed, forget, given
+from recipe.deliveries.incoming import DECIDED, INCOMING, QUARANTINE, arrivals, claim, claimed, forget, given
 from recipe.deliveries.quarantine import put_aside, stage_aside
 from recipe.deliveries.record import Kind, Outcome, write_outcome
 from recipe.deliveries.telling import letter, page_of, write_delivery_page
@@ -74,15 +74,18 @@ def _refuse_own(workspace: Path, path: Path, target: Path) -> None:
     """Refuse what is no delivery.
 
     Raises:
-        DataError: it is not there, or is the data set, part of it, or what holds it.
+        DataError: it is not there, or is the data set, part of it, what holds it, or where deliveries are kept.
     """
     if not path.exists() and not path.is_symlink():
         raise DataError(f"There is no {path}: name a file or folder that was delivered.")
     place, own = path.resolve(), target.resolve()
     if place.is_relative_to(own) or own.is_relative_to(place):
-        raise DataError(f"{path} is the data set itself, or a part of it: name a file or folder that was delivered.")
+        raise DataError(f"{path} is the data set, holds it, or is a part of it: name what was delivered.")
     if place == (workspace / INCOMING).resolve():
         raise DataError(f"{path} is where deliveries are put: name one of them, or none, for all that are there.")
+    aside = (workspace / QUARANTINE).resolve()
+    if aside in (place, place.parent):
+        raise DataError(f"{path} holds what was set aside, and the reasons: name the delivery in it.")
 
 
 def _arrived(workspace: Path, settings: Settings, marks: Sequence[str]) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from recipe.dataset.manifest import place_in_words
 from recipe.deliveries.quarantine import REASONS
 from recipe.deliveries.record import TAKEN, Kind, Outcome
 from recipe.errors import WorkspaceError
-from recipe.report.findings import RunResult, read
+from recipe.report.findings import RunResult, read, save
 from recipe.report.page import PAGE, Opening, write_page
 
 LISTED = 10  # reasons that the letter names, most frequent first
@@ -40,13 +40,14 @@ def write_delivery_page(report: Path, outcome: Outcome) -> None:
         result = read(report)
     except WorkspaceError:  # it could not be read, so that nothing was measured
         result = RunResult({"delivery": outcome.name}, ())
+        save(report, result)
     why = outcome.why if outcome.kind in TAKEN or result.verdict != "fail" else ""  # else the findings say it
     held = counts(outcome) if outcome.kind not in ("rejected", "drifted") else ""
-    places = f" What was not taken is kept in {outcome.quarantine}." if outcome.quarantine else ""
-    version = f" The data set's version is {outcome.version}." if outcome.kind in TAKEN else ""
+    places = f"What was not taken is kept in {outcome.quarantine}." if outcome.quarantine else ""
+    version = f"The data set's version is {outcome.version}." if outcome.kind in TAKEN else ""
     opening = Opening(
         headline=f"{outcome.name} {ENDS[outcome.kind]}.",
-        lede=f"{why} {held}{version}{places}".strip(),
+        lede=" ".join(part for part in (why, held, version, places) if part),
         failures=UNMET,
     )
     write_page(report, result, opening=opening)
@@ -78,10 +79,10 @@ def letter(outcome: Outcome, reasons: pd.DataFrame) -> str:
 
 
 def counts(outcome: Outcome) -> str:
-    """How many of its examples are new, known and not usable, in a sentence; nothing where it could not be read."""
+    """How many of its examples are known and not usable, in a sentence; nothing where there is nothing to say."""
     new, known, aside = outcome.new, outcome.known, outcome.aside
-    if outcome.kind in TAKEN:
-        return f"New: {new}. Known already: {known}. Not usable: {aside}."
+    if outcome.kind in TAKEN:  # the reason counts the others
+        return f"{known} {'is' if known == 1 else 'are'} known already." if known else ""
     total = new + known + aside
     faults = f", of which {known} are known already and {aside} not usable" if known or aside else ""
     return f"It holds {total} examples{faults}." if total else ""

@@ -67,7 +67,7 @@ def test_of_a_partly_bad_delivery_the_good_images_get_in_and_the_bad_ones_are_na
     assert "the data set has no class 'ten'" in " ".join(reasons["reason"])
     assert (kept / "mixed" / "ten" / moved.name).is_file()
     told = (kept / "tell-the-sender.txt").read_text()
-    assert "New: 94. Known already: 0. Not usable: 6." in told
+    assert "94 examples are new; 6 cannot be used.\n" in told
 
 
 def test_images_listed_in_a_csv_get_in_with_what_it_says_of_them(tmp_path: Path, own_photos: Path) -> None:

@@ -18,6 +18,7 @@ from recipe.deliveries.incoming import (
     DECIDED,
     GIVEN,
     INCOMING,
+    QUARANTINE,
     READY,
     claim,
     claimed,
@@ -160,7 +161,9 @@ def test_a_pipe_and_a_link_in_a_folder_are_refused_and_keep_nobody_waiting(own_p
 def test_what_is_no_delivery_is_left_where_it_is(own_patients: Path) -> None:
     settings, table = load_settings(own_patients), own_patients / "data" / "patients.csv"
     (own_patients / INCOMING).mkdir(exist_ok=True)
-    for path in (table, table.parent, own_patients / INCOMING, own_patients / "nowhere.csv"):
+    aside = own_patients / QUARANTINE / "20261125T120000000000-july.csv"
+    aside.mkdir(parents=True)
+    for path in (table, table.parent, own_patients / INCOMING, own_patients / "nowhere.csv", aside, aside.parent):
         with pytest.raises(DataError):
             list(receive(own_patients, settings, [path]))
     assert table.is_file()
