@@ -7,7 +7,16 @@ import pytest
 
 from recipe.registry import CHALLENGER, CHAMPION, RegistryError, alias_version
 from recipe.reign import PERSON, RULE, promote, rulings
-from recipe.succession import conclude, standing
+from recipe.succession import (
+    BY_HAND,
+    VERDICT,
+    conclude,
+    history,
+    promote_by_hand,
+    roll_back_by_hand,
+    standing,
+)
+from recipe.workspace import write_json
 from tests.challenged import NAME, challenged_workspace, client_of, make_final_model, register, write_settings
 
 
@@ -77,3 +86,29 @@ def test_where_the_champion_is_gone_one_sentence_says_how_to_name_one(workspace:
     client_of(workspace).delete_registered_model_alias(NAME, CHAMPION)
     with pytest.raises(RegistryError, match=r"has no champion any more.*`recipe promote VERSION`"):
         standing(workspace)
+
+
+def test_what_a_person_promotes_keeps_the_sentence_of_the_comparison(workspace: Path) -> None:
+    verdict = {"name": NAME, "version": "2", "against": "1", "reason": "The rule keeps the champion: by chance."}
+    write_json(workspace / VERDICT, verdict)
+    promote_by_hand(workspace, "challenger", "It is smaller")
+    assert history(workspace)[-1].why == "It is smaller. The rule keeps the champion: by chance."
+    roll_back_by_hand(workspace, "")
+    promote_by_hand(workspace, "2", "")
+    assert history(workspace)[-1].why == f"{BY_HAND} The rule keeps the champion: by chance."
+    promote_by_hand(workspace, "1", "")  # who was never compared with 2
+    assert history(workspace)[-1].why == BY_HAND
+
+
+@pytest.mark.parametrize("name", ["challenger", "7"])
+def test_a_version_that_is_not_there_is_one_sentence(workspace: Path, name: str) -> None:
+    promote_by_hand(workspace, "2", "")
+    told = "No version of digits is the challenger now" if name == "challenger" else "digits has no version '7'"
+    with pytest.raises(RegistryError, match=told):
+        promote_by_hand(workspace, name, "")
+
+
+def test_where_nothing_is_registered_there_is_nothing_to_go_back_to(workspace: Path) -> None:
+    write_settings(workspace, "data=mnist5k")
+    with pytest.raises(RegistryError, match="mnist5k has no champion: `recipe run` trains one"):
+        roll_back_by_hand(workspace, "")
