@@ -46,10 +46,10 @@ def check(
         WorkspaceError: `out` cannot be written.
         RecipeError: a stage could not go on; with its sentence.
     """
-    settings = compose(workspace, overrides)
+    delivery = any(text.lstrip("+").startswith("data.delivery=") for text in overrides)
+    begun = delivery and (workspace / PARAMS).is_file()
+    settings = changed(workspace, overrides) if begun else compose(workspace, overrides)
     if settings["data"]["delivery"]:
-        if (workspace / PARAMS).is_file():
-            settings = changed(workspace, overrides)
         shutil.rmtree(workspace / DELIVERY, ignore_errors=True)
         out = out or workspace / DELIVERY
         return check_delivery(workspace, settings, out, _of_data(names)), out

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import os
 import re
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from recipe.yaml12 import read_yaml
 PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_target_` names; any setting may follow
 GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
 SPACE = "stages.tune.space."  # below it, a range for each setting that is searched
+FOLLOWS = re.compile(r"\$\{([\w.]+)\}")  # how a setting in conf/ names another whose value it takes
 PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites")  # settings that name files of the user's
 
 
@@ -54,27 +56,38 @@ def change_params(workspace: Path, overrides: Sequence[str]) -> None:
 def changed(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """The settings of params.yaml with what `overrides` make another of conf/'s, checked, as plain mappings.
 
+    Another data set, `data=NAME`, has nothing to go on from: it is composed as `compose` does.
+
     Raises:
         SettingsError: params.yaml cannot be read; an override names no setting or option, or a value does not fit.
         DataError: data.path is not there.
     """
-    default, asked = compose(workspace, ()), compose(workspace, overrides)
+    names = [text.partition("=")[0].lstrip("+~").replace("/", ".") for text in overrides]
+    if "data" in names:
+        return compose(workspace, overrides)
+    default, asked = (_asked(workspace, texts, whole=False) for texts in ((), overrides))
     load_settings(workspace)
     present = read_yaml((workspace / PARAMS).read_text(encoding="utf-8"))
-    settings = _moved(present, default, asked)
-    for text in overrides:  # one that asks for what conf/ has may change params.yaml
-        holder, _, key = text.partition("=")[0].lstrip("+~").replace("/", ".").rpartition(".")
-        place, source = (lookup(one, holder) if holder else one for one in (settings, asked))
+    settings = _moved(copy.deepcopy(present), default, asked)
+    for name in names:  # one that asks for what conf/ has may change params.yaml
+        (place, key), (source, _) = _holder(settings, name), _holder(asked, name)
         if key in source:
             place[key] = source[key]
+    for name, followed in _followers(workspace / "conf"):
+        if name not in names and lookup(present, name) == lookup(present, followed):
+            place, key = _holder(settings, name)
+            place[key] = lookup(settings, followed)
+    settings["sources"] = dict(default["sources"])
     return _checked(settings, workspace, origin=f"{PARAMS} and the overrides")
 
 
 def _moved(present: Any, default: Any, asked: Any) -> Any:
-    """`present`, but where `asked` is another than `default`."""
+    """`present`, but where `asked` is another than `default`; a part with another target has no other's settings."""
     if default == asked:
         return present
     if not all(isinstance(one, dict) for one in (present, default, asked)):
+        return asked
+    if default.get("_target_") != asked.get("_target_"):
         return asked
     kept = {key: value for key, value in present.items() if key in asked or key not in default}
     return kept | {
@@ -82,6 +95,19 @@ def _moved(present: Any, default: Any, asked: Any) -> Any:
         for key, value in asked.items()
         if key in present or default.get(key) != value
     }
+
+
+def _holder(settings: dict[str, Any], dotted: str) -> tuple[dict[str, Any], str]:
+    """The mapping that holds what `dotted` names, and the last part of the name."""
+    holder, _, key = dotted.rpartition(".")
+    return (lookup(settings, holder) if holder else settings), key
+
+
+def _followers(folder: Path) -> Iterator[tuple[str, str]]:
+    """Each setting that conf/ takes from another, with the name of that one."""
+    for name, value in _items(_composed(folder, (), whole=False, resolve=False)):
+        if isinstance(value, str) and (match := FOLLOWS.fullmatch(value)):
+            yield name, match[1]
 
 
 def _write(path: Path, settings: Mapping[str, Any]) -> None:
@@ -96,11 +122,18 @@ def compose(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         SettingsError, DataError: see `compose_params`.
     """
-    settings = _composed(workspace / "conf", _normalised(overrides, workspace / "conf"))
+    return _checked(_asked(workspace, overrides), workspace, origin="conf/ and the overrides")
+
+
+def _asked(workspace: Path, overrides: Sequence[str], whole: bool = True) -> dict[str, Any]:
+    """What conf/ and `overrides` make, unchecked, with lasting paths; see `_composed` for `whole`."""
+    folder = workspace / "conf"
+    settings = _composed(folder, _normalised(overrides, folder), whole)
     for name in PATHS:
         given = any(text.lstrip("+").startswith(f"{name}=") for text in overrides)
-        _make_path_lasting(settings, name, workspace, counted_from=Path.cwd() if given else workspace)
-    return _checked(settings, workspace, origin="conf/ and the overrides")
+        if given or whole:
+            _make_path_lasting(settings, name, workspace, counted_from=Path.cwd() if given else workspace)
+    return settings
 
 
 def _checked(settings: dict[str, Any], workspace: Path, origin: str) -> dict[str, Any]:
@@ -172,7 +205,13 @@ def _quoted(path: str) -> str:
     return "'" + path.replace("'", "\\'") + "'"
 
 
-def _composed(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
+def _composed(folder: Path, overrides: Sequence[str], whole: bool = True, resolve: bool = True) -> dict[str, Any]:
+    """What Hydra composes.
+
+    Args:
+        whole: no setting may be missing; else one that is has the value `???`.
+        resolve: a setting that follows another has its value; else the text that names it.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -185,10 +224,10 @@ def _composed(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
         with initialize_config_dir(str(folder), version_base="1.3"):
             config = hydra_compose("config", overrides=list(overrides))
         missing = sorted(OmegaConf.missing_keys(config))
-        if missing:
+        if missing and whole:
             raise SettingsError(f"The setting '{missing[0]}' is missing: give it as an override, {missing[0]}=...")
-        resolved: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-        return resolved
+        content: dict[str, Any] = OmegaConf.to_container(config, resolve=resolve)  # type: ignore[assignment]
+        return content
     except MissingConfigException as error:
         raise SettingsError(_no_such_option(str(error))) from None
     except OverrideParseException as error:
@@ -225,16 +264,15 @@ def _no_such_key(message: str, folder: Path) -> str:
 
 def _all_keys(folder: Path) -> list[str]:
     """Every dotted key of the default settings, for naming the nearest one."""
-    keys: list[str] = []
+    return [name for name, _ in _items(_composed(folder, (), whole=False))]
 
-    def collect(value: Mapping[str, Any], prefix: str) -> None:
-        for name, item in value.items():
-            keys.append(f"{prefix}{name}")
-            if isinstance(item, Mapping):
-                collect(item, f"{prefix}{name}.")
 
-    collect(_composed(folder, []), "")
-    return keys
+def _items(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dotted key of `settings`, those of mappings too, with what it holds."""
+    for name, item in settings.items():
+        yield f"{prefix}{name}", item
+        if isinstance(item, Mapping):
+            yield from _items(item, f"{prefix}{name}.")
 
 
 def _make_path_lasting(settings: dict[str, Any], name: str, workspace: Path, counted_from: Path) -> None:

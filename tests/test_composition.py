@@ -172,3 +172,45 @@ def test_a_wrong_change_of_params_is_one_sentence_and_changes_nothing(
     with pytest.raises(RecipeError, match=words):
         change_params(workspace, overrides)
     assert path.read_bytes() == before
+
+
+def test_a_change_of_params_to_another_data_set_begins_anew(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=breast_cancer", "seed=3", "watch.max_bad_share=0.2"])
+    change_params(workspace, ["data=digits", "budget=quick"])
+    assert yaml.safe_load(path.read_text()) == compose(workspace, ["data=digits", "budget=quick"])
+
+
+def test_another_part_has_neither_settings_nor_source_of_the_one_before(workspace: Path) -> None:
+    (workspace / "nets.py").touch()
+    path = compose_params(workspace, ["data=digits", "model=resnet"])
+    change_params(workspace, ["model._target_=nets.MyNet", "model.layers=3"])
+    settings = yaml.safe_load(path.read_text())
+    assert settings["model"] == {"_target_": "nets.MyNet", "layers": 3}
+    assert settings["sources"]["model"] == "nets.py"
+    change_params(workspace, ["model=mlp"])
+    settings = yaml.safe_load(path.read_text())
+    assert settings["model"] == compose(workspace, ["data=digits", "model=mlp"])["model"]
+    assert settings["sources"]["model"] == "recipe/models.py"
+
+
+def test_what_follows_a_setting_follows_its_change_back(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits", "watch.max_bad_share=0.3"])
+    change_params(workspace, ["watch.max_bad_share=0.5"])  # as conf/ has it
+    assert yaml.safe_load(path.read_text()) == compose(workspace, ["data=digits"])
+
+
+def test_a_setting_of_a_part_of_ones_own_is_changed(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits", "loss._target_=torch.nn.HuberLoss", "loss.delta=2.0"])
+    change_params(workspace, ["loss.delta=3.0"])
+    assert yaml.safe_load(path.read_text())["loss"] == {"_target_": "torch.nn.HuberLoss", "delta": 3.0}
+
+
+def test_params_are_changed_where_conf_alone_is_not_whole(workspace: Path, tmp_path: Path) -> None:
+    config = workspace / "conf" / "config.yaml"
+    config.write_text(config.read_text().replace("- data: mnist5k", "- data: table"))
+    table = tmp_path / "rows.csv"
+    table.write_text("a,label\n1,x\n")
+    path = compose_params(workspace, [f"data.path={table}"])
+    change_params(workspace, ["seed=3"])
+    settings = yaml.safe_load(path.read_text())
+    assert (settings["data"]["path"], settings["seed"]) == ("rows.csv", 3)
