@@ -14,6 +14,7 @@ from typing import IO, Literal
 import yaml
 
 from recipe.errors import WorkspaceError
+from recipe.gate import PUBLISHES
 from recipe.leftovers import clear_leftovers
 from recipe.pipeline import BUSY, ERROR, FAILURE, STATUS_SIGNALLED, stage_environment
 from recipe.processes import stop_session
@@ -124,8 +125,9 @@ def _running(command: list[str], workspace: Path) -> Iterator[tuple[subprocess.P
 
 
 def _environment() -> dict[str, str]:
-    """A stage that queues where a person would be refused, and says itself why it stopped."""
-    return {name: value for name, value in stage_environment().items() if name != TOLD} | {WAIT: "inf"}
+    """A stage that queues where a person would be refused, says itself why it stopped, and leaves MLflow to us."""
+    own = {name: value for name, value in stage_environment().items() if name != TOLD}
+    return own | {WAIT: "inf", PUBLISHES: "1"}
 
 
 def _readable(output: IO[str]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from recipe.deliveries.incoming import finish_deliveries
 from recipe.errors import RecipeError, SettingsError, WorkspaceError
 from recipe.evidence import Finding
 from recipe.leftovers import clear_trainings
+from recipe.pipeline import publish_reached
 from recipe.processes import interrupted_by_signals
 from recipe.report.findings import read
 from recipe.settings import nearest
@@ -82,8 +83,11 @@ def through(workspace: Path, stages: Sequence[str]) -> State[None]:
         named = reproduce.with_options(name=stage, task_run_name=stage)
         state: State[Any] = named(workspace, stage, return_state=True)
         if not state.is_completed():
+            if state.name == CLOSED:
+                publish_reached(workspace)
             link_report(workspace)
             return State(type=state.type, name=state.name, message=state.message)
+    publish_reached(workspace)
     link_report(workspace)
     return Completed(message=f"Every gate up to {stages[-1]} is open.")
 

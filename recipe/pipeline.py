@@ -46,7 +46,7 @@ def reproduce(workspace: Path, until: str | None = None) -> Sequence[ClosedGate]
     reason = stop_reason(workspace) if code else None
     if reason:
         raise RecipeError(reason)
-    _publish(workspace)
+    publish_reached(workspace)
     if not code:
         return ()
     closed = [gate for gate in closed_gates(workspace) if gate.stage in due]
@@ -55,7 +55,7 @@ def reproduce(workspace: Path, until: str | None = None) -> Sequence[ClosedGate]
     return closed
 
 
-def _publish(workspace: Path) -> None:
+def publish_reached(workspace: Path) -> None:
     """What the run has reached, to MLflow; nothing is done, nor MLflow imported, where it is there already."""
     result = collect(workspace, load_settings(workspace))
     if result.stages:
