@@ -20,6 +20,7 @@ from recipe.factors import SEED, Factor, swapped
 from recipe.judging import Judged, Scores, Tell, judge
 from recipe.paired import METRICS, intervals
 from recipe.past_runs import PastRun, RunError, find_run
+from recipe.registry import answering
 from recipe.reruns import clear_away
 from recipe.settings import load_settings
 from recipe.swaps import State, Way, way_between
@@ -88,7 +89,8 @@ def attribute(workspace: Path, a: str, b: str, seeds: int = 0, tell: Tell = lamb
     settings = load_settings(workspace)
     uri = tracking_uri(workspace, settings)
     client = _client(uri)
-    runs = (find_run(client, settings.data.name, a), find_run(client, settings.data.name, b))
+    with answering():
+        runs = (find_run(client, settings.data.name, a), find_run(client, settings.data.name, b))
     way = way_between(workspace, *runs)
     if len(way.states) == 1:
         return None

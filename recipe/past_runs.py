@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 RUN_ID = re.compile(r"(?!\d{1,3}$)[0-9a-f]{1,32}")  # a short number is a version that is not there
 FULL = 32
+VERSION = re.compile(r"\d{1,9}")
 REACHED = "recipe.reached"
 SHORT = 8  # characters that a run is called by
 LISTED = 5  # the latest, in a sentence that a person still reads
@@ -112,7 +113,7 @@ def _meanings(model: str, name: str) -> Iterator[tuple[str, str | None, str | No
         return
     if match["version"] or match["alias"]:
         yield match["name"], match["version"], match["alias"]
-    elif name.isdecimal():
+    elif VERSION.fullmatch(name):
         yield model, name, None
     else:
         yield model, None, name

@@ -69,16 +69,23 @@ def _acquire(descriptor: int, path: Path, deadline: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            now, holder = time.monotonic(), path.read_text(encoding="utf-8").strip() or "unknown"
+            now = time.monotonic()
             if now >= deadline:
                 raise WorkspaceError(
-                    f"Another run (process {holder}) is working in {path.parent.parent}: "
+                    f"Another run (process {_holder_of(path)}) is working in {path.parent.parent}: "
                     "wait for it to end, or stop it, and start again."
                 ) from None
             if now >= tell_at:
-                logger.warning("Waiting for process %s, which is working in %s.", holder, path.parent.parent)
+                logger.warning("Waiting for process %s, which is working in %s.", _holder_of(path), path.parent.parent)
                 tell_at = math.inf
             time.sleep(LOCK_POLL_SECONDS)
+
+
+def _holder_of(lock: Path) -> str:
+    try:
+        return lock.read_text(encoding="utf-8").strip() or "unknown"
+    except OSError:
+        return "unknown"
 
 
 def private_folder(workspace: Path) -> Path:

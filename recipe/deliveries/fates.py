@@ -23,6 +23,7 @@ BLANK, CONFLICT, NEAR_TEST = "blank", "conflict", "leakage"
 FATES, ROWS = "fates.parquet", "rows.parquet"
 NO_TWIN = -1
 
+ENOUGH_ALIKE, NEARLY_ALL = 20, 0.9  # images, and the share of them, that tell of a ground and not of a fault
 COMPARED = 5_000  # examples of the data set that blank ones are judged beside: medians over them are known to a percent
 
 
@@ -124,10 +125,11 @@ def _blank(delivered: Delivered) -> Fates:
 
 
 def _usual_ground(dataset: Dataset) -> np.ndarray:
-    """Which images have the ground that most of the delivery has: where all are alike, none has lost a part."""
+    """Which images have the ground that nearly all of the delivery has: by that alone none has lost a part."""
     count = len(dataset.inputs)
     fill = np.concatenate([largest_band(dataset.inputs[at : at + CHUNK])[1] for at in range(0, count, CHUNK)])
-    return np.asarray(fill == np.bincount(fill).argmax())
+    usual = fill == np.bincount(fill).argmax()
+    return np.asarray(usual & (count >= ENOUGH_ALIKE) & (usual.mean() >= NEARLY_ALL))
 
 
 def _known(delivered: Delivered, decided: set[int]) -> Fates:

@@ -19,7 +19,7 @@ from recipe.checking import check_delivery, stamps
 from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates, read_rows
 from recipe.deliveries.growth import Growth, is_based_on, put_in_place, stage_growth
 from recipe.deliveries.incoming import DECIDED, INCOMING, QUARANTINE, arrivals, claim, claimed, forget, given
-from recipe.deliveries.quarantine import put_aside, stage_aside
+from recipe.deliveries.quarantine import LETTER, REASONS, put_aside, stage_aside
 from recipe.deliveries.record import Kind, Outcome, write_outcome
 from recipe.deliveries.telling import letter, page_of, write_delivery_page
 from recipe.deliveries.versions import commit_version, data_path, keep_version
@@ -84,7 +84,7 @@ def _refuse_own(workspace: Path, path: Path, target: Path) -> None:
     if place == (workspace / INCOMING).resolve():
         raise DataError(f"{path} is where deliveries are put: name one of them, or none, for all that are there.")
     aside = (workspace / QUARANTINE).resolve()
-    if aside in (place, place.parent):
+    if aside in (place, place.parent) or (aside == place.parent.parent and place.name in (REASONS, LETTER)):
         raise DataError(f"{path} holds what was set aside, and the reasons: name the delivery in it.")
 
 
@@ -209,7 +209,9 @@ def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Deci
     if outcome.aside or decision.whole:
         place = put_aside(folder, given(folder), workspace, decision.whole)
         outcome = replace(outcome, quarantine=place.relative_to(workspace).as_posix())
-    write_delivery_page(workspace / REPORTS / folder.name, outcome)
+    report = workspace / REPORTS / folder.name
+    outcome = replace(outcome, report=page_of(report, workspace))
+    write_delivery_page(report, outcome)
     recorded = write_outcome(workspace, outcome)
     forget(folder)
     return recorded
@@ -231,15 +233,14 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
     assert delivered is not None, "a claimed delivery without a decision is still there"
     report = workspace / REPORTS / folder.name
     target, before = data_path(workspace, settings), list(stamps(delivered))
-    version, page = tracked_version(target), page_of(report, workspace)
-    plain = Outcome(folder.name, delivered.name, "rejected", version=version, report=page)
+    plain = Outcome(folder.name, delivered.name, "rejected", version=tracked_version(target))
     try:
         result = _examined(workspace, settings, folder, delivered, report)
     except DataError as error:
         return _refused(settings, folder, delivered, plain, str(error))
     fates = read_fates(report / "data")
     counts = {fate: int((fates["fate"] == fate).sum()) for fate in (NEW, KNOWN, ASIDE)}
-    kind, why = _judged(result, counts, settings, (folder / DESPITE_DRIFT).exists())
+    kind, why = judged(result, counts, settings, (folder / DESPITE_DRIFT).exists())
     outcome = replace(plain, kind=kind, why=why, new=counts[NEW], known=counts[KNOWN], aside=counts[ASIDE])
     reasons = pd.read_csv(report / "tables" / "data.quarantine.csv", dtype="str", keep_default_na=False)
     if kind in ("rejected", "drifted"):
@@ -287,7 +288,7 @@ def _count_attempt(folder: Path) -> int:
     return attempt
 
 
-def _judged(result: RunResult, counts: dict[str, int], settings: Settings, despite_drift: bool) -> tuple[Kind, str]:
+def judged(result: RunResult, counts: dict[str, int], settings: Settings, despite_drift: bool) -> tuple[Kind, str]:
     """What becomes of the delivery, and why."""
     unmet = {finding.practice: finding.summary for finding in result.findings if finding.verdict == "fail"}
     shifted = DRIFT in unmet
@@ -296,10 +297,9 @@ def _judged(result: RunResult, counts: dict[str, int], settings: Settings, despi
     total = sum(counts.values())
     limit = settings.watch.max_bad_share
     if against:
-        return "drifted" if shifted else "rejected", " ".join(against)
+        return "drifted" if shifted and not despite_drift else "rejected", " ".join(against)
     if counts[ASIDE] / total > limit:
-        allowed = f"watch.max_bad_share allows {limit:.0%}"
-        return "rejected", f"{counts[ASIDE]} of {total} examples cannot be used; {allowed}."
+        return "rejected", f"{counts[ASIDE]} of {total} examples cannot be used, and at most {limit:.0%} may be so."
     if not counts[NEW]:
         return "nothing new", f"All {counts[KNOWN]} usable examples are in the data set already."
     unlike = f", taken despite {', '.join(overruled)}" if overruled else ""

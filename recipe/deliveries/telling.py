@@ -1,6 +1,7 @@
 """What is told of a delivery: a page to whoever keeps the data set, and a letter to whoever sent it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,10 +11,12 @@ from recipe.dataset.manifest import place_in_words
 from recipe.deliveries.quarantine import REASONS
 from recipe.deliveries.record import TAKEN, Kind, Outcome
 from recipe.errors import WorkspaceError
-from recipe.report.findings import RunResult, read, save
+from recipe.evidence import Finding
+from recipe.report.findings import RunResult, StageResult, read, save
 from recipe.report.page import PAGE, Opening, write_page
 
 LISTED = 10  # reasons that the letter names, most frequent first
+READABLE = "Every example that is delivered can be read."
 ENDS: Mapping[Kind, str] = {
     "accepted": "was taken in",
     "partly accepted": "was taken in, but for some examples",
@@ -39,9 +42,12 @@ def write_delivery_page(report: Path, outcome: Outcome) -> None:
     try:
         result = read(report)
     except WorkspaceError:  # it could not be read, so that nothing was measured
-        result = RunResult({"delivery": outcome.name}, ())
-        save(report, result)
-    why = outcome.why if outcome.kind in TAKEN or result.verdict != "fail" else ""  # else the findings say it
+        unread = Finding(outcome.why, practice="data/unreadable", hypothesis=READABLE, verdict="fail")
+        result = RunResult({"delivery": outcome.name}, (StageResult("data", (unread,), 0.0),))
+    result = replace(result, run={**result.run, "outcome": outcome.kind})
+    save(report, result)
+    told = " ".join(finding.summary for finding in result.findings if finding.verdict == "fail")
+    why = "" if outcome.why == told else outcome.why
     held = counts(outcome) if outcome.kind not in ("rejected", "drifted") else ""
     places = f"What was not taken is kept in {outcome.quarantine}." if outcome.quarantine else ""
     version = f"The data set's version is {outcome.version}." if outcome.kind in TAKEN else ""
@@ -84,5 +90,5 @@ def counts(outcome: Outcome) -> str:
     if outcome.kind in TAKEN:  # the reason counts the others
         return f"{known} {'is' if known == 1 else 'are'} known already." if known else ""
     total = new + known + aside
-    faults = f", of which {known} are known already and {aside} not usable" if known or aside else ""
-    return f"It holds {total} examples{faults}." if total else ""
+    parts = [f"{count} {what}" for count, what in ((known, "known already"), (aside, "not usable")) if count]
+    return f"It holds {total} examples{', ' if parts else ''}{' and '.join(parts)}." if total else ""

@@ -69,10 +69,13 @@ class Shift:
     detail: str
 
 
-def sample_of(dataset: Dataset, rows: NDArray[np.int64]) -> Sample:
+def sample_of(dataset: Dataset, rows: NDArray[np.int64], label_style: str | None = None) -> Sample:
     """The examples in `rows` of a prepared data set; of images the measured columns and the user's own.
 
     Of the inputs no more are read than `drift` looks at.
+
+    Args:
+        label_style: how labels that are numbers are written; by default as most of them are.
     """
     columns = features(dataset)
     if columns is None:
@@ -80,7 +83,7 @@ def sample_of(dataset: Dataset, rows: NDArray[np.int64]) -> Sample:
         columns = dataset.manifest[measured]
     labels = dataset.manifest["label"]
     if dataset.preparation["classes"] is None:
-        labels = pd.Series(label_numbers(labels))
+        labels = pd.Series(label_numbers(labels, label_style))
     drawn = _draw(len(rows), dataset.settings.stages.data.drift.classifier_rows)
     return Sample(
         columns=columns.iloc[rows].reset_index(drop=True),

@@ -119,14 +119,6 @@ def test_a_sender_does_not_say_which_split_a_row_is_for(tmp_path: Path) -> None:
     assert sum(ingest(workspace, load_settings(workspace)).splits.values()) == HELD_ROWS + 120
 
 
-def test_parquet_rows_may_join_a_csv(own_patients: Path) -> None:
-    rows_of_table(HELD_ROWS, HELD_ROWS + 60).to_parquet(incoming(own_patients, "week-3.parquet"))
-    ready(incoming(own_patients, "week-3.parquet"))
-    [outcome] = take_all(own_patients)
-    assert (outcome.kind, outcome.new) == ("accepted", 60)
-    assert len(read_table(own_patients / "data" / "patients.csv").frame) == HELD_ROWS + 60
-
-
 def test_one_bad_row_of_many_is_set_aside_alone(own_patients: Path) -> None:
     given = pd.concat([rows_of_table(HELD_ROWS, 569)] * 10, ignore_index=True).astype({"mean radius": object})
     noise = np.random.default_rng(0).normal(0, 1e-3, len(given))

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.datasets import load_diabetes
 
 from recipe.composition import compose_params
 from recipe.dataset import ingest, load_dataset
+from recipe.deliveries.fates import examine
 from recipe.deliveries.growth import Growth, put_in_place, stage_growth
 from recipe.deliveries.incoming import (
     CLAIMED,
@@ -252,3 +254,20 @@ def test_a_quantity_is_read_and_written_as_the_data_set_writes_it(
     assert np.allclose(typed.dataset.targets[:, 0], standard, atol=1e-5)
     with pytest.raises(DataError, match=r"the label is no finite number such as 1\.234,5"):
         read_delivery(tmp_path / "dotted.csv", reference, settings, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("count", "torn"), [(1, 1), (8, 5), (40, 20)])
+def test_images_cut_short_are_set_aside_however_few_are_delivered(
+    own_photos: Path, tmp_path: Path, count: int, torn: int
+) -> None:
+    settings = load_settings(own_photos)
+    ingest(own_photos, settings)
+    reference = load_dataset(own_photos, settings)
+    delivery = write_images(tmp_path / "june", range(HELD, HELD + count))
+    cut = sorted(delivery.rglob("*.png"))[:torn]
+    for path in cut:
+        pixels = np.array(Image.open(path))
+        pixels[4:] = 128
+        Image.fromarray(pixels).save(path)
+    fates = examine(read_delivery(delivery, reference, settings, tmp_path / "out")).fates
+    assert fates["reason"].tolist().count("partly missing") == torn

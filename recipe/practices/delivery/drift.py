@@ -1,5 +1,6 @@
 """data/drift, of a delivery: its columns, classes and inputs are distributed as the data set's are."""
 
+from recipe.dataset.labels import label_style
 from recipe.dataset.splits import TRAIN
 from recipe.deliveries.fates import NEW, Examined
 from recipe.evidence import Finding, at_most, practice, skip
@@ -17,7 +18,8 @@ def drift(examined: Examined) -> Finding:
         return skip("Nothing in the delivery is new.")
     settings, label = examined.dataset.settings.stages.data.drift, examined.dataset.settings.data.label
     reference = sample_of(examined.reference, examined.reference.where(TRAIN))
-    delivered = sample_of(examined.dataset, examined.rows(NEW))
+    style = label_style(examined.reference.manifest["label"])
+    delivered = sample_of(examined.dataset, examined.rows(NEW), style)
     table = measure_drift(reference, delivered, settings, label)
     flagged = table[table["flagged"]]
     told = [f"{row['column']}: {row['detail']}" for _, row in flagged.head(NAMED).iterrows()]
