@@ -104,7 +104,7 @@ def reproduce(workspace: Path, stage: str) -> State[None]:
         pass  # a stage that outlived its run ends first
     while (outcome := reproduce_stage(workspace, stage, logger.info)).kind == "busy":
         logger.info(WAITING)
-        time.sleep(BUSY_POLL_SECONDS)
+        time.sleep(BUSY_POLL_SECONDS)  # the lock is DVC's, which has no way to wait for it
     if outcome.kind in ("open", "closed"):  # else what the report holds is of an earlier run
         _publish_findings(workspace, stage)
     match outcome.kind:

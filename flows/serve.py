@@ -191,7 +191,7 @@ def _wait(servers: list[Server], name: str, ready: Callable[[], bool], seconds: 
         if seconds is not None and time.monotonic() - started > seconds:
             late = next(server for server in servers if server.name == name)
             raise ServerEndedError(f"{name} has not answered in {seconds:.0f} s.\n{_told(late)}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)  # servers of others: that they answer can only be asked
 
 
 def _told(server: Server) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from recipe.composition import changed, compose, lookup, make_paths_absolute
+from recipe.composition import changed, compose, lookup, make_paths_absolute, overridden
 from recipe.errors import DataError, SettingsError, WorkspaceError
 from recipe.pipeline import STAGES, run_apart
 from recipe.progress import PLACE, watched
@@ -46,13 +46,16 @@ def check(
         WorkspaceError: `out` cannot be written.
         RecipeError: a stage could not go on; with its sentence.
     """
-    delivery = any(text.lstrip("+").startswith("data.delivery=") for text in overrides)
-    begun = delivery and (workspace / PARAMS).is_file()
+    begun = "data.delivery" in overridden(overrides) and (workspace / PARAMS).is_file()
     settings = changed(workspace, overrides) if begun else compose(workspace, overrides)
     if settings["data"]["delivery"]:
         shutil.rmtree(workspace / DELIVERY, ignore_errors=True)
         out = out or workspace / DELIVERY
-        return check_delivery(workspace, settings, out, _of_data(names)), out
+        result = check_delivery(workspace, settings, out, _of_data(names))
+        fits = "does not fit" if result.verdict == "fail" else "fits"
+        headline = f"{result.run['delivery']} {fits} the data set."
+        write_page(out, result, opening=Opening(headline, failures=UNMET))
+        return result, out
     out = out or workspace / "reports" / "check"
     return _checked(workspace, _by_stage(names or ("data", "baseline")), settings, out), out
 
@@ -60,7 +63,7 @@ def check(
 def check_delivery(
     workspace: Path, settings: dict[str, Any], out: Path, names: Sequence[str] = (), wait_seconds: float = 0.0
 ) -> RunResult:
-    """Examine the delivery that `settings` name, beside the data set that it is to join.
+    """Examine the delivery that `settings` name, beside the data set that it is to join; the page is the caller's.
 
     Args:
         names: practices of the data stage; by default all that a delivery is held to.
@@ -116,7 +119,7 @@ def _checked(
 
 
 def _report(scratch: Path, checked: Settings, judged: tuple[StageResult, ...]) -> RunResult:
-    """The report of what was measured; that of a delivery is no page of a run, and has no model and no budget."""
+    """The report of what was measured; of a delivery, which has no model and no budget, the findings alone."""
     run: dict[str, str | int] = describe(checked)
     if not checked.data.delivery:
         result = RunResult(run, judged)
@@ -126,8 +129,6 @@ def _report(scratch: Path, checked: Settings, judged: tuple[StageResult, ...]) -
     told = {key: value for key, value in run.items() if key not in ("model", "budget", "seed")}
     result = RunResult({**told, "delivery": name}, judged)
     save(scratch / "reports", result)
-    fits = "does not fit" if result.verdict == "fail" else "fits"
-    write_page(scratch / "reports", result, opening=Opening(f"{name} {fits} the data set.", failures=UNMET))
     return result
 
 

@@ -12,7 +12,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -20,6 +20,9 @@ from recipe.errors import DataError, SettingsError
 from recipe.settings import PARAMS, load_settings, nearest, parse_settings
 from recipe.workspace import write_whole
 from recipe.yaml12 import read_yaml
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_target_` names; any setting may follow
 GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
@@ -62,10 +65,11 @@ def changed(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
         SettingsError: params.yaml cannot be read; an override names no setting or option, or a value does not fit.
         DataError: data.path is not there.
     """
-    names = [text.partition("=")[0].lstrip("+~").replace("/", ".") for text in overrides]
+    names = overridden(overrides)
     if "data" in names:
         return compose(workspace, overrides)
-    default, asked = (_asked(workspace, texts, whole=False) for texts in ((), overrides))
+    conf = _config(workspace / "conf", ())
+    default, asked = _content(conf), _asked(workspace, overrides, whole=False)
     load_settings(workspace)
     present = read_yaml((workspace / PARAMS).read_text(encoding="utf-8"))
     settings = _moved(copy.deepcopy(present), default, asked)
@@ -73,7 +77,7 @@ def changed(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
         (place, key), (source, _) = _holder(settings, name), _holder(asked, name)
         if key in source:
             place[key] = source[key]
-    for name, followed in _followers(workspace / "conf"):
+    for name, followed in _followers(_content(conf, resolve=False)):
         if name not in names and lookup(present, name) == lookup(present, followed):
             place, key = _holder(settings, name)
             place[key] = lookup(settings, followed)
@@ -103,9 +107,9 @@ def _holder(settings: dict[str, Any], dotted: str) -> tuple[dict[str, Any], str]
     return (lookup(settings, holder) if holder else settings), key
 
 
-def _followers(folder: Path) -> Iterator[tuple[str, str]]:
-    """Each setting that conf/ takes from another, with the name of that one."""
-    for name, value in _items(_composed(folder, (), whole=False, resolve=False)):
+def _followers(unresolved: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each setting that takes its value from another, with the name of that one."""
+    for name, value in _items(unresolved):
         if isinstance(value, str) and (match := FOLLOWS.fullmatch(value)):
             yield name, match[1]
 
@@ -125,12 +129,17 @@ def compose(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
     return _checked(_asked(workspace, overrides), workspace, origin="conf/ and the overrides")
 
 
+def overridden(overrides: Sequence[str]) -> list[str]:
+    """The dotted names of what `overrides` are about."""
+    return [text.partition("=")[0].lstrip("+~").replace("/", ".") for text in overrides]
+
+
 def _asked(workspace: Path, overrides: Sequence[str], whole: bool = True) -> dict[str, Any]:
-    """What conf/ and `overrides` make, unchecked, with lasting paths; see `_composed` for `whole`."""
+    """What conf/ and `overrides` make, unchecked, with lasting paths; see `_config` for `whole`."""
     folder = workspace / "conf"
-    settings = _composed(folder, _normalised(overrides, folder), whole)
+    settings = _content(_config(folder, _normalised(overrides, folder), whole))
     for name in PATHS:
-        given = any(text.lstrip("+").startswith(f"{name}=") for text in overrides)
+        given = name in overridden(overrides)
         if given or whole:
             _make_path_lasting(settings, name, workspace, counted_from=Path.cwd() if given else workspace)
     return settings
@@ -205,12 +214,11 @@ def _quoted(path: str) -> str:
     return "'" + path.replace("'", "\\'") + "'"
 
 
-def _composed(folder: Path, overrides: Sequence[str], whole: bool = True, resolve: bool = True) -> dict[str, Any]:
+def _config(folder: Path, overrides: Sequence[str], whole: bool = False) -> DictConfig:
     """What Hydra composes.
 
     Args:
         whole: no setting may be missing; else one that is has the value `???`.
-        resolve: a setting that follows another has its value; else the text that names it.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -226,14 +234,21 @@ def _composed(folder: Path, overrides: Sequence[str], whole: bool = True, resolv
         missing = sorted(OmegaConf.missing_keys(config))
         if missing and whole:
             raise SettingsError(f"The setting '{missing[0]}' is missing: give it as an override, {missing[0]}=...")
-        content: dict[str, Any] = OmegaConf.to_container(config, resolve=resolve)  # type: ignore[assignment]
-        return content
+        OmegaConf.to_container(config, resolve=True)  # what names a setting that is not there is told here
+        return config
     except MissingConfigException as error:
         raise SettingsError(_no_such_option(str(error))) from None
     except OverrideParseException as error:
         raise SettingsError(_unreadable(error.override)) from None
     except (HydraException, OmegaConfBaseException) as error:
         raise SettingsError(_no_such_key(str(error), folder)) from None
+
+
+def _content(config: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """`config` as plain mappings; what follows another setting has its value, or unresolved the text that names it."""
+    from omegaconf import OmegaConf
+
+    return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=resolve))
 
 
 def _no_such_option(message: str) -> str:
@@ -264,7 +279,7 @@ def _no_such_key(message: str, folder: Path) -> str:
 
 def _all_keys(folder: Path) -> list[str]:
     """Every dotted key of the default settings, for naming the nearest one."""
-    return [name for name, _ in _items(_composed(folder, (), whole=False))]
+    return [name for name, _ in _items(_content(_config(folder, ())))]
 
 
 def _items(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

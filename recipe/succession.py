@@ -175,9 +175,8 @@ def promote_by_hand(workspace: Path, version: str, why: str) -> str:
     with _registry_of(workspace) as (client, name):
         number = _number(client, name, version)
         champion = alias_version(client, name, CHAMPION)
-        compared = _compared(workspace, name, number, champion)
-        given = f"{why.rstrip('.')}. {compared}" if why and compared else f"{why or BY_HAND} {compared}".strip()
-        ruling = promote(client, name, number, given, PERSON)
+        said, compared = why or BY_HAND, _compared(workspace, name, number, champion)
+        ruling = promote(client, name, number, f"{said.rstrip('.')}. {compared}" if compared else said, PERSON)
     if ruling is None:
         return f"{name} version {number} is the champion already."
     before = f"; `recipe rollback` goes back to version {ruling.replaced}" if ruling.replaced else ""

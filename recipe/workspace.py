@@ -78,7 +78,7 @@ def _acquire(descriptor: int, path: Path, deadline: float) -> None:
             if now >= tell_at:
                 logger.warning("Waiting for process %s, which is working in %s.", _holder_of(path), path.parent.parent)
                 tell_at = math.inf
-            time.sleep(LOCK_POLL_SECONDS)
+            time.sleep(LOCK_POLL_SECONDS)  # flock has no time limit
 
 
 def _holder_of(lock: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from recipe.dataset import load_dataset
 from recipe.deliveries.fates import Examined, examine, write_fates
 from recipe.deliveries.reading import read_delivery
-from recipe.evidence import Practice
+from recipe.evidence import Finding, Practice
 from recipe.practices.data.distributions import distributions
 from recipe.practices.delivery.blank import blank
 from recipe.practices.delivery.corrupt_labels import corrupt_labels
@@ -24,10 +24,10 @@ QUARANTINE = "data.quarantine.csv"
 def of_itself(practice: Practice) -> Practice:
     """A practice of the data stage, asked of what is delivered alone."""
 
-    def measure(examined: Examined) -> object:
+    def measure(examined: Examined) -> Finding:
         return practice.measure(examined.dataset)
 
-    return Practice(practice.id, practice.hypothesis, measure)  # type: ignore[arg-type]
+    return Practice(practice.id, practice.hypothesis, measure)
 
 
 PRACTICES = (

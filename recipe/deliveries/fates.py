@@ -116,7 +116,8 @@ def _blank(delivered: Delivered) -> Fates:
     settings = dataset.settings.stages.data.blank
     found = blank_images(both.inputs, settings) if rows is None else blank_rows(rows, settings)
     places = found["row"].to_numpy() - len(beside)
-    usual = _usual_ground(dataset) if rows is None else np.zeros(len(dataset.manifest), dtype=bool)
+    is_torn = (found["reason"] == TORN) & (rows is None)  # rows are called so for empty cells
+    usual = _usual_ground(dataset) if is_torn.any() else np.zeros(len(dataset.manifest), dtype=bool)
     return {
         int(row): Fate(ASIDE, BLANK, str(reason))
         for row, reason in zip(places, found["reason"], strict=True)

@@ -62,7 +62,7 @@ def keep_version(workspace: Path, path: Path) -> str:
             )
         if not BUSY.search(output) or time.monotonic() > deadline:
             raise WorkspaceError(f"DVC cannot keep {path} ({_reason(output)}).")
-        time.sleep(BUSY_POLL_SECONDS)
+        time.sleep(BUSY_POLL_SECONDS)  # the lock is DVC's, which has no way to wait for it
 
 
 def commit_version(workspace: Path, path: Path, message: str) -> None:

@@ -46,6 +46,7 @@ class Device:
 
         accelerator, _, index = self.name.partition(":")
         devices = [int(index)] if index else 1
+        # Fabric lists its precisions in a private type; settings let no other through.
         fabric = Fabric(accelerator=accelerator, devices=devices, precision=self.precision)  # type: ignore[arg-type]
         wrapped_model, wrapped_optimizer = fabric.setup(model, optimizer)
         return wrapped_model, wrapped_optimizer, fabric.backward

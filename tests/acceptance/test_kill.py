@@ -53,7 +53,7 @@ def test_where_only_dvc_is_killed_the_stage_is_waited_for(
     workspace = make_workspace(tmp_path / "workspace")
     with started(workspace, *QUICK) as run:
         orphan = wait_for(workspace, f"tasks.{stage}", seconds=600)
-        time.sleep(random.Random(stage).uniform(0, 5))
+        time.sleep(random.Random(stage).uniform(0, 5))  # the moment of the kill is what varies
         run.kill()  # first, since it would end what dvc leaves behind
         for process in working_in(workspace, "dvc", "repro"):
             process.kill()

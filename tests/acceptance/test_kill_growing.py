@@ -105,7 +105,7 @@ def test_a_delivery_whose_taking_in_is_killed_is_taken_in_once(growing: Path, nu
 
 def wait_for_decision(workspace: Path, process: "subprocess.Popen[str]") -> None:
     while not any((workspace / ".recipe" / CLAIMED).glob(f"*/{DECIDED}")) and process.poll() is None:
-        time.sleep(0.005)
+        time.sleep(0.005)  # to kill within the few milliseconds after the file is there
 
 
 def pause(process: "subprocess.Popen[str]", seconds: float) -> None:

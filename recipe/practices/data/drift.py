@@ -7,7 +7,7 @@ from recipe.dataset.splits import TEST, TRAIN, VALIDATION
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.drift import WHOLE, Sample, in_words, sample_of
 from recipe.inspection.drift import drift as drift_between
-from recipe.inspection.drift_figure import Compared, draw_shifts
+from recipe.inspection.drift_figure import Compared, draw_shifts, moved
 
 COLUMNS = ["column", "score", "p_value", "flagged", "split", "detail"]
 
@@ -59,12 +59,9 @@ def _summary(table: pd.DataFrame, split_given: bool) -> str:
 
 
 def _to_draw(samples: dict[str, Sample], table: pd.DataFrame, label: str) -> list[Compared]:
-    moved = table[(table["score"] > 0) & (table["column"] != WHOLE)]
-    drawn = []
-    for name, split in zip(moved["column"], moved["split"], strict=True):
-        before, after = samples[TRAIN], samples[split]
-        if name in before.columns:
-            drawn.append(Compared(name, split, before.columns[name], after.columns[name]))
-        elif before.labels is not None and after.labels is not None:
-            drawn.append(Compared(label, split, before.labels, after.labels, is_label=True))
-    return drawn
+    """What moved, each in the split where it moved more, in the order of the table."""
+    return [
+        one
+        for row, split in enumerate(table["split"])
+        for one in moved(samples[TRAIN], samples[split], table.iloc[[row]], label, split)
+    ]
