@@ -6,7 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ SECONDS = 2.0  # between samples; a stage of a minute has thirty
 LEAST_SECONDS = 0.1  # over which the processor's load means something (psutil's manual)
 MOST_SAMPLES = 1000  # then every other is dropped, and half as many are taken from there on
 MEGABYTE = 1e6  # as MLflow counts them
+MILLIWATTS = 1e3  # a watt, as NVIDIA's library counts
 
 Series = dict[str, list[tuple[float, float]]]  # name to (seconds since the start, value)
 
@@ -65,6 +66,13 @@ def _processor_and_memory() -> dict[str, float]:
     }
 
 
+def gpu_names() -> list[str]:
+    """What NVIDIA's GPUs here are called, in their order; none where there is no driver."""
+    import pynvml
+
+    return [str(pynvml.nvmlDeviceGetName(gpu)) for gpu in _gpus()]
+
+
 def _gpus() -> list[Any]:
     """NVIDIA's GPUs; none where there is no driver."""
     import pynvml
@@ -77,13 +85,20 @@ def _gpus() -> list[Any]:
 
 
 def _of_gpus(gpus: list[Any]) -> dict[str, float]:
+    return {f"gpu_{number}_{name}": value for number, gpu in enumerate(gpus) for name, value in _of_gpu(gpu).items()}
+
+
+def _of_gpu(gpu: Any) -> dict[str, float]:
+    """What one GPU tells of itself: a card in parts does not say how busy it is, a small one not what it draws."""
     import pynvml
 
     figures: dict[str, float] = {}
-    for number, gpu in enumerate(gpus):
-        try:
-            figures[f"gpu_{number}_memory_usage_megabytes"] = pynvml.nvmlDeviceGetMemoryInfo(gpu).used / MEGABYTE
-            figures[f"gpu_{number}_utilization_percentage"] = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
-        except pynvml.NVMLError:  # a card in parts does not tell how busy it is
-            continue
+    with suppress(pynvml.NVMLError):
+        memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
+        figures["memory_usage_megabytes"] = memory.used / MEGABYTE
+        figures["memory_usage_percentage"] = 100 * memory.used / memory.total
+    with suppress(pynvml.NVMLError):
+        figures["utilization_percentage"] = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
+    with suppress(pynvml.NVMLError):
+        figures["power_usage_watts"] = pynvml.nvmlDeviceGetPowerUsage(gpu) / MILLIWATTS
     return figures

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from recipe import progress
 from recipe.errors import RecipeError, SettingsError
 from recipe.evidence import Finding, Practice, at_most, to_json
-from recipe.machine import sampled
+from recipe.machine import gpu_names, sampled
 from recipe.records import curves_csv, training_records
 from recipe.settings import Settings, load_settings, nearest
 from recipe.stage_process import DONE, TRACEBACK, first_line, is_told, run_process
@@ -84,6 +84,7 @@ class Stage:
             "findings": [to_json(finding) for finding in self.findings],
             "seconds": round(time.perf_counter() - self.started, 3),
             "commit": git_commit(self.home),
+            "gpus": gpu_names(),
         }
         write_json(self.reports / "measured.json", measured)
 

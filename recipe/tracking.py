@@ -129,9 +129,10 @@ class Pipeline:
         return [judge(finding, limits) for finding in read_measured(self.workspace / "reports", stage).findings]
 
     def origin(self, stage: str) -> dict[str, str]:
-        """Where the figures of `stage` come from: the git commit that it was measured at, where there was one."""
-        commit = read_measured(self.workspace / "reports", stage).commit
-        return {SOURCE: "recipe", COMMIT: commit} if commit else {SOURCE: "recipe"}
+        """Where the figures of `stage` come from: the git commit that it was measured at, and on which GPUs."""
+        measured = read_measured(self.workspace / "reports", stage)
+        commit = {COMMIT: measured.commit} if measured.commit else {}
+        return {SOURCE: "recipe", **commit, **{f"gpu_{number}": name for number, name in enumerate(measured.gpus)}}
 
     def code(self) -> str:
         """Names the code that the final model comes from."""

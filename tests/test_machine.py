@@ -4,11 +4,13 @@ import json
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import pynvml
 import pytest
 
 from recipe import machine
-from recipe.machine import sampled
+from recipe.machine import gpu_names, sampled
 
 
 def test_processor_and_memory_are_sampled_from_the_first_moment_to_the_last(tmp_path: Path) -> None:
@@ -39,3 +41,36 @@ def test_a_long_stage_has_fewer_samples_and_not_a_longer_list(tmp_path: Path, mo
     points = json.loads((tmp_path / "system.json").read_text())["cpu_utilization_percentage"]
     assert 4 <= len(points) <= 9
     assert points[-1][0] >= 0.5
+
+
+def test_gpus_are_named_and_sampled_by_the_names_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NVIDIA's library is pretended; the second card is in parts, and does not say how busy it is."""
+    answers = {
+        "nvmlInit": lambda: None,
+        "nvmlDeviceGetCount": lambda: 2,
+        "nvmlDeviceGetHandleByIndex": lambda number: number,
+        "nvmlDeviceGetName": lambda gpu: f"Card {gpu}",
+        "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(used=2e9 * (gpu + 1), total=8e9),
+        "nvmlDeviceGetUtilizationRates": lambda gpu: SimpleNamespace(gpu=90) if gpu == 0 else not_supported(),
+        "nvmlDeviceGetPowerUsage": lambda gpu: 350_000,
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(pynvml, name, answer)
+    path = tmp_path / "system.json"
+    with sampled(path):
+        pass
+    seen = {name: points[-1][1] for name, points in json.loads(path.read_text()).items() if name.startswith("gpu")}
+    assert seen == {
+        "gpu_0_memory_usage_megabytes": 2000,
+        "gpu_0_memory_usage_percentage": 25,
+        "gpu_0_utilization_percentage": 90,
+        "gpu_0_power_usage_watts": 350,
+        "gpu_1_memory_usage_megabytes": 4000,
+        "gpu_1_memory_usage_percentage": 50,
+        "gpu_1_power_usage_watts": 350,
+    }
+    assert gpu_names() == ["Card 0", "Card 1"]
+
+
+def not_supported() -> None:
+    raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)

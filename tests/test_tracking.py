@@ -73,6 +73,7 @@ def measure(workspace: Path, stage: str, *findings: Finding, trainings: list[dic
         "seconds": 2.5,
         "findings": [to_json(finding) for finding in findings],
         "commit": git_commit(workspace),
+        "gpus": ["NVIDIA H200"],
     }
     write_json(reports / "measured.json", content)
     write_json(reports / "trainings.json", trainings or [])
@@ -149,6 +150,7 @@ def test_runs_hold_settings_figures_curves_pictures_tables_and_findings(workspac
     assert pipeline.data.metrics["regularize/augment"] == 0.97
     stage = client.get_run(run_id)
     assert stage.data.metrics["augment"] == 0.97 and stage.data.tags["regularize/augment"] == "pass"
+    assert stage.data.tags["gpu_0"] == "NVIDIA H200"
     assert stage.data.tags["recipe.data_version"] == data_version(workspace)
     assert client.get_experiment(stage.info.experiment_id).tags["mlflow.experimentKind"] == "custom_model_development"
     assert [point.value for point in client.get_metric_history(run_id, "system/gpu_memory")] == [1.0, 2.0]

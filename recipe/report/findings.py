@@ -22,7 +22,7 @@ TABLES = "tables"
 class StageResult:
     """One stage: its judged findings, what it took in seconds, and its run in MLflow once it is published.
 
-    `commit` is the git commit that it was measured at, where there was one.
+    `commit` is the git commit that it was measured at, where there was one; `gpus` are the names of the machine's.
     """
 
     stage: str
@@ -30,6 +30,7 @@ class StageResult:
     seconds: float
     mlflow_run_id: str | None = None
     commit: str | None = None
+    gpus: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -110,7 +111,8 @@ def read_measured(reports: Path, stage: str) -> StageResult:
         content = json.loads(path.read_text(encoding="utf-8"))
         findings = tuple(from_json(finding) for finding in content["findings"])
         public = tuple(_with_public_table(finding) for finding in findings)
-        return StageResult(stage, public, float(content["seconds"]), commit=content.get("commit"))
+        gpus = tuple(content.get("gpus", ()))
+        return StageResult(stage, public, float(content["seconds"]), commit=content.get("commit"), gpus=gpus)
     except FileNotFoundError:
         raise WorkspaceError(
             f"{path} is missing: measure the stage first, with `recipe run --until {stage}`."
