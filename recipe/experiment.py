@@ -17,7 +17,7 @@ from recipe.errors import SettingsError, TargetError
 from recipe.evidence import Finding, Practice, judge
 from recipe.models import set_last_bias
 from recipe.settings import Part, Stages, Thresholds
-from recipe.training.device import Device
+from recipe.training.device import Device, on_any_device
 from recipe.training.loop import Augment, Optimizer
 from recipe.training.objective import Objective, Task, check_loss, default_loss
 from recipe.training.split import Split
@@ -162,7 +162,7 @@ class Experiment:
         return (training or self.training).optimizer.build(model.parameters())
 
     def new_augment(self, training: Training) -> Augment | None:
-        return training.augment.as_function() if training.augment else None
+        return on_any_device(training.augment.as_function()) if training.augment else None
 
     def checked(self) -> Experiment:
         """The same, after one real batch has gone through augmentation, model and loss.
@@ -175,9 +175,11 @@ class Experiment:
         if not all(callable(getattr(optimizer, call, None)) for call in ("zero_grad", "step")):
             name = self.training.optimizer.name
             raise TargetError(f"optimizer: {name} returned {type(optimizer).__name__}: return a torch.optim.Optimizer.")
-        inputs, targets = self.train.to(self.device.torch).batch(torch.arange(min(2, len(self.train))))
+        few = self.train.head(2)
         if self.augment is not None:
-            self.augment.as_batch_function(inputs)
+            self.augment.as_batch_function(few.untransformed(torch.arange(len(few))))
+        few = few.to(self.device.torch)
+        inputs, targets = few.batch(torch.arange(len(few), device=few.device))
         name = self.training.model.name
         try:
             outputs = model(inputs)
@@ -235,7 +237,7 @@ def make_experiment(
     return Experiment(
         train=Split(*train),
         validation=Split(*validation),
-        objective=Objective(task, n_outputs, loss or default_loss(task)),
+        objective=Objective(task, n_outputs, on_any_device(loss) if loss else default_loss(task)),
         training=Training(Component("model", model, model_settings), optimizer, **training),
         augment=augment,
         classes=classes or tuple(str(i) for i in range(n_outputs) if task == "classification"),

@@ -21,7 +21,7 @@ from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARED
 from recipe.experiment import Experiment, Training, component, training_from_json
 from recipe.settings import Settings
 from recipe.test_set import readings, record_reading
-from recipe.training.device import choose_device
+from recipe.training.device import choose_device, on_any_device
 from recipe.training.objective import Objective, default_loss
 from recipe.training.split import Split, View, acts_alone, memory_mapped
 from recipe.workspace import TRAININGS, fingerprint
@@ -63,7 +63,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     return Experiment(
         train=split_of(dataset, "train", transform, settings),
         validation=split_of(dataset, "validation", transform, settings),
-        objective=Objective(task, n_outputs, loss.as_function() if loss else default_loss(task)),
+        objective=Objective(task, n_outputs, on_any_device(loss.as_function()) if loss else default_loss(task)),
         training=training,
         augment=component("augment", settings.augment),
         classes=tuple(dataset.preparation["classes"] or ()),
@@ -76,7 +76,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         trials=settings.budget.trials,
         members=settings.budget.members,
         backend=settings.fanout.backend,
-        workers=settings.fanout.workers or _cores(),
+        workers=settings.fanout.workers or (device.count if device.torch.type != "cpu" else _cores()),
         address=settings.fanout.address or "",
         own_targets=tuple(_own_targets(workspace, settings)),
         fingerprint=identity(workspace, settings),
@@ -138,24 +138,17 @@ def split_of(dataset: Dataset, name: str, transform: View | None, settings: Sett
     rows = dataset.where(name)
     ids = tuple(dataset.manifest["id"].to_numpy()[rows].tolist())
     targets = torch.from_numpy(np.ascontiguousarray(dataset.targets[rows]))
-    view = _view(dataset, transform)
+    view = None if dataset.preparation["kind"] == "table" else to_unit
+    transform = on_any_device(transform) if transform else None
     size = dataset.inputs.shape[0] * int(np.prod(dataset.inputs.shape[1:])) * BYTES_PER_FLOAT
     if size > settings.data.memory_limit_mb * 2**20:
         file = dataset.workspace / PREPARED / INPUTS
-        return Split(memory_mapped(str(file)), targets, view, ids, torch.from_numpy(rows), str(file))
-    split = Split(torch.from_numpy(np.ascontiguousarray(dataset.inputs[rows])), targets, view, ids)
-    if view is not None and len(split) and acts_alone(view, split.inputs[:TRIED]):
-        return split.materialised()
-    return split
-
-
-def _view(dataset: Dataset, transform: View | None) -> View | None:
-    """What makes stored inputs into what the net receives: bytes to 0..1, then the transform."""
-    if dataset.preparation["kind"] == "table":
-        return transform
-    if transform is None:
-        return to_unit
-    return lambda batch: transform(to_unit(batch))
+        return Split(
+            memory_mapped(str(file)), targets, view, transform, ids=ids, rows=torch.from_numpy(rows), file=str(file)
+        )
+    inputs = torch.from_numpy(np.ascontiguousarray(dataset.inputs[rows]))
+    split = Split(inputs, targets, view, transform, ids=ids)
+    return split.computed_once() if len(split) and acts_alone(split.head(TRIED)) else split
 
 
 def to_unit(batch: Tensor) -> Tensor:

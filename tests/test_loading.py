@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from recipe.composition import compose_params
 from recipe.dataset import ingest
@@ -14,16 +15,22 @@ from recipe.loading import identity, load_experiment, with_test
 from recipe.settings import load_settings
 from recipe.stage import Stage
 from recipe.test_set import LEDGER
+from recipe.training.fit import fit
+from recipe.training.targets import Component
 from tests.workspaces import ROOT
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    workspace = tmp_path / "workspace"
+    return make_workspace(tmp_path / "workspace", "data=diabetes")
+
+
+def make_workspace(workspace: Path, *overrides: str) -> Path:
+    """A workspace with prepared data and no code of its own."""
     workspace.mkdir()
     for name in ("conf", "dvc.yaml", "requirements.lock"):
         (workspace / name).symlink_to(ROOT / name)
-    compose_params(workspace, ["data=diabetes"])
+    compose_params(workspace, overrides)
     ingest(workspace, load_settings(workspace))
     return workspace
 
@@ -74,3 +81,50 @@ def test_a_scratch_workspace_splits_as_its_home_does(workspace: Path, tmp_path: 
     absolute = settings.model_copy(update={"data": settings.data.model_copy(update={"path": str(rows)})})
     ingest(scratch, absolute, home=workspace)
     assert [path for path in (workspace / ".recipe" / "splits").iterdir() if path.name.startswith("rows")] == [known]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "low", "high"),
+    [
+        (("data=digits",), 0.0, 1.0),
+        (("data=digits", "data.transform._target_=tests.faults.transforms.unscaled"), 0.0, 1.0),
+        (("data=digits", "data.memory_limit_mb=1"), 0.0, 1.0),
+        (("data=diabetes",), -6.0, 6.0),
+    ],
+    ids=["standardised afterwards", "the user's own transform", "inputs that stay on disk", "a table"],
+)
+def test_an_augmentation_gets_the_range_that_it_is_promised(
+    tmp_path: Path, overrides: tuple[str, ...], low: float, high: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recipe.loading.BYTES_PER_FLOAT", 40)  # so that one megabyte is too little for the digits
+    workspace = make_workspace(tmp_path / "workspace", *overrides)
+    experiment = load_experiment(Stage("regularize", workspace, load_settings(workspace)))
+    assert (experiment.train.rows is not None) == ("data.memory_limit_mb=1" in overrides)
+    seen: list[torch.Tensor] = []
+
+    def watched(batch: torch.Tensor) -> torch.Tensor:
+        seen.append(batch)
+        return batch
+
+    plain = experiment.training.having(model=Component("model", "recipe.models.Linear"), epochs=1)
+    augmented = fit(experiment, plain.having(augment=Component("augment", watched)))
+    values = torch.cat(seen)
+    assert low <= values.min() and values.max() <= high
+    assert len(values) == len(experiment.train)
+    if high == 1:
+        assert values.min() == 0 and values.max() == 1
+    else:
+        assert abs(values.mean()) < 0.05 and abs(values.std() - 1) < 0.05
+    # what changes nothing trains to the same bits, so the transform is still between it and the net
+    assert torch.equal(augmented.outputs, fit(experiment, plain).outputs)
+
+
+def test_an_augmentation_that_inverts_pixels_keeps_them_in_range_and_the_net_gets_them_standardised(
+    tmp_path: Path,
+) -> None:
+    workspace = make_workspace(tmp_path / "workspace", "data=digits")
+    train = load_experiment(Stage("regularize", workspace, load_settings(workspace))).train
+    index = torch.arange(50)
+    plain, inverted = train.batch(index)[0], train.batch(index, lambda batch: (1 - batch).clamp(0, 1))[0]
+    # x -> (x - mean) / std turns 1 - x into the mirror image of x about (1 - 2 mean) / (2 std)
+    assert torch.allclose(plain + inverted, (plain + inverted)[0, 0, 0, 0].expand_as(plain), atol=1e-5)

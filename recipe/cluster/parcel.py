@@ -78,7 +78,8 @@ def pack(experiment: Experiment) -> Parcel:
 def _cut_out(split: Split) -> Split:
     """`split` with tensors of its own: a part of a larger tensor is pickled with the whole of it."""
     inputs = split.inputs if split.file is not None else split.inputs.clone()
-    return replace(split, inputs=inputs, targets=split.targets.clone())
+    ready = None if split.ready is None else split.ready.clone()
+    return replace(split, inputs=inputs, targets=split.targets.clone(), ready=ready)
 
 
 def pack_training(training: Training) -> bytes:

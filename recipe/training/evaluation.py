@@ -1,5 +1,6 @@
 """Evaluation over a whole split: loss, metric and their intervals."""
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -40,15 +41,23 @@ class Evaluation:
 
 
 def evaluate(model: nn.Module, objective: Objective, split: Split, batch_size: int = EVALUATION_BATCH) -> Evaluation:
-    """`model`, in evaluation mode, on every example of `split`."""
+    """`model`, in evaluation mode, on every example of `split`, wherever either of them lives."""
     was_training = model.training
     model.eval()
+    device = device_of(model, split.device)
     with torch.no_grad():
         index = torch.arange(len(split), device=split.device)
-        outputs = torch.cat([model(split.batch(part)[0]) for part in index.split(batch_size)]).float().cpu()
+        parts = [model(split.batch(part)[0].to(device)) for part in index.split(batch_size)]
+        outputs = torch.cat(parts).float().cpu()
         evaluation = evaluate_outputs(outputs, split.targets.cpu(), objective)
     model.train(was_training)
     return evaluation
+
+
+def device_of(model: nn.Module, otherwise: torch.device) -> torch.device:
+    """The device of `model`'s parameters and buffers; `otherwise` where it has none."""
+    held = next(itertools.chain(model.parameters(), model.buffers()), None)
+    return otherwise if held is None else held.device
 
 
 def evaluate_outputs(outputs: Tensor, targets: Tensor, objective: Objective) -> Evaluation:

@@ -7,7 +7,7 @@ import math
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from recipe import progress
 from recipe.experiment import Experiment, Training, set_seed
 from recipe.settings import CLUSTERS
+from recipe.training.device import Device
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.loop import History, train
 from recipe.training.split import Split
@@ -144,12 +145,14 @@ def _on_a_cluster(experiment: Experiment, trainings: Sequence[Training]) -> Iter
 
 
 def _fit_in_worker(experiment: Experiment, training: Training) -> Trained:
-    experiment.device.settle()
-    return _fit_and_keep(experiment, training)
+    device = experiment.device.claimed(experiment.workers)
+    device.settle()
+    return _fit_and_keep(experiment, training, device)
 
 
-def _fit_and_keep(experiment: Experiment, training: Training) -> Trained:
-    trained = fit(experiment, training)
+def _fit_and_keep(experiment: Experiment, training: Training, device: Device | None = None) -> Trained:
+    """`device` is one in particular of those that the experiment's stands for: by which of them is not kept."""
+    trained = fit(replace(experiment, device=device or experiment.device), training)
     Shelf(experiment).keep(trained)
     return trained
 

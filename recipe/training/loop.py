@@ -70,7 +70,7 @@ def train(
     Args:
         split: the training examples, resident; a batch of them is an index.
         seed: decides the order of the examples; dropout and augmentation draw from torch's global generator.
-        augment: changes each training batch (N, ...) -> (N, ...).
+        augment: changes each training batch (N, ...) -> (N, ...), before the split's transform.
         validation: evaluated whole after every epoch.
         keep_best: end with the weights of the lowest validation loss (early stopping without stopping early).
         backward: called with the loss in place of `loss.backward()`, where a device scales its losses.
@@ -86,9 +86,7 @@ def train(
     for epoch in range(1, epochs + 1):
         model.train()
         for index in _batches(torch.randperm(len(split), generator=order).to(split.device), batch_size):
-            inputs, targets = split.batch(index)
-            if augment is not None:
-                inputs = augment(inputs)
+            inputs, targets = split.batch(index, augment)
             optimizer.zero_grad()
             loss = objective(model(inputs), targets)
             loss.backward() if backward is None else backward(loss)

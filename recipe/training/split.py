@@ -18,7 +18,11 @@ View = Callable[[Tensor], Tensor]
 class Split:
     """Inputs (N, ...) and targets, int64 (N,) for classes or float32 (N, k) for regression.
 
-    `view` turns stored inputs into what the net receives, batch by batch; None where they are stored so already.
+    On its way into the net a batch goes through three things, in this order, and each may be None: `view` turns what is
+    stored into what the user's parts are promised (bytes into 0..1), an augmentation changes training batches, and
+    `transform` gives what the net receives. `ready` (N, ...) holds what the net receives without an augmentation, where
+    that is computed once.
+
     `ids` name the examples, for tables and pictures. `rows` are set where the inputs stay memory-mapped: they are those
     of the whole data set in `file` (.npy), and `rows` (N,) the places of this split's examples in it.
     """
@@ -26,6 +30,8 @@ class Split:
     inputs: Tensor
     targets: Tensor
     view: View | None = None
+    transform: View | None = None
+    ready: Tensor | None = None
     ids: tuple[str, ...] = field(default=(), repr=False)
     rows: Tensor | None = None
     file: str | None = None
@@ -49,10 +55,26 @@ class Split:
     def device(self) -> torch.device:
         return self.targets.device
 
-    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """The examples at `index` (n,) as the net receives them, and their targets."""
-        inputs = self.inputs[index if self.rows is None else self.rows[index.cpu()]]
-        return (inputs if self.view is None else self.view(inputs)), self.targets[index]
+    def batch(self, index: Tensor, augment: View | None = None) -> tuple[Tensor, Tensor]:
+        """The examples at `index` (n,) as the net receives them, and their targets.
+
+        Args:
+            augment: what changes them before the transform.
+        """
+        if augment is None and self.ready is not None:
+            return self.ready[index], self.targets[index]
+        inputs = self.untransformed(index)
+        if augment is not None:
+            inputs = augment(inputs)
+        return (inputs if self.transform is None else self.transform(inputs)), self.targets[index]
+
+    def untransformed(self, index: Tensor) -> Tensor:
+        """The inputs at `index` (n,) as an augmentation gets them: images (n, C, H, W) in 0..1, or rows (n, F)."""
+        if self.rows is None:
+            inputs = self.inputs[index]
+        else:
+            inputs = self.inputs[self.rows[index.cpu()]].to(self.device)
+        return inputs if self.view is None else self.view(inputs)
 
     def head(self, count: int) -> Split:
         """The first `count` examples."""
@@ -61,23 +83,25 @@ class Split:
     def at(self, index: Tensor) -> Split:
         """The examples at `index` (n,)."""
         ids = tuple(self.ids[i] for i in index.tolist()) if self.ids else ()
+        ready = None if self.ready is None else self.ready[index]
         if self.rows is not None:
-            return replace(self, rows=self.rows[index], targets=self.targets[index], ids=ids)
-        return replace(self, inputs=self.inputs[index], targets=self.targets[index], ids=ids)
+            return replace(self, rows=self.rows[index], targets=self.targets[index], ready=ready, ids=ids)
+        return replace(self, inputs=self.inputs[index], targets=self.targets[index], ready=ready, ids=ids)
 
     def to(self, device: torch.device) -> Split:
         """The same on `device`; memory-mapped inputs stay where they are and travel batch by batch."""
-        if self.rows is not None:
-            view = self.view or (lambda batch: batch)
-            return replace(self, targets=self.targets.to(device), view=lambda batch: view(batch.to(device)))
-        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
+        ready = None if self.ready is None else self.ready.to(device)
+        inputs = self.inputs if self.rows is not None else self.inputs.to(device)
+        return replace(self, inputs=inputs, targets=self.targets.to(device), ready=ready)
 
-    def materialised(self, batch_size: int = 1024) -> Split:
-        """The same with `view` applied once to every example; only where it acts on each example alone."""
-        if self.view is None:
+    def computed_once(self, batch_size: int = 1024) -> Split:
+        """The same with what the net receives computed for every example; only where the view and the transform act on
+        each example alone, without chance.
+        """
+        if self.view is None and self.transform is None:
             return self
-        inputs = torch.cat([self.view(part) for part in self.inputs.split(batch_size)])
-        return replace(self, inputs=inputs, view=None)
+        index = torch.arange(len(self), device=self.device)
+        return replace(self, ready=torch.cat([self.batch(part)[0] for part in index.split(batch_size)]))
 
 
 def memory_mapped(file: str) -> Tensor:
@@ -87,11 +111,12 @@ def memory_mapped(file: str) -> Tensor:
         return torch.from_numpy(np.load(file, mmap_mode="r", allow_pickle=False))
 
 
-def acts_alone(view: View, inputs: Tensor) -> bool:
-    """Whether `view` gives each example the same whatever its batch, and without chance: tried on `inputs` (n, ...)."""
-    together, again = view(inputs), view(inputs)
-    if len(together) != len(inputs) or not torch.equal(together, again):
+def acts_alone(split: Split) -> bool:
+    """Whether each example of a small `split` enters the net the same whatever its batch, and without chance."""
+    index = torch.arange(len(split), device=split.device)
+    together, again = split.batch(index)[0], split.batch(index)[0]
+    if len(together) != len(split) or not torch.equal(together, again):
         return False
-    alone = torch.cat([view(inputs[i : i + 1]) for i in range(len(inputs))])
-    reverse = view(inputs.flip(0)).flip(0)
+    alone = torch.cat([split.batch(one)[0] for one in index.split(1)])
+    reverse = split.batch(index.flip(0))[0].flip(0)
     return torch.equal(together, alone) and torch.equal(together, reverse)

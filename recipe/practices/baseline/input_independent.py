@@ -72,8 +72,8 @@ def input_independent(exp: Experiment) -> Finding:
 
 def _zeros(split: Split) -> Split:
     """The same examples with nothing in them."""
-    view = split.view or (lambda batch: batch)
-    return replace(split, view=lambda batch: torch.zeros_like(view(batch)))
+    transform = split.transform or (lambda batch: batch)
+    return replace(split, transform=lambda batch: torch.zeros_like(transform(batch)), ready=None)
 
 
 def _constant(exp: Experiment, targets: Tensor) -> Evaluation:

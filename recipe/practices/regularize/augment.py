@@ -52,8 +52,7 @@ def _picture(exp: Experiment, change: Change) -> Figure:
     """Some training examples, and below them what the augmentation makes of them."""
     few = some(exp, exp.train, exp.stages.regularize.augment.shown)
     inputs, targets = everything(few)
-    change_batch = exp.new_augment(change.apply(exp.training))
-    assert change_batch is not None, "the change puts an augmentation on"
     set_seed(exp.training.seed)
-    both = Split(torch.cat([inputs, change_batch(inputs)]), torch.cat([targets, targets]))
+    augmented, _ = few.batch(torch.arange(len(few), device=few.device), exp.new_augment(change.apply(exp.training)))
+    both = Split(torch.cat([inputs, augmented]), torch.cat([targets, targets]))
     return picture(exp, both, ["as it is"] * len(few) + ["augmented"] * len(few), "What the augmentation does")
