@@ -138,6 +138,7 @@ class LossAtInitLimits(Strict):
     """The limits of baseline/loss_at_init."""
 
     max_deviation: float = Field(default=0.2, ge=0)
+    max_noise: float = Field(default=5.0, ge=0)
 
 
 class InitBiasLimits(Strict):

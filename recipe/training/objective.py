@@ -53,13 +53,27 @@ class Objective:
 
         For regression the constant is the targets' mean, so that squared error costs their variance.
         """
-        constant = torch.zeros(self.n_outputs)
-        if self.task == "regression":
-            constant = targets.mean(0)
-        loss = self.loss(constant.expand(len(targets), -1), targets).item()
-        if loss == 0 and self.task == "classification":  # it takes log probabilities, as negative log-likelihood does
-            loss = self.loss((constant - math.log(self.n_outputs)).expand(len(targets), -1), targets).item()
-        return loss
+        constant = self._constant(targets)
+        loss = self.loss(constant, targets).item()
+        return self.loss(constant - math.log(self.n_outputs), targets).item() if self._takes_logs(loss) else loss
+
+    def noise_loss(self, targets: Tensor) -> float:
+        """What outputs of standard normal noise about those of `even_loss` cost: the mean of a draw and its opposite."""
+        constant = self._constant(targets)
+        noise = torch.randn(constant.shape, generator=torch.Generator().manual_seed(0))
+        both = [constant + noise, constant - noise]
+        if self._takes_logs(self.loss(constant, targets).item()):
+            both = [outputs.log_softmax(1) for outputs in both]
+        return sum(self.loss(outputs, targets).item() for outputs in both) / 2
+
+    def _constant(self, targets: Tensor) -> Tensor:
+        """All-equal outputs (N, k), or the targets' mean for each."""
+        constant = targets.mean(0) if self.task == "regression" else torch.zeros(self.n_outputs)
+        return constant.expand(len(targets), -1)
+
+    def _takes_logs(self, loss_of_zeros: float) -> bool:
+        """Whether zeros cost nothing, as under negative log-likelihood: it takes log probabilities."""
+        return loss_of_zeros == 0 and self.task == "classification"
 
     def prior_loss(self, targets: Tensor) -> float:
         """What the best constant guess costs on `targets`."""

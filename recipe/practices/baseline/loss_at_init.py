@@ -1,10 +1,15 @@
 """baseline/loss_at_init: the loss starts where it should."""
 
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.evidence import Finding, at_most, practice
+from recipe.evidence import Finding, at_most, practice, skip
 from recipe.experiment import Experiment
 from recipe.probes import everything, some
 from recipe.training.evaluation import mean_interval
@@ -16,44 +21,86 @@ def loss_at_init(exp: Experiment) -> Finding:
 
     The expected value is the loss itself at equal outputs, or at the targets' mean, so it is right for any loss: ln 2
     a logit, or Huber's own value. A net that starts from the class frequencies may cost less, down to their entropy.
-    Random weights add the variance of what they put out, and so several seeds are averaged: the deviation is from the
-    nearer end of the 95 % interval, as a share of the expected value. Source: the recipe, 2, "verify loss @ init".
+    Random weights add the variance of what they put out, and so several seeds are looked at, in two ways. Their mean:
+    its deviation, from the nearer end of its 95 % interval, as a share of the expected value. And the costliest, since
+    a start that is wild on some seeds widens that interval: what it adds to the expected value, in units of what
+    outputs of standard normal noise would add; outputs of about that scale are what starts aim for (LeCun et al. 1998,
+    4.6). Source: the recipe, 2, "verify loss @ init".
     """
-    part = some(exp, exp.train, exp.stages.baseline.loss_at_init.examples)
-    inputs, _ = everything(part)
-    losses = torch.tensor(
-        [_first_loss(exp, seed, inputs, part.targets) for seed in range(exp.stages.baseline.loss_at_init.seeds)]
-    )
-    targets = part.targets.cpu()
-    even, prior = exp.objective.even_loss(targets), exp.objective.prior_loss(targets)
-    low, high = mean_interval(losses)
-    deviation = max(low - even, min(even, prior) - high, 0.0) / abs(even)
-    if not losses.isfinite().all():
-        deviation = float("nan")
-    mean = losses.mean().item()
-    cause = "the outputs are too large before anything is learned: inputs unscaled, or a start too large"
-    if not losses.isfinite().all():
-        cause = "the outputs are no finite numbers before anything is learned"
-    elif mean < even:
-        cause = "the loss is scaled down, or the model knows the answer before it has learned anything"
+    start = _start(exp)
+    if not start.even:
+        return skip("All targets are equal, so that knowing nothing costs nothing: there is no first loss to expect.")
     return Finding(
-        summary=f"The loss starts at {mean:.3f} [{low:.3f}, {high:.3f}] over {len(losses)} seeds; {even:.3f} is "
-        "expected.",
-        measured=mean,
-        interval=(low, high),
-        expected=even,
-        advice=f"Beyond the limit, {cause}. Scale the inputs to mean 0 and standard deviation 1, start the last layer "
-        "small, and see that the loss is the mean over the batch.",
-        requirements=(at_most(deviation, "max_deviation", unit=abs(even)),),
+        summary=_summary(start),
+        measured=start.mean,
+        interval=start.interval,
+        expected=start.even,
+        advice=f"Beyond the limit, {_cause(start)}. Scale the inputs to mean 0 and standard deviation 1, start the "
+        "last layer small, and see that the loss is the mean over the batch.",
+        requirements=(
+            at_most(start.deviation, "max_deviation", unit=abs(start.even)),
+            at_most(start.noise, "max_noise"),
+        ),
         figures={
             "seeds": drawing.intervals(
-                {"at the start": (mean, low, high)},
+                {"at the start": (start.mean, *start.interval)},
                 "loss",
                 title="Loss before the first step",
-                references={"expected": even, "class frequencies": prior} if prior < even else {"expected": even},
+                references={"expected": start.even}
+                | ({"class frequencies": start.prior} if start.prior < start.even else {}),
             )
         },
     )
+
+
+@dataclass(frozen=True)
+class Start:
+    """The loss before the first step of each seed, (seeds,), and what is known without a net.
+
+    What equal outputs cost, the class frequencies, and outputs of standard normal noise.
+    """
+
+    losses: Tensor
+    even: float
+    prior: float
+    noisy: float
+
+    @property
+    def finite(self) -> bool:
+        return bool(self.losses.isfinite().all())
+
+    @property
+    def mean(self) -> float:
+        return self.losses.mean().item()
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return mean_interval(self.losses)
+
+    @property
+    def deviation(self) -> float:
+        """How far the nearer end of the mean's interval lies from what is expected, as a share of it."""
+        low, high = self.interval
+        beyond = max(low - self.even, min(self.even, self.prior) - high, 0.0)
+        return beyond / abs(self.even) if self.finite else math.nan
+
+    @property
+    def noise(self) -> float:
+        """What the costliest seed adds, in units of what noise adds; 0 under a loss to which noise adds nothing."""
+        if not self.finite:
+            return math.nan
+        added, unit = self.losses.max().item() - self.even, self.noisy - self.even
+        return max(added, 0.0) / unit if unit > 0 else 0.0
+
+
+def _start(exp: Experiment) -> Start:
+    settings = exp.stages.baseline.loss_at_init
+    part = some(exp, exp.train, settings.examples)
+    inputs, targets = everything(part)
+    losses = torch.tensor([_first_loss(exp, seed, inputs, targets) for seed in range(settings.seeds)])
+    targets = targets.cpu()
+    objective = exp.objective
+    return Start(losses, objective.even_loss(targets), objective.prior_loss(targets), objective.noise_loss(targets))
 
 
 @torch.no_grad()
@@ -61,3 +108,19 @@ def _first_loss(exp: Experiment, seed: int, inputs: Tensor, targets: Tensor) -> 
     """What the first step of a training would see; regression knows its targets' mean, classes nothing."""
     model = exp.new_model(seed, exp.training.having(init_bias=exp.task == "regression")).train()
     return exp.objective(model(inputs), targets).item()
+
+
+def _summary(start: Start) -> str:
+    low, high = start.interval
+    return (
+        f"The loss starts at {start.mean:.3f} [{low:.3f}, {high:.3f}] over {len(start.losses)} seeds, from "
+        f"{start.losses.min():.3f} to {start.losses.max():.3f}; {start.even:.3f} is expected."
+    )
+
+
+def _cause(start: Start) -> str:
+    if not start.finite:
+        return "the outputs are no finite numbers before anything is learned"
+    if start.mean < start.even:
+        return "the loss is scaled down, or the model knows the answer before it has learned anything"
+    return "the outputs are too large before anything is learned: inputs unscaled, or a start too large"
