@@ -47,6 +47,9 @@ def gradient_reach(model: nn.Module, inputs: Tensor) -> Tensor | None:
     """How strongly output i depends on input j, (N, N): the gradient's norm; None where no gradient reaches the inputs.
 
     An output row is summed with random weights, because a plain sum can be constant, as that of a softmax is.
+
+    Raises:
+        RuntimeError: autograd refuses, as it does where a part is checkpointed in torch's reentrant form.
     """
     inputs = inputs.detach().clone().requires_grad_()
     outputs = rows(model(inputs), len(inputs))
@@ -62,20 +65,32 @@ def gradient_reach(model: nn.Module, inputs: Tensor) -> Tensor | None:
 
 @torch.no_grad()
 def replacement_reach(model: nn.Module, inputs: Tensor) -> Tensor:
-    """How much output i changes when input j is replaced by another example, (N, N)."""
+    """How much output i changes when input j is replaced by another example, (N, N); 0 where all others equal it."""
     before = rows(model(inputs), len(inputs))
     reach = []
     for j in range(len(inputs)):
         changed = inputs.clone()
-        changed[j] = inputs[j - 1]
+        changed[j] = _unlike(inputs, j)
         reach.append((rows(model(changed), len(inputs)) - before).abs().amax(1))
     return torch.stack(reach, 1).cpu()
 
 
+def _unlike(inputs: Tensor, j: int) -> Tensor:
+    """The first example, going back from the one before `j`, that is not equal to it; its own where there is none."""
+    before = inputs.roll(-j, 0).flip(0)
+    unlike = (before != inputs[j]).flatten(1).any(1)
+    return before[int(unlike.int().argmax())]
+
+
+def all_equal(inputs: Tensor) -> bool:
+    """Whether no example of `inputs` (N, ...) can be told from another."""
+    return torch.equal(inputs, inputs[:1].expand_as(inputs))
+
+
 @torch.no_grad()
 def ignores_input(model: nn.Module, inputs: Tensor) -> bool:
-    """Whether the outputs stay the same, to the last bit, when the examples change places."""
-    return torch.equal(model(inputs), model(inputs.roll(1, 0)))
+    """Whether the outputs stay the same, to the last bit, when the examples change places; equal ones tell nothing."""
+    return not all_equal(inputs) and torch.equal(model(inputs), model(inputs.roll(1, 0)))
 
 
 def is_distribution(outputs: Tensor) -> bool:

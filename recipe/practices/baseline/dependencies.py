@@ -1,13 +1,16 @@
 """baseline/dependencies: no information crosses from one example to another."""
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recipe import drawing
 from recipe.causes import CROSSES, IGNORES, crosses
-from recipe.evidence import Finding, at_least, at_most, practice
+from recipe.evidence import Finding, at_least, at_most, practice, skip
 from recipe.experiment import Experiment
-from recipe.probes import everything, gradient_reach, replacement_reach, some, stirred_model
+from recipe.probes import all_equal, everything, gradient_reach, replacement_reach, some, stirred_model
+
+SEARCHED = 1024  # examples among which one is looked for that is not equal to the few
 
 
 @practice("baseline/dependencies")
@@ -15,32 +18,65 @@ def dependencies(exp: Experiment) -> Finding:
     """The output of an example depends on its own input, and on no other example's.
 
     Measured twice, in evaluation mode: by the gradient of output i with respect to input j, and by replacing input j
-    and watching output i, which also sees what has no gradient. Crossing is the largest effect on another example as a
-    share of the largest on the own one. Source: the recipe, 2, "use backprop to chart dependencies".
+    by another that is not equal and watching output i, which also sees what has no gradient. Crossing is the largest
+    effect on another example as a share of the largest on the own one. Source: the recipe, 2, "use backprop to chart
+    dependencies".
     """
-    inputs, _ = everything(some(exp, exp.train, exp.stages.baseline.dependencies.examples))
+    inputs = _unequal_examples(exp)
+    if all_equal(inputs):
+        return skip(
+            f"{len(inputs)} training examples are all equal as the net gets them: none can take another's place."
+        )
     model = stirred_model(exp)
-    reaches = {"replacement": replacement_reach(model, inputs), "gradient": gradient_reach(model, inputs)}
-    known = {name: reach for name, reach in reaches.items() if reach is not None}
-    crossing = {name: _crossing(reach) for name, reach in known.items()}
-    own = min(_own(reach) for reach in known.values())
-    by, worst = max(crossing.items(), key=lambda item: item[1])
-    if not own:
-        summary = f"No output depends on its own input: {IGNORES}"
-    else:
-        summary = f"The effect of an example on another's output is {worst:.2g} of that on its own, by {by}"
-    if crosses(known[by]):
-        i, j = _place(known[by])
-        summary += f"; input {j} of the batch reaches output {i}: {CROSSES}"
+    reaches = {"replacement": replacement_reach(model, inputs)}
+    gradient, refusal = _gradient_reach(model, inputs)
+    if gradient is not None:
+        reaches["gradient"] = gradient
+    crossing = [_crossing(reach) for reach in reaches.values()]
+    by = list(reaches)[int(np.argmax(crossing))]  # a NaN counts as the largest
+    own = min(_own(reach) for reach in reaches.values())
+    worst = _crossing(reaches[by])
     return Finding(
-        summary=f"{summary}.",
+        summary=f"{_summary(reaches[by], by, own)}{refusal}.",
         measured=worst,
         expected=0.0,
         advice="Look for a view or reshape where a transpose or permute is meant, for a softmax, mean, sort or norm "
         "over dimension 0, and for normalisation that uses the batch's own statistics in evaluation.",
         requirements=(at_most(worst, "max_crossing"), at_least(own, "min_own")),
-        figures={"reach": _map(known[by], by)},
+        figures={"reach": _map(reaches[by], by)},
     )
+
+
+def _unequal_examples(exp: Experiment) -> Tensor:
+    """A few training examples as the net receives them, not all equal where a larger sample holds two that differ."""
+    count = exp.stages.baseline.dependencies.examples
+    inputs, _ = everything(some(exp, exp.train, count))
+    if not all_equal(inputs):
+        return inputs
+    more, _ = everything(some(exp, exp.train, SEARCHED))
+    unlike = (more != inputs[0]).flatten(1).any(1)
+    return torch.cat([inputs[:-1], more[unlike][:1]]) if bool(unlike.any()) else more
+
+
+def _gradient_reach(model: nn.Module, inputs: Tensor) -> tuple[Tensor | None, str]:
+    """The reach by gradient, if there is one, and the words that say why autograd refused to give it."""
+    try:
+        return gradient_reach(model, inputs), ""
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n", 1)[0].rstrip(".")
+        return None, f"; measured by replacement alone, since no gradient can be asked for ({reason})"
+
+
+def _summary(reach: Tensor, by: str, own: float) -> str:
+    if not reach.isfinite().all():
+        return f"The effect of an input on an output is no finite number, by {by}"
+    if not own:
+        return f"No output depends on its own input: {IGNORES}"
+    told = f"The effect of an example on another's output is {_crossing(reach):.2g} of that on its own, by {by}"
+    if crosses(reach):
+        i, j = _place(reach)
+        told += f"; input {j} of the batch reaches output {i}: {CROSSES}"
+    return told
 
 
 def _crossing(reach: Tensor) -> float:
