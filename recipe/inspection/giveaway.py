@@ -94,8 +94,9 @@ def _score_of_numbers(
         predicted[~inside] = tree.predict(numbers[~inside, None]).reshape(predicted[~inside].shape)
     if is_class:
         return balanced_accuracy(predicted, targets)
-    rank = max(abs(float(spearmanr(numbers, target).statistic)) for target in targets.reshape(len(targets), -1).T)
-    return max(rank, _r2(predicted, targets))
+    varying = [target for target in targets.reshape(len(targets), -1).T if np.ptp(target) > 0]  # others have no rank
+    ranks = [abs(float(spearmanr(numbers, target).statistic)) for target in varying]
+    return max(*ranks, _r2(predicted, targets), 0.0)
 
 
 def _score_of_categories(codes: NDArray[np.int64], targets: Targets, folds: NDArray[np.int64], is_class: bool) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from recipe.models import Mlp
 
@@ -72,3 +73,47 @@ class GivesNoNumbers(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.head(inputs.flatten(1)) * float("nan")
+
+
+class StartsWildly(Mlp):
+    """Scales its last layer by a number that is right for most seeds and a hundred times too large for others."""
+
+    def __init__(self, input_shape: Sequence[int], n_outputs: int) -> None:
+        super().__init__(input_shape, n_outputs)
+        with torch.no_grad():
+            self.head.weight *= torch.randn(()).mul(5).exp().reciprocal().clamp(1, 300)
+
+
+class RootsWhatIsNegative(Mlp):
+    """Takes a root and then chooses where it holds: the outputs are right, the gradient to the inputs is NaN."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(torch.where(inputs > 0, inputs.sqrt(), inputs))
+
+
+class NeedsCompany(Mlp):
+    """Adds nothing, times the spread of the batch: NaN for a batch of one, and right for any other."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs = super().forward(inputs)
+        return outputs + 0 * outputs.std(0)
+
+
+class DividesByItsSpread(Mlp):
+    """Standardises each example by itself, which is right but on inputs that do not vary."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        flat = inputs.flatten(1)
+        return super().forward((flat - flat.mean(1, keepdim=True)) / flat.std(1, keepdim=True))
+
+
+class Checkpointed(Mlp):
+    """Computes its middle again on the way back, in torch's reentrant form, which refuses `torch.autograd.grad`."""
+
+    def __init__(self, input_shape: Sequence[int], n_outputs: int) -> None:
+        super().__init__(input_shape, n_outputs, depth=3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.body[0](inputs.flatten(1))
+        hidden = checkpoint(self.body[1], hidden, use_reentrant=True)
+        return self.head(self.body[2](hidden))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -196,7 +197,8 @@ def _ratio(watched: Watched) -> float:
     typical = _typical(watched)
     if not typical:
         return 1.0
-    return max(typical.values()) / max(min(typical.values()), torch.finfo(torch.float32).tiny)
+    sizes = np.array(list(typical.values()))
+    return float(sizes.max() / np.maximum(sizes.min(), torch.finfo(torch.float32).tiny))
 
 
 def _typical(watched: Watched) -> dict[str, float]:

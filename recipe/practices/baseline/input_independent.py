@@ -39,7 +39,7 @@ def input_independent(exp: Experiment) -> Finding:
     [blind] = fit_all(blank, [exp.training.having(epochs=min(exp.training.epochs, settings.epochs))])
     [trained] = fit_all(exp, [exp.training])
     real = trained.evaluation(exp)
-    others = {"zero inputs": blind.evaluation(blank), "the best constant": _constant(exp, real.targets)}
+    others = _finite({"zero inputs": blind.evaluation(blank), "the best constant": _constant(exp, real.targets)})
     if _certainty(real) < CLEAR or _lead(real, others) <= 0:
         [trained] = fit_all(exp, [_longer(exp)])
         real = trained.evaluation(exp)
@@ -79,6 +79,11 @@ def _zeros(split: Split) -> Split:
 def _constant(exp: Experiment, targets: Tensor) -> Evaluation:
     guess = exp.objective.prior_outputs(exp.train.targets.cpu())
     return evaluate_outputs(guess.expand(len(targets), -1), targets, exp.objective)
+
+
+def _finite(evaluations: dict[str, Evaluation]) -> dict[str, Evaluation]:
+    """Those with outputs to compare: a net that divides by its input's own spread has none on zeros."""
+    return {kind: one for kind, one in evaluations.items() if one.outputs.isfinite().all()}
 
 
 def _longer(exp: Experiment) -> Training:

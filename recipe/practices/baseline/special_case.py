@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ def special_case(exp: Experiment) -> Finding:
     weighs = not broadcast and not _sums(batch, singles, len(inputs))
     return Finding(
         summary=f"{summary}{': ' if cause else ''}{cause}.",
-        measured=max(output_difference, loss_difference, metric_difference),
+        measured=float(np.max([output_difference, loss_difference, metric_difference])),
         expected=0.0,
         advice="Outputs that differ depend on the batch: look for a view or reshape that mixes dimension 0. A loss "
         "that differs is broadcast, or no mean over the batch: give outputs and targets one shape, reduction='mean'.",

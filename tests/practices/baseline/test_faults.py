@@ -1,5 +1,6 @@
 """Each fault is caught by a practice whose summary names it."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from recipe.practices.baseline.overfit_one_batch import overfit_one_batch
 from recipe.practices.baseline.special_case import special_case
 from recipe.practices.baseline.whole_test_set import whole_test_set
 from recipe.report.findings import read_judged
+from recipe.settings.baseline import WholeTestSet
 from recipe.stage import Stage
 from recipe.training.split import Split
 from recipe.training.targets import Component
@@ -153,6 +155,22 @@ def test_outputs_that_are_no_numbers_are_named(on_digits: Make) -> None:
     assert "no finite numbers" in failed(experiment, loss_at_init).advice
     assert "no longer finite numbers" in failed(experiment, input_independent).summary
     assert "not finite" in failed(experiment, gradients).summary
+
+
+@pytest.mark.filterwarnings("ignore:std")
+def test_outputs_that_are_no_numbers_at_the_last_batch_size_only_are_caught(on_digits: Make) -> None:
+    experiment = on_digits(models.NeedsCompany)
+    stage = experiment.stages.baseline
+    last = stage.model_copy(update={"whole_test_set": WholeTestSet(batch_sizes=(64, 7, 1))})
+    stages = experiment.stages.model_copy(update={"baseline": last})
+    assert "by at most nan" in failed(replace(experiment, stages=stages), whole_test_set).summary
+
+
+def test_a_net_that_gives_no_numbers_on_zeros_is_not_blamed_for_that(on_digits: Make, on_diabetes: Make) -> None:
+    for make in (on_digits, on_diabetes):
+        finding = make(models.DividesByItsSpread).examine(input_independent)
+        assert finding.verdict == "pass", finding.summary
+        assert math.isfinite(finding.measured)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
