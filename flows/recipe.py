@@ -123,7 +123,7 @@ def reproduce(workspace: Path, stage: str) -> State[None]:
 def as_markdown(findings: Sequence[Finding]) -> str:
     """A table of `findings`, and below it the advice where something does not hold."""
     rows = [
-        " | ".join(["", finding.verdict or "", finding.practice, _cell(finding.measured), _cell(finding.expected)])
+        " | ".join(["", finding.word, finding.practice, _cell(finding.measured), _cell(finding.expected)])
         + f" | {_cell(finding.summary)} |"
         for finding in findings
     ]

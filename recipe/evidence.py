@@ -53,6 +53,8 @@ def at_least(value: float, limit: float | str, otherwise: Literal["warn", "fail"
 class Finding:
     """What one practice saw. A practice fills in the first block; what runs it fills in the second.
 
+    One that requires nothing of its numbers is `knowledge`: it passes, since there is nothing that could fail.
+
     `figures` maps a short name to a matplotlib Figure (once saved: to its path under `reports/`); `table` is a
     DataFrame as TABLES describes (once saved: its path). `advice` says what to do when a requirement does not hold.
     """
@@ -71,7 +73,13 @@ class Finding:
     practice: str = ""
     hypothesis: str = ""
     verdict: Verdict | None = None
+    knowledge: bool = False
     seconds: float = 0.0
+
+    @property
+    def word(self) -> str:
+        """The verdict as a person reads it; of what is knowledge, that word."""
+        return "knowledge" if self.knowledge else self.verdict or "skip"
 
 
 def skip(reason: str) -> Finding:
@@ -127,7 +135,8 @@ def judge(finding: Finding, thresholds: Mapping[str, Mapping[str, Any]]) -> Find
             expected = f"{first.relation} {limits[0]:g}"
         elif tolerance is None and not isinstance(expected, str) and first.relation == "at most":
             tolerance = limits[0] * first.unit
-    return replace(finding, verdict=verdict, expected=expected, tolerance=tolerance)
+    knowledge = not finding.requirements
+    return replace(finding, verdict=verdict, knowledge=knowledge, expected=expected, tolerance=tolerance)
 
 
 def _limit_of(requirement: Requirement, finding: Finding, thresholds: Mapping[str, Mapping[str, Any]]) -> float:

@@ -269,7 +269,7 @@ def _figures(pipeline: Pipeline, stage: str) -> dict[str, float]:
 
 def _note(findings: Iterable[Finding]) -> str:
     """The findings as the table that MLflow shows as a run's description."""
-    rows = [f"| {finding.practice} | {finding.verdict} | {finding.summary} |" for finding in findings]
+    rows = [f"| {finding.practice} | {finding.word} | {finding.summary} |" for finding in findings]
     return "\n".join(["| practice | verdict | finding |", "| --- | --- | --- |", *rows])[:NOTE_LENGTH]
 
 
@@ -322,7 +322,7 @@ def _register(client: "MlflowClient", pipeline: Pipeline, run_id: str, findings:
     """The final model as a version with all that tells where it comes from; the first is the champion."""
     workspace, name = pipeline.workspace, registered_name(pipeline.settings.data.name)
     found = [finding for stage in reached(workspace, STAGES[-1]) for finding in pipeline.findings(stage)]
-    verdicts = Counter(str(finding.verdict) for finding in found)
+    verdicts = Counter(finding.word for finding in found)
     tags = {
         PIPELINE: pipeline.key,
         DATA_VERSION: pipeline.data()["md5"] or pipeline.data_version,

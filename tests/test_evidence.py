@@ -59,3 +59,11 @@ def test_an_expected_number_comes_with_the_tolerance_that_the_threshold_allows()
     )
     assert judge(share_of_expected, {"example": {"max_share": 0.25}}).tolerance == 0.5
     assert judge(example(0.0), {"example": {"max_share": 0.25}}).tolerance is None
+
+
+def test_what_requires_nothing_of_its_numbers_is_knowledge_and_not_a_test_that_passed() -> None:
+    number_to_beat = judge(Finding("seen", measured=0.9, expected="the number to beat"), {})
+    assert (number_to_beat.verdict, number_to_beat.word) == ("pass", "knowledge")
+    assert judge(example(0.0), {"example": {"max_share": 0.1}}).word == "pass"
+    assert judge(example(1.0), {"example": {"max_share": 0.1}}).word == "fail"
+    assert judge(skip("no images here"), {}).word == "skip"

@@ -22,7 +22,7 @@ from mlflow.tracking import MlflowClient
 
 from recipe.composition import compose_params
 from recipe.connection import TrackingError, connect, tracking_uri
-from recipe.evidence import Finding, at_least, to_json
+from recipe.evidence import Finding, at_least, at_most, to_json
 from recipe.settings import load_settings
 from recipe.tracking import CHALLENGES, data_version, publish_stage, published_runs
 from recipe.workspace import git_commit, write_json
@@ -350,6 +350,14 @@ def test_the_pipelines_run_tells_of_every_stage_that_it_has_reached(workspace: P
     pipeline = named(runs_of(workspace), lambda name: name == "digits cnn")
     assert pipeline.data.tags["recipe.verdict"] == "warn"
     assert pipeline.data.tags["recipe.reached"] == "baseline"
+
+
+def test_what_is_knowledge_is_called_so_in_the_note_and_keeps_its_verdict_in_the_tag(workspace: Path) -> None:
+    measure(workspace, "baseline", finding("baseline/linear", 0.9), finding("baseline/simplify", 0.0, at_most(0, 0)))
+    publish_stage(workspace, "baseline")
+    stage = named(runs_of(workspace), lambda name: name == "baseline")
+    assert (stage.data.tags["baseline/linear"], stage.data.tags["baseline/simplify"]) == ("pass", "pass")
+    assert "| baseline/linear | knowledge |" in stage.data.tags["mlflow.note.content"]
 
 
 def test_a_pipeline_that_reaches_another_figure_is_named_after_the_new_one(workspace: Path) -> None:

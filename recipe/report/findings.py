@@ -215,6 +215,7 @@ def _entry(finding: Finding) -> dict[str, Any]:
         "practice": finding.practice,
         "hypothesis": finding.hypothesis,
         "verdict": finding.verdict,
+        **({"knowledge": True} if finding.knowledge else {}),
         "measured": finding.measured,
         "interval": list(finding.interval) if finding.interval else None,
         "expected": finding.expected,

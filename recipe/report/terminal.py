@@ -11,7 +11,7 @@ from rich.text import Text
 from recipe.evidence import Finding, Verdict
 from recipe.report.numbers import expectation, number
 
-STYLES: dict[Verdict, str] = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim", "knowledge": "cyan"}
 WIDE = 100  # columns from which a table has room for summaries
 EXPECTED_WIDTH = 26
 
@@ -36,17 +36,16 @@ def told_whole(findings: Sequence[Finding], *verdicts: Verdict) -> Iterator[Text
     """What was seen, and what to do about it, of the findings with one of `verdicts`."""
     for finding in findings:
         if finding.verdict in verdicts:
-            yield Text.assemble("\n", (finding.verdict, STYLES[finding.verdict]), f" {finding.practice}")
+            yield Text.assemble("\n", (finding.word, STYLES[finding.word]), f" {finding.practice}")
             yield Padding(Text(finding.summary), (0, 0, 0, 2))
             yield Padding(Text(finding.advice, style="italic"), (0, 0, 0, 2))
 
 
 def _cells(finding: Finding) -> tuple[Text, ...]:
-    verdict = finding.verdict or "skip"
     return (
         Text(f"  {finding.practice.partition('/')[2]}"),
-        Text(verdict, style=STYLES[verdict]),
+        Text(finding.word, style=STYLES[finding.word]),
         Text("" if finding.measured is None else number(finding.measured)),
         Text(expectation(finding)),
-        Text(finding.summary, style="dim" if verdict == "skip" else "", no_wrap=True, overflow="ellipsis"),
+        Text(finding.summary, style="dim" if finding.word == "skip" else "", no_wrap=True, overflow="ellipsis"),
     )

@@ -58,7 +58,7 @@ class Objective:
         return self.loss(constant - math.log(self.n_outputs), targets).item() if self._takes_logs(loss) else loss
 
     def noise_loss(self, targets: Tensor) -> float:
-        """What outputs of standard normal noise about those of `even_loss` cost: the mean of a draw and its opposite."""
+        """What standard normal noise costs about the outputs of `even_loss`: the mean of a draw and its opposite."""
         constant = self._constant(targets)
         noise = torch.randn(constant.shape, generator=torch.Generator().manual_seed(0))
         both = [constant + noise, constant - noise]

@@ -25,3 +25,8 @@ def test_findings_become_a_table_with_the_advice_where_something_does_not_hold()
     assert "| fail | data/leakage | 0.125 |  | 12 \\| 14 cross. |" in shown
     assert "- **data/leakage**: Split again." in shown
     assert "Mend them." not in shown
+
+
+def test_what_is_knowledge_is_called_so_in_the_table() -> None:
+    known = Finding("The number to beat.", measured=0.9, practice="baseline/linear", verdict="pass", knowledge=True)
+    assert "| knowledge | baseline/linear | 0.9 |" in as_markdown([known])

@@ -136,3 +136,14 @@ def test_a_half_written_measurement_is_one_clear_sentence(workspace: Path) -> No
     (workspace / "reports" / "data" / "measured.json").write_text('{"stage": "data", "find', encoding="utf-8")
     with pytest.raises(WorkspaceError, match=r"measured\.json is not what the stage data writes .*recipe run"):
         collect(workspace, load_settings(workspace))
+
+
+def test_findings_json_says_what_is_knowledge_beside_its_verdict(workspace: Path) -> None:
+    measure(workspace, "data", found("data/blank", requirements=(at_most(0, 0),)), found("data/known"))
+    save(workspace / "reports", collect(workspace, load_settings(workspace)))
+    content = json.loads((workspace / "reports" / "findings.json").read_text(encoding="utf-8"))
+    entries = {entry["practice"]: entry for entry in content["findings"]}
+    assert entries["data/known"]["verdict"] == "pass"
+    assert entries["data/known"]["knowledge"] is True
+    assert "knowledge" not in entries["data/blank"]
+    assert read(workspace / "reports").findings[-1].word == "knowledge"

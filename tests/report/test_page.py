@@ -159,3 +159,11 @@ def test_the_model_and_the_seed_are_named_on_top(workspace: Path) -> None:
     measure(workspace, "ingest")
     text = Outline(rebuild_report(workspace)).text
     assert "recipe.models.Cnn" in text and "seed 7" in text
+
+
+def test_what_is_knowledge_has_that_word_and_no_tick(workspace: Path) -> None:
+    measure(workspace, "baseline", found("baseline/linear"), found("baseline/simplify", requirements=(at_most(0, 0),)))
+    badges = [
+        one["class"] for one in Outline(rebuild_report(workspace)).all("span") if "badge" in str(one.get("class"))
+    ]
+    assert badges == ["badge pass", "badge knowledge", "badge pass"]  # the stage's own comes first

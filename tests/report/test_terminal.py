@@ -64,3 +64,11 @@ def test_the_table_is_plain_text_where_there_is_no_terminal() -> None:
 def test_each_stage_is_named_once_above_its_practices() -> None:
     both = [FINDINGS[0], replace(FINDINGS[0], practice="data/blank")]
     assert [line for line in lines(80, summary_table(both, 80)) if line in ("baseline", "data")] == ["baseline", "data"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_is_knowledge_is_called_so(width: int) -> None:
+    known = replace(FINDINGS[0], knowledge=True)
+    (row,) = (line for line in lines(width, summary_table([known], width)) if "input_independent" in line)
+    assert "knowledge" in row
+    assert "pass" not in row
