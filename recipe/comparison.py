@@ -14,6 +14,7 @@ from torch import Tensor
 from recipe import drawing
 from recipe.evidence import Finding, Requirement
 from recipe.experiment import Experiment, Training
+from recipe.training.clusters import by_cluster
 from recipe.training.evaluation import metric_name
 from recipe.training.fit import Trained, fit_all
 
@@ -73,10 +74,10 @@ def compare(experiment: Experiment, control: Training, change: Change) -> Compar
         changed,
         control_losses.mean().item(),
         losses.mean().item(),
-        gain(control_losses - losses),
+        gain(control_losses - losses, experiment.validation.groups),
         control_scores.mean().item(),
         scores.mean().item(),
-        gain(scores - control_scores),
+        gain(scores - control_scores, experiment.validation.groups),
     )
 
 
@@ -118,8 +119,10 @@ def best_epochs(losses: Tensor, folds: int = FOLDS) -> Tensor:
     return epochs
 
 
-def gain(differences: Tensor) -> Gain:
+def gain(differences: Tensor, groups: Tensor | None = None) -> Gain:
     """The mean of paired `differences` (seeds, N) with its 95 % interval, over new seeds and new examples.
+
+    Where `groups` (N,) name clusters, over new clusters.
 
     Two-way random effects: Var(mean) = (MS_seed + MS_example - MS_rest) / (S N), from the expected mean squares
     N s2_seed + s2, S s2_example + s2 and s2 (Searle, Casella and McCulloch 1992, 4.3); its degrees of freedom are
@@ -127,6 +130,7 @@ def gain(differences: Tensor) -> Gain:
     """
     from scipy.special import stdtrit
 
+    differences = by_cluster(differences, groups)
     seeds, count = differences.shape
     mean = differences.mean()
     by_seed, by_example = differences.mean(1) - mean, differences.mean(0) - mean

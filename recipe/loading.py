@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recipe.composition import source_of
 from recipe.dataset import Dataset, load_dataset
+from recipe.dataset.clusters import clusters_of
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARED
 from recipe.experiment import Experiment, Training, component, training_from_json
 from recipe.settings import Settings
@@ -139,16 +141,23 @@ def split_of(dataset: Dataset, name: str, transform: View | None, settings: Sett
     ids = tuple(dataset.manifest["id"].to_numpy()[rows].tolist())
     targets = torch.from_numpy(np.ascontiguousarray(dataset.targets[rows]))
     view = None if dataset.preparation["kind"] == "table" else to_unit
+    groups = _clusters(dataset, rows)
     transform = on_any_device(transform) if transform else None
     size = dataset.inputs.shape[0] * int(np.prod(dataset.inputs.shape[1:])) * BYTES_PER_FLOAT
     if size > settings.data.memory_limit_mb * 2**20:
         file = dataset.workspace / PREPARED / INPUTS
         return Split(
-            memory_mapped(str(file)), targets, view, transform, ids=ids, rows=torch.from_numpy(rows), file=str(file)
+            memory_mapped(str(file)), targets, view, transform, None, ids, torch.from_numpy(rows), str(file), groups
         )
     inputs = torch.from_numpy(np.ascontiguousarray(dataset.inputs[rows]))
-    split = Split(inputs, targets, view, transform, ids=ids)
+    split = Split(inputs, targets, view, transform, ids=ids, groups=groups)
     return split.computed_once() if len(split) and acts_alone(split.head(TRIED)) else split
+
+
+def _clusters(dataset: Dataset, rows: NDArray[np.int64]) -> Tensor | None:
+    """The cluster of each of `rows`; None where no two of them share one."""
+    clusters = clusters_of(dataset)[rows]
+    return torch.from_numpy(clusters) if len(np.unique(clusters)) < len(rows) else None
 
 
 def to_unit(batch: Tensor) -> Tensor:

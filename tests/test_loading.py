@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from recipe.settings import load_settings
 from recipe.stage import Stage
 from recipe.test_set import LEDGER
 from recipe.training.fit import fit
+from recipe.training.split import Split
 from recipe.training.targets import Component
 from tests.workspaces import ROOT
 
@@ -128,3 +130,23 @@ def test_an_augmentation_that_inverts_pixels_keeps_them_in_range_and_the_net_get
     plain, inverted = train.batch(index)[0], train.batch(index, lambda batch: (1 - batch).clamp(0, 1))[0]
     # x -> (x - mean) / std turns 1 - x into the mirror image of x about (1 - 2 mean) / (2 std)
     assert torch.allclose(plain + inverted, (plain + inverted)[0, 0, 0, 0].expand_as(plain), atol=1e-5)
+
+
+def test_groups_and_copies_reach_the_splits_and_single_examples_do_not(workspace: Path) -> None:
+    def split(table: pd.DataFrame) -> Split:
+        path = workspace / "table.csv"
+        table.to_csv(path, index=False)
+        compose_params(workspace, ["data=table", f"data.path={path}", "data.label=label", "data.split.seed=1"])
+        settings = load_settings(workspace)
+        ingest(workspace, settings)
+        return load_experiment(Stage("baseline", workspace, settings)).train
+
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.standard_normal((120, 3)), columns=list("abc")).assign(label=["x", "y"] * 60)
+    groups = split(table.assign(group=np.arange(120) // 10)).groups
+    assert groups is not None and groups.bincount().max() == 10
+    copied = split(pd.concat([table, table.iloc[:40]])).groups
+    assert copied is not None and copied.bincount().max() == 2
+    assert split(table).groups is None
+    coarse = pd.DataFrame(random.integers(0, 3, (120, 2)), columns=list("ab")).assign(label=["x", "y"] * 60)
+    assert split(coarse).groups is None  # equal by chance, not copied

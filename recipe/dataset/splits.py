@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from recipe.dataset.clusters import tied_together
 from recipe.errors import DataError
 from recipe.settings import Split
 from recipe.workspace import write_whole
@@ -135,7 +136,7 @@ def assign(
     lacks most; single ones then fill exactly what is left, in the order of a hash of their content, so that the
     order of the rows changes nothing.
     """
-    units = _units(examples)
+    units = tied_together(examples)
     known = known.groupby(units).transform("first").where(known.isna(), known)  # a newcomer joins its group
     splits = known.copy()
     targets = _targets(strata, shares)
@@ -176,19 +177,6 @@ def _filled(splits: pd.Series, units: pd.Series, known: pd.Series, names: Sequen
         if len(sizes) > 1:
             splits[units == min(sizes.index, key=lambda unit: (sizes[unit], unit))] = name
     return splits
-
-
-def _units(examples: pd.DataFrame) -> pd.Series:
-    """A number for each set of examples that copies and groups tie together."""
-    units = pd.Series(pd.factorize(examples["content_id"])[0], index=examples.index)
-    grouped = examples["group"].notna()
-    while grouped.any():
-        joined = units.where(~grouped, units.groupby(examples["group"]).transform("min"))
-        joined = joined.groupby(examples["content_id"]).transform("min").astype(units.dtype)
-        if joined.equals(units):
-            break
-        units = joined
-    return units
 
 
 def _targets(strata: pd.Series, shares: Mapping[str, float]) -> dict[tuple[str, str], int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from recipe.intervals import wilson
+from recipe.training.clusters import bootstrap_r2_of_clusters, by_cluster, share_interval
 from recipe.training.objective import Objective
 from recipe.training.split import Split
 
@@ -19,7 +19,8 @@ BOOTSTRAP_ROUNDS = 1000  # Efron and Tibshirani 1993, section 14: enough for per
 class Evaluation:
     """A model's outputs (N, k) on a whole split, the loss of each example (N,), their mean, and the metric.
 
-    The metric is accuracy for classes, R2 for regression.
+    The metric is accuracy for classes, R2 for regression. `groups` (N,) number the clusters that the examples come in;
+    None where each is one of its own.
     """
 
     outputs: Tensor
@@ -27,6 +28,7 @@ class Evaluation:
     losses: Tensor
     loss: float
     metric: float
+    groups: Tensor | None = None
 
     @property
     def scores(self) -> Tensor:
@@ -34,9 +36,11 @@ class Evaluation:
         return scores(self.outputs, self.targets)
 
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the metric: Wilson's for accuracy, the bootstrap's for R2."""
+        """The 95 % interval of the metric: Wilson's for accuracy, the bootstrap's for R2; both know clusters."""
         if self.targets.dim() == 1:
-            return wilson(int((self.outputs.argmax(1) == self.targets).sum()), len(self.targets))
+            return share_interval(self.outputs.argmax(1) == self.targets, self.groups)
+        if self.groups is not None:
+            return bootstrap_r2_of_clusters(self.outputs, self.targets, self.groups, BOOTSTRAP_ROUNDS)
         return bootstrap_r2(self.outputs, self.targets)
 
 
@@ -49,7 +53,7 @@ def evaluate(model: nn.Module, objective: Objective, split: Split, batch_size: i
         index = torch.arange(len(split), device=split.device)
         parts = [model(split.batch(part)[0].to(device)) for part in index.split(batch_size)]
         outputs = torch.cat(parts).float().cpu()
-        evaluation = evaluate_outputs(outputs, split.targets.cpu(), objective)
+        evaluation = evaluate_outputs(outputs, split.targets.cpu(), objective, split.groups)
     model.train(was_training)
     return evaluation
 
@@ -60,10 +64,12 @@ def device_of(model: nn.Module, otherwise: torch.device) -> torch.device:
     return otherwise if held is None else held.device
 
 
-def evaluate_outputs(outputs: Tensor, targets: Tensor, objective: Objective) -> Evaluation:
-    """The figures of `outputs` (N, k) against `targets`."""
+def evaluate_outputs(
+    outputs: Tensor, targets: Tensor, objective: Objective, groups: Tensor | None = None
+) -> Evaluation:
+    """The figures of `outputs` (N, k) against `targets`; `groups` (N,) are the clusters, where there are any."""
     losses = objective.per_example(outputs, targets)
-    return Evaluation(outputs, targets, losses, losses.double().mean().item(), metric(outputs, targets))
+    return Evaluation(outputs, targets, losses, losses.double().mean().item(), metric(outputs, targets), groups)
 
 
 def metric(outputs: Tensor, targets: Tensor) -> float:
@@ -102,10 +108,11 @@ def bootstrap_r2(outputs: Tensor, targets: Tensor, seed: int = 0) -> tuple[float
     return low, high
 
 
-def mean_interval(values: Tensor) -> tuple[float, float]:
-    """The 95 % interval of the mean of `values` (n,), by Student's t."""
+def mean_interval(values: Tensor, groups: Tensor | None = None) -> tuple[float, float]:
+    """The 95 % interval of the mean of `values` (n,), by Student's t; over clusters where `groups` (n,) name them."""
     from scipy.stats import t
 
+    values = by_cluster(values, groups)
     half = float(t.ppf(0.975, len(values) - 1)) * (values.double().std() / math.sqrt(len(values))).item()
     mean = values.double().mean().item()
     return mean - half, mean + half

@@ -41,7 +41,8 @@ class Trained:
 
     def evaluation(self, experiment: Experiment) -> Evaluation:
         """The figures on the validation split."""
-        return evaluate_outputs(self.outputs, experiment.validation.targets.cpu(), experiment.objective)
+        validation = experiment.validation
+        return evaluate_outputs(self.outputs, validation.targets.cpu(), experiment.objective, validation.groups)
 
     def model(self, experiment: Experiment) -> nn.Module:
         """The trained model, in evaluation mode."""

@@ -24,7 +24,8 @@ class Split:
     that is computed once.
 
     `ids` name the examples, for tables and pictures. `rows` are set where the inputs stay memory-mapped: they are those
-    of the whole data set in `file` (.npy), and `rows` (N,) the places of this split's examples in it.
+    of the whole data set in `file` (.npy), and `rows` (N,) the places of this split's examples in it. `groups` (N,),
+    int64 and on the CPU, number the clusters that examples come in, groups or copies; None where each is one alone.
     """
 
     inputs: Tensor
@@ -35,6 +36,7 @@ class Split:
     ids: tuple[str, ...] = field(default=(), repr=False)
     rows: Tensor | None = None
     file: str | None = None
+    groups: Tensor | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to a worker: of memory-mapped inputs where they are, not what they hold."""
@@ -84,9 +86,11 @@ class Split:
         """The examples at `index` (n,)."""
         ids = tuple(self.ids[i] for i in index.tolist()) if self.ids else ()
         ready = None if self.ready is None else self.ready[index]
+        groups = None if self.groups is None else self.groups[index.cpu()]
+        part = replace(self, targets=self.targets[index], ready=ready, ids=ids, groups=groups)
         if self.rows is not None:
-            return replace(self, rows=self.rows[index], targets=self.targets[index], ready=ready, ids=ids)
-        return replace(self, inputs=self.inputs[index], targets=self.targets[index], ready=ready, ids=ids)
+            return replace(part, rows=self.rows[index])
+        return replace(part, inputs=self.inputs[index])
 
     def to(self, device: torch.device) -> Split:
         """The same on `device`; memory-mapped inputs stay where they are and travel batch by batch."""

@@ -52,7 +52,7 @@ def input_independent(exp: Experiment) -> Finding:
         summary=f"{name} {real.metric:.3f} on real inputs, {beside}; the outputs fit their own targets better than "
         f"shuffled ones by {certainty:.1f} standard deviations{_cause(exp, trained, certainty)}.",
         measured=gain.mean().item(),
-        interval=mean_interval(gain),
+        interval=mean_interval(gain, exp.validation.groups),
         expected="clearly above 0",
         advice="See that each input travels with its own label, through every shuffle, sort and join, and that the "
         "model uses what it is given.",

@@ -8,8 +8,8 @@ from recipe import drawing
 from recipe.decoding import label_of, picture
 from recipe.evidence import Finding, practice, skip
 from recipe.experiment import Experiment
-from recipe.intervals import wilson
 from recipe.probes import rows
+from recipe.training.clusters import share_interval
 from recipe.training.evaluation import Evaluation, metric_name
 from recipe.training.fit import fit_all
 
@@ -95,13 +95,8 @@ def _classes(exp: Experiment, evaluation: Evaluation, table: pd.DataFrame) -> tu
     said, given = evaluation.outputs.argmax(1), evaluation.targets
     count = exp.objective.n_outputs
     confusion = torch.bincount(given * count + said, minlength=count * count).view(count, count)
-    right, total = confusion.diagonal(), confusion.sum(1)
     names = list(exp.classes) or [str(i) for i in range(count)]
-    recall = {
-        names[i]: (int(right[i]) / int(total[i]), *wilson(int(right[i]), int(total[i])))
-        for i in range(count)
-        if total[i]
-    }
+    recall = {names[i]: _recall(evaluation, given == i) for i in given.unique().tolist()}
     hardest = dict(sorted(recall.items(), key=lambda item: item[1][0])[:SHOWN_CLASSES])
     figures: dict[str, object] = {
         "confusion": drawing.heatmap(confusion.numpy(), names, names, "predicted", "given", "Confusion", ".0f"),
@@ -113,6 +108,13 @@ def _classes(exp: Experiment, evaluation: Evaluation, table: pd.DataFrame) -> tu
     figures |= _gallery(exp, table, wrong, "surest_mistakes", "The surest mistakes: given → predicted")
     name, (share, low, high) = next(iter(hardest.items()))
     return f"{len(wrong)} mistakes; the hardest class is {name}, {share:.3f} [{low:.3f}, {high:.3f}] right", figures
+
+
+def _recall(evaluation: Evaluation, chosen: Tensor) -> tuple[float, float, float]:
+    """The share of the `chosen` examples (N,), a mask, that is predicted right, and its 95 % interval."""
+    right = (evaluation.outputs.argmax(1) == evaluation.targets)[chosen]
+    groups = None if evaluation.groups is None else evaluation.groups[chosen]
+    return right.double().mean().item(), *share_interval(right, groups)
 
 
 def _residuals(exp: Experiment, evaluation: Evaluation, table: pd.DataFrame) -> tuple[str, dict[str, object]]:

@@ -6,12 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from recipe import drawing
 from recipe.comparison import validation, with_seeds
 from recipe.evidence import Finding, practice, skip
 from recipe.experiment import Experiment, Training
+from recipe.training.clusters import by_cluster
 from recipe.training.fit import fit_all
 
 if TYPE_CHECKING:
@@ -26,12 +28,13 @@ def more_data(exp: Experiment) -> Finding:
 
     loss = b n^-c (Hestness et al. 2017), fitted to the logarithms by least squares; first without the last point,
     which it must foretell, then with it. Every point takes as many steps and is judged at its best epoch. The interval
-    is the bootstrap's, over seeds and validation examples. Source: the recipe, 4, "get more data".
+    is the bootstrap's, over seeds and validation examples, or clusters of them. Source: the recipe, 4, "get more data".
     """
     shares = (*exp.stages.regularize.more_data.shares, 1.0)
     counts = np.array([math.ceil(share * len(exp.train)) for share in shares], dtype=float)
     fit_all(exp, more_data_trainings(exp))
-    losses = np.stack([validation(exp, _on_share(exp, share))[0].numpy() for share in shares])
+    every = torch.stack([validation(exp, _on_share(exp, share))[0] for share in shares])
+    losses = by_cluster(every, exp.validation.groups).numpy()
     means = losses.mean((1, 2))
     if not np.isfinite(means).all() or means.min() <= 0:
         return skip("A power law speaks of finite losses above zero, and a loss here is not.")

@@ -47,7 +47,7 @@ def bayesian(exp: Experiment) -> Finding:
         f"{best.loss:.4f}, the start {start.loss:.4f}: {_what(space, best)}."
         f"{_edges(space, best, start)}{_left_out(space)}",
         measured=gain.mean().item(),
-        interval=mean_interval(gain),
+        interval=mean_interval(gain, exp.validation.groups),
         expected="at least 0",
         advice="Most trials diverge: lower the ranges under stages.tune.space, above all that of the learning rate.",
         requirements=(at_most(diverged, "max_diverged", otherwise="warn"),),

@@ -46,7 +46,7 @@ def random_over_grid(exp: Experiment) -> Finding:
         f"{_place(tried, best['random'])}, a grid of as many {best['grid'].loss:.4f} at {_place(tried, best['grid'])}; "
         f"the grid tries {distinct['grid']} values of {tried.x.name}, random search {distinct['random']}.{left_out}",
         measured=gain.mean().item(),
-        interval=mean_interval(gain),
+        interval=mean_interval(gain, exp.validation.groups),
         expected="at least 0, on average over many draws",
         advice="One draw may favour either: what the figure shows is how many values of each setting were tried.",
         figures={"tried": _drawn(tried), "best_so_far": _best_so_far(tried)},
