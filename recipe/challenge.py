@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from recipe import drawing
 from recipe.connection import connect, tracking_uri
 from recipe.dataset import Dataset, load_dataset
+from recipe.dataset.clusters import clusters_of
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TEST
 from recipe.errors import DataError
@@ -89,6 +90,7 @@ def _contest(dataset: Dataset, folders: list[Path]) -> tuple[Contest, NDArray[np
     models = [load_folder(folder) for folder in folders]
     challenger, champion = (_scores(model, dataset, rows) for model in models)
     seconds = _seconds(models, dataset, rows)
+    clusters = clusters_of(dataset)[rows]
     sizes = [sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders]
     contest = Contest(
         challenger,
@@ -99,6 +101,7 @@ def _contest(dataset: Dataset, folders: list[Path]) -> tuple[Contest, NDArray[np
         champion_size=sizes[1],
         challenger_seconds=seconds[0],
         champion_seconds=seconds[1],
+        groups=clusters if len(np.unique(clusters)) < len(rows) else None,
     )
     return contest, rows
 

@@ -8,26 +8,37 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recipe.dataset.manifest import Task
-from recipe.paired import Floats, chance, intervals
+from recipe.paired import Counts, Floats, chance, intervals
 from recipe.settings.retrain import Rule
 
 COLUMNS = ("part", "examples", "challenger", "champion", "difference", "low", "high", "p_value", "worse")
 
 
 def compare_parts(
-    challenger: Floats, champion: Floats, task: Task, parts: Mapping[str, NDArray[np.bool_]], rule: Rule
+    challenger: Floats,
+    champion: Floats,
+    task: Task,
+    parts: Mapping[str, NDArray[np.bool_]],
+    rule: Rule,
+    groups: Counts | None = None,
 ) -> pd.DataFrame:
     """A row for each of `parts`, masks (N,) that may overlap; the worst first, those without an example left out.
 
     Columns: part, examples, challenger, champion, difference, low, high, p_value (one-sided, of being worse), worse. A
     part with fewer than `rule.least_examples` is not tested, and its p_value is no number. The chance that `worse` is
     wrong for any part is at most `rule.alpha`, however they overlap; so is that for all lower, and all upper, ends.
+    `groups` (N,) number the clusters that the examples come in.
     """
     masks = {name: mask for name, mask in parts.items() if mask.any()}
     differences = [challenger[mask] - champion[mask] for mask in masks.values()]
     tested = [len(one) >= rule.least_examples for one in differences]
-    ends = intervals(differences, task, rule.alpha / max(sum(tested), 1))  # Bonferroni's, for a look at all at once
-    p_values = [chance(-one, task) if test else math.nan for one, test in zip(differences, tested, strict=True)]
+    clusters = None if groups is None else [groups[mask] for mask in masks.values()]
+    level = rule.alpha / max(sum(tested), 1)  # Bonferroni's, for a look at all at once
+    ends = intervals(differences, task, level, clusters)
+    p_values = [
+        chance(-one, task, groups=clusters[place] if clusters else None) if tested[place] else math.nan
+        for place, one in enumerate(differences)
+    ]
     table = pd.DataFrame(
         {
             "part": list(masks),

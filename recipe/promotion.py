@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recipe import drawing
 from recipe.dataset.manifest import Task
 from recipe.errors import DataError
-from recipe.paired import METRICS, Floats, chance, intervals, power, spread
+from recipe.paired import METRICS, Counts, Floats, chance, intervals, power, power_of_clusters, spread
 from recipe.parts import COLUMNS, compare_parts
 from recipe.settings.retrain import Rule
 
@@ -30,8 +30,8 @@ class Contest:
 
     `challenger` and `champion` (N,) are what each example adds to the metric: 1 right and 0 wrong, or for regression 1
     less the squared residual over the variance (`recipe.training.evaluation.scores`). `parts` are masks (N,) by name,
-    of classes and slices, which may overlap. Sizes are in bytes, seconds those of one example; 0 where they are not
-    known.
+    of classes and slices, which may overlap. `groups` (N,) number the clusters that examples come in, groups or copies;
+    None where each is one alone. Sizes are in bytes, seconds those of one example; 0 where they are not known.
 
     Raises:
         DataError: the scores or masks are not of the same examples, or those of a classification are not 0 and 1.
@@ -45,9 +45,12 @@ class Contest:
     champion_size: int = 0
     challenger_seconds: float = 0.0
     champion_seconds: float = 0.0
+    groups: Counts | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.challenger), len(self.champion), *(len(mask) for mask in self.parts.values())}
+        if self.groups is not None:
+            lengths.add(len(self.groups))
         if len(lengths) > 1:
             raise DataError(
                 f"The challenger has {len(self.challenger)} scores, the champion {len(self.champion)}: compare both, "
@@ -102,25 +105,26 @@ def decide(contest: Contest, rule: Rule) -> Decision:
         return _undecided(contest, rule, unfit)
     challenger, champion = np.asarray(contest.challenger, dtype=float), np.asarray(contest.champion, dtype=float)
     differences, than = challenger - champion, 0.0 if rule.require == "better" else -rule.margin
-    p_value = chance(differences, contest.task, than)
-    disagreement = spread(differences, contest.task)
-    parts = compare_parts(challenger, champion, contest.task, contest.parts, rule)
+    groups, task = contest.groups, contest.task
+    disagreement = spread(differences, task)
     decision = Decision(
         promote=False,
         reason="",
-        metric=METRICS[contest.task],
+        metric=METRICS[task],
         examples=len(differences),
         challenger=float(challenger.mean()),
         champion=float(champion.mean()),
         difference=float(differences.mean()),
-        interval=intervals([differences], contest.task, rule.alpha)[0],
-        p_value=p_value,
+        interval=intervals([differences], task, rule.alpha, None if groups is None else [groups])[0],
+        p_value=chance(differences, task, than, groups),
         error_rate=rule.alpha,
-        power=power(len(differences), contest.task, disagreement, rule.worthwhile, rule.alpha, than),
+        power=power(len(differences), task, disagreement, rule.worthwhile, rule.alpha, than)
+        if groups is None
+        else power_of_clusters(differences, groups, rule.worthwhile, rule.alpha, than),
         disagreement=disagreement,
         slowdown=_ratio(contest.challenger_seconds, contest.champion_seconds),
         growth=_ratio(contest.challenger_size, contest.champion_size),
-        parts=parts,
+        parts=compare_parts(challenger, champion, task, contest.parts, rule, groups),
     )
     objections = _objections(decision, rule)
     return replace(decision, promote=not objections, reason=_reason(decision, objections, rule))

@@ -115,3 +115,50 @@ def test_the_power_for_regression_is_the_share_that_passes() -> None:
 def test_too_few_examples_have_no_power() -> None:
     assert power(4, "classification", 1.0, 1.0, LEVEL) == 0
     assert power(4, "regression", 0.1, 1.0, LEVEL) == 0
+
+
+@pytest.mark.parametrize("count", [12, 40, 1000])
+def test_p_values_below_one_flip_in_all_still_tell_how_unlikely(count: int) -> None:
+    """The exact share of all 2^N sets of signs is 2^-N; the bound lies above it, and goes on falling."""
+    alike = np.ones(count)
+    assert 2.0**-count <= chance(alike, "regression") <= 20 * np.sqrt(count) * np.exp(-count / 2)
+
+
+def test_p_values_below_one_flip_in_all_hold_their_level() -> None:
+    rng, level, rounds = np.random.default_rng(0), 1e-4, 40_000
+    samples = rng.standard_t(2, (rounds, 25))
+    leads = samples.sum(1) / np.sqrt((samples**2).sum(1))
+    far = samples[leads > 3]  # the others have a p-value of at least P(Z >= 3), 13 times the level
+    assert sum(chance(one, "regression") <= level for one in far) <= binom.ppf(0.99, rounds, level)
+
+
+@pytest.mark.parametrize("level", [2e-4, 5e-5, 1e-7])
+def test_an_interval_at_a_level_below_one_flip_in_all_fits_the_test_too(level: float) -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(75), 4)
+    for clusters in (None, groups):
+        differences = rng.standard_t(3, 300) + 0.2
+        [(low, high)] = intervals([differences], "regression", level, None if clusters is None else [clusters])
+        assert -1 < low < differences.mean() < high < 1
+        for off in (-1e-6, 1e-6):
+            assert (chance(differences, "regression", low - off, clusters) <= level) == (off > 0)
+            assert (chance(-differences, "regression", -high - off, clusters) <= level) == (off > 0)
+
+
+def test_ten_copies_of_each_example_are_as_sure_as_one() -> None:
+    rng = np.random.default_rng(0)
+    once = rng.choice([-1.0, 0.0, 1.0], size=100, p=[0.1, 0.7, 0.2])
+    copied, groups = np.repeat(once, 10), np.repeat(np.arange(100), 10)
+    assert chance(copied, "classification") < 1e-6 < 1e-3 < chance(copied, "classification", groups=groups)
+    assert chance(copied, "classification", groups=groups) == chance(once, "regression")
+    [(low, high)] = intervals([copied], "classification", LEVEL, [groups])
+    assert (low, high) == pytest.approx(intervals([once], "regression", LEVEL)[0], abs=1e-9)
+
+
+def test_flipping_clusters_holds_the_level_where_flipping_examples_does_not() -> None:
+    rng, rounds = np.random.default_rng(0), 300
+    groups = rng.integers(0, 40, 400)
+    samples = [rng.standard_normal(40)[groups] + rng.standard_normal(400) for _ in range(rounds)]
+    rejected = [sum(chance(one, "regression", groups=known) <= LEVEL for one in samples) for known in (groups, None)]
+    assert binom.sf(rejected[0] - 1, rounds, LEVEL) > 0.01
+    assert rejected[1] > 0.2 * rounds

@@ -151,6 +151,33 @@ def test_a_slice_of_a_regression_that_became_worse_is_named() -> None:
     assert "south is worse" in decision.reason and "north is worse" not in decision.reason
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("count", [300, 1000])
+def test_of_hundreds_of_slices_the_one_that_became_worse_is_named_and_no_other(count: int, task: Task) -> None:
+    rng, size = np.random.default_rng(0), 40
+    if task == "classification":
+        champion, challenger = (rng.random((2, count * size)) < 0.8).astype(float)
+        champion[:size], challenger[:size] = 1, np.arange(size) < size // 2
+    else:
+        champion, challenger = 1 - rng.standard_t(3, (2, count * size)) ** 2 / 3
+        challenger[:size] = champion[:size] - 0.5 - 0.1 * rng.random(size)
+    parts = {f"site = {one}": part(one * size, (one + 1) * size, count * size) for one in range(count)}
+    decision = decide(Contest(challenger, champion, task, parts), NOT_WORSE)
+    assert decision.parts["part"][decision.parts["worse"]].tolist() == ["site = 0"]
+    assert decision.parts["high"][0] < 0
+    assert np.isfinite(decision.parts["high"]).all()
+
+
+def test_a_lead_that_comes_from_two_patients_of_many_images_is_none_beyond_chance() -> None:
+    won = contest(40, 10, 1000)
+    assert decide(won, BETTER).promote
+    few = np.minimum(np.arange(1000) // 25, 30)
+    decision = decide(contest(40, 10, 1000, groups=few), BETTER)
+    assert not decision.promote
+    assert decision.interval[0] < 0
+    assert decision.power < decide(won, BETTER).power
+
+
 # What cannot be judged
 
 
@@ -188,6 +215,8 @@ def test_scores_of_different_examples_are_refused() -> None:
         Contest(np.ones(3), np.ones(4), "classification", {})
     with pytest.raises(DataError, match="on the same examples"):
         contest(1, 1, 5, parts={"class 1": np.ones(4, dtype=bool)})
+    with pytest.raises(DataError, match="on the same examples"):
+        contest(1, 1, 5, groups=np.zeros(4, dtype=np.int64))
 
 
 def test_a_score_between_right_and_wrong_is_refused() -> None:

@@ -11,7 +11,7 @@ class Rule(Strict):
     """What a challenger must show to replace the champion."""
 
     require: Literal["better", "not_worse"] = "better"
-    alpha: float = Field(default=0.05, ge=0.001, lt=0.5)  # p-values of a regression end at 1 in 4,096
+    alpha: float = Field(default=0.05, ge=0.001, lt=0.5)  # less than one wrong promotion in a thousand is no use
     margin: float = Field(default=0.01, gt=0, lt=1)
     worthwhile: float = Field(default=0.01, gt=0, lt=1)
     least_examples: int = Field(default=20, ge=1)
