@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIDENCE = 0.95  # of every interval here
-FOLDS = 5  # parts of the validation split; the best epoch of each is chosen on the others (Hastie et al. 2009, 7.10)
 
 
 @dataclass(frozen=True)
@@ -101,22 +100,10 @@ def validation(experiment: Experiment, training: Training) -> tuple[Tensor, Tens
 
 
 def _at_the_end(run: Trained, keep_best: bool) -> tuple[Tensor, Tensor]:
-    losses, scores = run.history.example_losses.double(), run.history.example_scores.double()
-    if not keep_best:
-        return losses[-1], scores[-1]
-    epochs = best_epochs(losses)
-    return losses.gather(0, epochs[None])[0], scores.gather(0, epochs[None])[0]
-
-
-def best_epochs(losses: Tensor, folds: int = FOLDS) -> Tensor:
-    """For each of N examples the epoch, from 0, that is best for those outside its fold; `losses` is (epochs, N)."""
-    count = losses.shape[1]
-    fold = torch.randperm(count, generator=torch.Generator().manual_seed(0)) % min(folds, count)
-    epochs = torch.zeros(count, dtype=torch.long)
-    for one in fold.unique():
-        others = losses[:, fold != one] if count > 1 else losses
-        epochs[fold == one] = others.mean(1).nan_to_num(math.inf).argmin()
-    return epochs
+    history = run.history
+    if keep_best:
+        return history.best_losses.double(), history.best_scores.double()
+    return history.end_losses.double(), history.end_scores.double()
 
 
 def gain(differences: Tensor, groups: Tensor | None = None) -> Gain:

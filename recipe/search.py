@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from recipe.comparison import best_epochs
 from recipe.experiment import Experiment, Training
 from recipe.space import Point, Space, space_of
 from recipe.training.fit import Trained, fit_all
@@ -93,9 +92,7 @@ def at_best_epoch(run: Trained) -> tuple[Tensor, Tensor]:
 
     The best of many epochs looks better on the examples that chose it than it is.
     """
-    losses, scores = run.history.example_losses.double(), run.history.example_scores.double()
-    epochs = best_epochs(losses)[None]
-    return losses.gather(0, epochs)[0], scores.gather(0, epochs)[0]
+    return run.history.best_losses.double(), run.history.best_scores.double()
 
 
 def mean_loss(run: Trained) -> float:

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from recipe.comparison import Change, best_epochs, compare, gain, validation, with_seeds
+from recipe.comparison import Change, compare, gain, validation, with_seeds
 from recipe.experiment import Experiment
 from recipe.training.fit import MEMORY
 
@@ -48,26 +48,6 @@ def test_a_gain_that_is_the_same_everywhere_has_no_width() -> None:
 def test_a_diverged_training_never_holds() -> None:
     found = gain(torch.tensor([[1.0, math.inf], [1.0, 2.0]], dtype=torch.double))
     assert not found.holds(-math.inf)
-
-
-def test_the_best_epoch_of_an_example_is_not_chosen_by_itself() -> None:
-    losses = torch.ones(3, 10, dtype=torch.double)
-    losses[1] = 0.9
-    losses[2, 0] = -100  # one example alone makes the last epoch look best
-    epochs = best_epochs(losses)
-    assert epochs[0] == 1
-    assert (epochs[1:] == 2).sum() == 8  # all but those in its own fold, which do not see it
-
-
-def test_stopping_early_in_pure_noise_gains_nothing() -> None:
-    generator = torch.Generator().manual_seed(0)
-    gained = []
-    for _ in range(200):
-        losses = torch.randn(20, 50, generator=generator, dtype=torch.double)
-        chosen = losses.gather(0, best_epochs(losses)[None])[0]
-        gained.append((losses[-1] - chosen).mean().item())
-    mean = torch.tensor(gained)
-    assert mean.mean().abs() < 3 * mean.std() / math.sqrt(len(gained))
 
 
 def test_early_stopping_costs_no_training(digits_cnn: Experiment) -> None:

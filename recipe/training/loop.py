@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from recipe.training.best_epochs import BestEpochs
 from recipe.training.evaluation import evaluate
 from recipe.training.objective import Objective
 from recipe.training.split import Split
@@ -28,8 +29,8 @@ class History:
     """What one training recorded.
 
     `train_loss` is the loss of every step, (steps,); `validation_loss` and `validation_metric` are of every epoch,
-    over the whole split; `example_losses` and `example_scores`, (epochs, N), hold what each of its examples adds to
-    them. `best_epoch` counts from 1.
+    over the whole split; `best_epoch` counts from 1. What each of its examples adds to them, (N,), is kept of the last
+    epoch (`end_losses`, `end_scores`) and of the epoch that is best for other examples (`best_losses`, `best_scores`).
     """
 
     train_loss: Tensor
@@ -38,8 +39,10 @@ class History:
     validation_metric: list[float] = field(default_factory=list)
     best_epoch: int = 0
     diverged: bool = False
-    example_losses: Tensor = field(default_factory=lambda: torch.empty(0, 0))
-    example_scores: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    end_losses: Tensor = field(default_factory=lambda: torch.empty(0))
+    end_scores: Tensor = field(default_factory=lambda: torch.empty(0))
+    best_losses: Tensor = field(default_factory=lambda: torch.empty(0))
+    best_scores: Tensor = field(default_factory=lambda: torch.empty(0))
 
     @property
     def epochs(self) -> int:
@@ -82,7 +85,7 @@ def train(
     losses: list[Tensor] = []  # stacked once an epoch: nothing waits for a number within a step
     best: dict[str, Tensor] = {}
     lowest = math.inf
-    examples: list[tuple[Tensor, Tensor]] = []
+    examples = BestEpochs(0 if validation is None else len(validation))
     for epoch in range(1, epochs + 1):
         model.train()
         for index in _batches(torch.randperm(len(split), generator=order).to(split.device), batch_size):
@@ -103,13 +106,13 @@ def train(
                 best = {name: value.clone() for name, value in model.state_dict().items()} if keep_best else {}
             history.validation_loss.append(evaluation.loss)
             history.validation_metric.append(evaluation.metric)
-            examples.append((evaluation.losses, evaluation.scores))
+            examples.after_epoch(evaluation.losses, evaluation.scores)
         if history.diverged or (on_epoch is not None and not on_epoch(epoch, history)):
             break
     if best:
         model.load_state_dict(best)
-    if examples:
-        history.example_losses, history.example_scores = map(torch.stack, zip(*examples, strict=True))
+    history.end_losses, history.end_scores = examples.end_losses, examples.end_scores
+    history.best_losses, history.best_scores = examples.best_losses, examples.best_scores
     return history
 
 
