@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from recipe.workspace import TRAININGS, private_folder, write_whole
+from recipe.workspace import SHARED, TRAININGS, private_folder, write_whole
 
 BOOK = Path(".dvc", "tmp", "rwlock")  # who reads and writes which path: dvc/rwlock.py
 RECORD = "dvc.lock"
@@ -41,13 +42,22 @@ def clear_leftovers(workspace: Path) -> None:
 def clear_trainings(workspace: Path) -> None:
     """Drop the finished trainings that no run has asked for in two weeks; one that is asked for again is repeated.
 
-    A workspace that retrains every night would fill its disk with them.
+    A workspace that retrains every night would fill its disk with them. With them goes the data that a killed process
+    shared with its workers.
     """
     folder, now = private_folder(workspace) / TRAININGS, time.time()
     for path in folder.iterdir() if folder.is_dir() else ():
         with suppress(FileNotFoundError):  # another run clears as well
-            if now - path.stat().st_mtime > KEPT_SECONDS:
+            if path.name.startswith(SHARED):
+                _drop_if_left(path)
+            elif now - path.stat().st_mtime > KEPT_SECONDS:
                 path.unlink()
+
+
+def _drop_if_left(shared: Path) -> None:
+    number = shared.name.removeprefix(SHARED)
+    if not number.isdecimal() or not _is_alive({"pid": number}):
+        shutil.rmtree(shared, ignore_errors=True)
 
 
 def _strike_out_the_dead(book: Path) -> bool:

@@ -26,6 +26,7 @@ from recipe.dataset.stored import FACTS
 from recipe.errors import RecipeError, SettingsError
 from recipe.loading import ENGINE, digest
 from recipe.training.device import Device, choose_device
+from recipe.training.sharing import for_training
 
 if TYPE_CHECKING:
     from recipe.experiment import Experiment, Training
@@ -62,8 +63,8 @@ class Parcel:
 
 def pack(experiment: Experiment) -> Parcel:
     """`experiment` without what a training does not need."""
-    train, validation = _cut_out(experiment.train), _cut_out(experiment.validation)
-    bare = replace(experiment, folder=None, decode=None, open_test=None, note_reading=None)
+    bare = replace(for_training(experiment), folder=None)
+    train, validation = _cut_out(bare.train), _cut_out(bare.validation)
     modules = [LIBRARY, *(target.partition(".")[0] for target in experiment.own_targets)]
     mapped = {split.file for split in (experiment.train, experiment.validation) if split.file is not None}
     return Parcel(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +18,9 @@ from torch import Tensor, nn
 from recipe import progress
 from recipe.experiment import Experiment, Training, set_seed
 from recipe.settings import CLUSTERS
-from recipe.training.device import Device
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.loop import History, train
+from recipe.training.sharing import Shared, share, shared_folder
 from recipe.training.split import Split
 from recipe.workspace import fingerprint, write_whole
 
@@ -116,24 +117,20 @@ def fit_all(
             on_done(training)
     progress.training(0, len(due))
     for number, trained in enumerate(_side_by_side(experiment, list(due.values())), start=1):
-        key = shelf.key(trained.training)
-        finished[key] = MEMORY[key] = trained  # one that a worker carried out is in the worker's memory only
+        finished[shelf.key(trained.training)] = trained
         progress.training(number, len(due))
         on_done(trained.training)
     return [finished[shelf.key(training)] for training in trainings]
 
 
 def _side_by_side(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
+    """What comes of `trainings`, as they end, each on the shelf."""
     if experiment.backend in CLUSTERS and trainings:
         yield from _on_a_cluster(experiment, trainings)
-        return
-    if experiment.workers == 1 or len(trainings) < 2 or experiment.backend == "sequential":
+    elif experiment.workers == 1 or len(trainings) < 2 or experiment.backend == "sequential":
         yield from (_fit_and_keep(experiment, training) for training in trainings)
-        return
-    from joblib import Parallel, delayed
-
-    parallel = Parallel(n_jobs=experiment.workers, backend=experiment.backend, return_as="generator_unordered")
-    yield from parallel(delayed(_fit_in_worker)(experiment, training) for training in trainings)
+    else:
+        yield from _in_workers(experiment, trainings)
 
 
 def _on_a_cluster(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
@@ -141,28 +138,49 @@ def _on_a_cluster(experiment: Experiment, trainings: Sequence[Training]) -> Iter
 
     shelf = Shelf(experiment)
     for trained in carried_out(experiment, trainings):
-        shelf.keep(trained)  # a worker elsewhere does not see the folder
-        yield trained
+        yield shelf.keep(trained)  # a worker elsewhere does not see the folder
 
 
-def _fit_in_worker(experiment: Experiment, training: Training) -> Trained:
+def _in_workers(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
+    from joblib import Parallel, delayed
+
+    shelf, shared = Shelf(experiment), share(experiment)
+    with shared_folder(experiment) as settings:
+        parallel = Parallel(experiment.workers, backend=experiment.backend, return_as="generator_unordered", **settings)
+        tasks = (delayed(_fit_in_worker)(shared, training, number) for number, training in enumerate(trainings))
+        for number, trained in parallel(tasks):
+            training = trainings[number]
+            if trained is None:
+                yield shelf.read(training) or _fit_and_keep(experiment, training)
+            else:
+                yield shelf.keep(trained)
+
+
+def _fit_in_worker(shared: Shared, training: Training, number: int) -> tuple[int, Trained | None]:
+    """Carry out the training with that number; where it is kept in a folder, it is not sent back as well."""
+    experiment = shared.whole()
     device = experiment.device.claimed(experiment.workers)
     device.settle()
-    return _fit_and_keep(experiment, training, device)
+    trained = fit(replace(experiment, device=device), training)
+    if experiment.folder is None:
+        return number, trained
+    Shelf(experiment).write(trained)
+    return number, None
 
 
-def _fit_and_keep(experiment: Experiment, training: Training, device: Device | None = None) -> Trained:
-    """`device` is one in particular of those that the experiment's stands for: by which of them is not kept."""
-    trained = fit(replace(experiment, device=device or experiment.device), training)
-    Shelf(experiment).keep(trained)
-    return trained
+def _fit_and_keep(experiment: Experiment, training: Training) -> Trained:
+    return Shelf(experiment).keep(fit(experiment, training))
 
 
 MEMORY: dict[str, Trained] = {}  # what this process has trained or read; a stage's practices share trainings
 
 
 class Shelf:
-    """Where finished trainings are kept: in memory, and in `.recipe/trainings` for an experiment with a folder."""
+    """Where finished trainings are kept: in `.recipe/trainings`, and in memory where an experiment has no folder.
+
+    Those in the folder are mapped: their tensors are read where they are used, and the system takes the memory back
+    when it needs it, however many trainings there are.
+    """
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -173,23 +191,46 @@ class Shelf:
         return fingerprint([self.experiment.fingerprint, device.name, device.precision, training.parameters()])
 
     def read(self, training: Training) -> Trained | None:
+        """What came of `training`; None where it has not been carried out, or its file is damaged."""
         key = self.key(training)
         if key not in MEMORY and self.folder and (path := self.folder / f"{key}.pt").is_file():
             try:
                 os.utime(path)  # what nobody has asked for in a while is dropped: recipe/leftovers.py
-                content = torch.load(path, weights_only=True)
-            except (RuntimeError, EOFError, FileNotFoundError, pickle.UnpicklingError):
+                content = _mapped(path)
+            except (RuntimeError, EOFError, FileNotFoundError, BadZipFile, pickle.UnpicklingError):
                 return None  # a damaged file is worth one training, not a stopped run
             MEMORY[key] = _from_tensors(training, content, self.experiment.variant_name)
         return MEMORY.get(key)
 
-    def keep(self, trained: Trained) -> None:
+    def keep(self, trained: Trained) -> Trained:
+        """Put `trained` on the shelf, and give it as it lies there."""
         key = self.key(trained.training)
-        MEMORY[key] = trained
-        if self.folder:
-            content = io.BytesIO()
-            torch.save(_to_tensors(trained), content)
-            write_whole(self.folder / f"{key}.pt", content.getvalue())
+        if self.folder is None:
+            MEMORY[key] = trained
+            return trained
+        self.write(trained)
+        MEMORY.pop(key, None)
+        return self.read(trained.training) or trained
+
+    def write(self, trained: Trained) -> None:
+        """Write `trained` to the folder, for whichever process asks."""
+        assert self.folder is not None, "an experiment without a folder keeps its trainings in memory"
+        content = io.BytesIO()
+        torch.save(_to_tensors(trained), content)
+        write_whole(self.folder / f"{self.key(trained.training)}.pt", content.getvalue())
+
+
+def _mapped(path: Path) -> dict[str, Any]:
+    """The content of a finished training's file, its tensors left on disk until they are used.
+
+    Raises:
+        BadZipFile: it is damaged; torch looks at the checksums only of what it reads whole.
+    """
+    with ZipFile(path) as archive:
+        if archive.testzip() is not None:
+            raise BadZipFile(f"{path} does not agree with its checksums.")
+    content: dict[str, Any] = torch.load(path, weights_only=True, mmap=True)
+    return content
 
 
 def _to_tensors(trained: Trained) -> dict[str, Any]:

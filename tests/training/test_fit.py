@@ -48,10 +48,30 @@ def test_a_half_written_training_file_is_trained_again(digits_cnn: Experiment, t
     experiment = replace(digits_cnn, folder=str(tmp_path))
     [first] = fit_all(experiment, [experiment.training])
     [file] = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:1000])
+    replace_by(file, file.read_bytes()[:1000])
     MEMORY.clear()
     [second] = fit_all(experiment, [experiment.training])
     assert same(first, second)
+
+
+def test_a_training_file_with_a_changed_byte_is_trained_again(digits_cnn: Experiment, tmp_path: Path) -> None:
+    experiment = replace(digits_cnn, folder=str(tmp_path))
+    [first] = fit_all(experiment, [experiment.training])
+    [file] = tmp_path.iterdir()
+    damaged = bytearray(file.read_bytes())
+    place = damaged.find(first.outputs.numpy().tobytes())
+    assert place > 0
+    damaged[place] ^= 1
+    replace_by(file, bytes(damaged))
+    MEMORY.clear()
+    [second] = fit_all(experiment, [experiment.training])
+    assert same(first, second)
+
+
+def replace_by(file: Path, content: bytes) -> None:
+    """Another file in its place; the one that was there is mapped by who has read it."""
+    file.unlink()
+    file.write_bytes(content)
 
 
 def test_equal_trainings_are_carried_out_once_and_come_back_in_the_order_asked(digits_cnn: Experiment) -> None:
