@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import copy
-import importlib
-import importlib.util
 import os
 import re
-import sys
-import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.machinery import ModuleSpec
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
 from recipe.errors import DataError, SettingsError
+from recipe.own_code import lasting, own_modules, source_of, spec_of
 from recipe.settings import PARAMS, load_settings, nearest, parse_settings
 from recipe.workspace import write_whole
 from recipe.yaml12 import read_yaml
@@ -28,6 +24,7 @@ PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_
 GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
 SPACE = "stages.tune.space."  # below it, a range for each setting that is searched
 FOLLOWS = re.compile(r"\$\{([\w.]+)\}")  # how a setting in conf/ names another whose value it takes
+IMPORTED = "imported_"  # begins the places in `sources` of what the user's files import
 PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites")  # settings that name files of the user's
 
 
@@ -149,17 +146,31 @@ def _checked(settings: dict[str, Any], workspace: Path, origin: str) -> dict[str
     """The settings, once they fit, their data are there, and it is known which files of the user's they name."""
     parse_settings(settings, origin=origin)
     _require_data(settings, workspace)
-    for role in settings["sources"]:
-        part = "data.transform" if role == "transform" else role
-        target = lookup(settings, part).get("_target_")
+    targets = {part: lookup(settings, part).get("_target_") for part in PARTS}
+    for part, target in targets.items():
         _require_module(part, target, workspace)
-        settings["sources"][role] = source_of(target, workspace) or settings["sources"][role]
+        if source := source_of(target, workspace):
+            settings["sources"][part.rpartition(".")[2]] = source
+    settings["sources"] |= _imported(targets.values(), settings["sources"], workspace)
     return settings
+
+
+def _imported(targets: Iterable[str | None], sources: Mapping[str, str], workspace: Path) -> dict[str, str]:
+    """What the user's own files behind `targets` import of the user's own, in the places that dvc.yaml has for it."""
+    behind = {name: lasting(path, workspace) for name, path in own_modules(targets, workspace).items()}
+    others = {name: path for name, path in behind.items() if path not in sources.values()}
+    places = [place for place in sources if place.startswith(IMPORTED)]
+    if len(others) > len(places):
+        raise SettingsError(
+            f"Behind the _target_s stand {len(others)} more modules of your own ({', '.join(others)}), and at most "
+            f"{len(places)} are watched: put some of them into a package, a folder that counts as one."
+        )
+    return dict(zip(places, others.values(), strict=False))
 
 
 def _require_module(part: str, target: str | None, workspace: Path) -> None:
     """A target whose package has gone must not pass for one that has not changed."""
-    if target and "." in target and _spec_of(target, workspace) is None:
+    if target and "." in target and spec_of(target, workspace) is None:
         top = target.partition(".")[0]
         raise SettingsError(
             f"{part}: cannot import '{top}' for {part}._target_={target} (no module named '{top}'): install it, or put "
@@ -308,42 +319,3 @@ def _require_data(settings: Mapping[str, Any], workspace: Path) -> None:
         raise DataError(f"data.path={path} is not there: give the folder or file of your data, data.path=...")
     if workspace.is_relative_to(path.resolve()):
         raise DataError(f"data.path={path} holds the workspace itself: put your data in a folder of their own.")
-
-
-def source_of(target: str | None, workspace: Path) -> str | None:
-    """The file or package folder of the user's own behind a `_target_`, so that an edit of it reruns what uses it.
-
-    None for what comes with this project or with an installed package: requirements.lock pins those.
-    """
-    if not target or target.startswith("recipe."):
-        return None
-    origin = origin_of(_spec_of(target, workspace))
-    if origin is None or _is_installed(origin):
-        return None
-    path = origin.resolve()
-    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
-
-
-def origin_of(spec: ModuleSpec | None) -> Path | None:
-    """The file, or the package's folder, that a module comes from; None where it comes from neither."""
-    locations = list(spec.submodule_search_locations or []) if spec else []
-    origin = locations[0] if locations else (spec.origin if spec else None)
-    return Path(origin) if origin is not None and Path(origin).exists() else None
-
-
-def _spec_of(target: str, workspace: Path) -> ModuleSpec | None:
-    """Where the top package of `target` would be imported from; nothing of it is run."""
-    before = list(sys.path)
-    sys.path.insert(0, str(workspace))
-    importlib.invalidate_caches()
-    try:
-        return importlib.util.find_spec(target.partition(".")[0])
-    except (ImportError, ValueError):
-        return None
-    finally:
-        sys.path[:] = before
-
-
-def _is_installed(path: Path) -> bool:
-    places = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")}
-    return any(path.is_relative_to(place) for place in places)

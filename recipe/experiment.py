@@ -82,7 +82,7 @@ class Experiment:
         seeds, trials, members: the budget of comparisons, of the search and of the ensemble.
         backend, workers: how independent trainings are spread: `loky` and `sequential` as joblib names them, over so
             many processes; or `dask` and `ray`, over what the cluster at `address` has.
-        own_targets: the dotted names of the user's own parts, whose code a worker elsewhere must hold alike.
+        own_modules: the top-level modules of the user's own, whose code a worker elsewhere must hold alike.
         fingerprint: names data and code, so that finished trainings are found again.
         folder: where finished trainings are kept; None: in memory only.
         open_test: gives the test split to the practice it is called for; None where there is none.
@@ -107,7 +107,7 @@ class Experiment:
     backend: str = "sequential"
     workers: int = 1
     address: str = ""
-    own_targets: tuple[str, ...] = ()
+    own_modules: tuple[str, ...] = ()
     fingerprint: str = ""
     folder: str | None = None
     loss_name: str = "the default loss"

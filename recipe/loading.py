@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recipe.composition import source_of
 from recipe.dataset import Dataset, load_dataset
 from recipe.dataset.clusters import clusters_of
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARED
 from recipe.experiment import Experiment, Training, component, training_from_json
+from recipe.own_code import own_modules
 from recipe.settings import Settings
 from recipe.test_set import readings, record_reading
 from recipe.training.device import choose_device, on_any_device
@@ -80,7 +80,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         backend=settings.fanout.backend,
         workers=settings.fanout.workers or (device.count if device.torch.type != "cpu" else _cores()),
         address=settings.fanout.address or "",
-        own_targets=tuple(_own_targets(workspace, settings)),
+        own_modules=tuple(own_modules(_targets(settings), workspace)),
         fingerprint=identity(workspace, settings),
         folder=str(stage.home / ".recipe" / TRAININGS),
         loss_name=loss.name if loss else "the default loss",
@@ -207,20 +207,19 @@ def identity(workspace: Path, settings: Settings) -> str:
             settings.loss.model_dump(by_alias=True),
         ],
         "code": [digest(path) for path in _code(workspace, settings)],
+        "torch": torch.__version__,  # another one adds in another order; the processor may too, but results travel
     }
     return fingerprint(content)
 
 
 def _code(workspace: Path, settings: Settings) -> list[Path]:
     """The files that decide the bits of a training: the library's engine and the user's own."""
-    own = [source_of(target, workspace) for target in _own_targets(workspace, settings)]
-    return [*ENGINE, *(workspace / source for source in own if source)]
+    return [*ENGINE, *own_modules(_targets(settings), workspace).values()]
 
 
-def _own_targets(workspace: Path, settings: Settings) -> list[str]:
-    """What the settings name that comes neither with this project nor with an installed package."""
+def _targets(settings: Settings) -> list[str | None]:
     parts = (settings.model, settings.loss, settings.optimizer, settings.augment, settings.data.transform)
-    return [part.target for part in parts if part.target and source_of(part.target, workspace)]
+    return [part.target for part in parts]
 
 
 def digest(*paths: Path) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recipe.composition import change_params, compose, compose_params, source_of
-from recipe.errors import RecipeError
+from recipe.composition import change_params, compose, compose_params
+from recipe.errors import RecipeError, SettingsError
 from recipe.settings import Settings, parse_settings
 
 ROOT = Path(__file__).parent.parent
@@ -74,17 +74,22 @@ def test_a_path_in_an_override_counts_from_where_the_command_is_given(
     assert inside["data"]["path"] == "mine"
 
 
-def test_the_users_own_file_behind_a_target_becomes_a_dependency(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (workspace / "nets.py").write_text("class MyNet: ...")
-    package = workspace / "mine" / "models"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    assert source_of("nets.MyNet", workspace) == "nets.py"
-    assert source_of("mine.models.Net", workspace) == "mine"
-    assert source_of("torch.nn.Linear", workspace) is None
-    assert source_of("recipe.models.Cnn", workspace) is None
+def test_what_ones_own_files_import_of_ones_own_becomes_a_dependency(workspace: Path) -> None:
+    (workspace / "nets.py").write_text("import layers")
+    (workspace / "losses.py").write_text("import layers, nets")
+    (workspace / "layers.py").write_text("import blocks")
+    (workspace / "blocks.py").touch()
+    sources = compose(workspace, ["data=digits", "model._target_=nets.MyNet", "loss._target_=losses.mine"])["sources"]
+    assert (sources["model"], sources["loss"]) == ("nets.py", "losses.py")
+    assert [sources[f"imported_{place}"] for place in (1, 2, 3)] == ["blocks.py", "layers.py", "recipe/models.py"]
+
+
+def test_more_modules_than_can_be_watched_are_told_with_the_remedy(workspace: Path) -> None:
+    (workspace / "nets.py").write_text("import " + ", ".join(f"part{number}" for number in range(9)))
+    for number in range(9):
+        (workspace / f"part{number}.py").touch()
+    with pytest.raises(SettingsError, match=r"9 more modules of your own \(part0, part1, .*at most 8 are watched: put"):
+        compose(workspace, ["data=digits", "model._target_=nets.MyNet"])
 
 
 def test_unchanged_settings_leave_the_file_untouched(workspace: Path) -> None:

@@ -150,3 +150,17 @@ def test_groups_and_copies_reach_the_splits_and_single_examples_do_not(workspace
     assert split(table).groups is None
     coarse = pd.DataFrame(random.integers(0, 3, (120, 2)), columns=list("ab")).assign(label=["x", "y"] * 60)
     assert split(coarse).groups is None  # equal by chance, not copied
+
+
+def test_an_edited_import_and_another_torch_are_other_trainings(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "own_layers.py").touch()
+    (workspace / "own_net.py").write_text("import own_layers\nfrom recipe.models import Mlp as Net\n", encoding="utf-8")
+    compose_params(workspace, ["data=diabetes", "model._target_=own_net.Net"])
+    before = identity(workspace, load_settings(workspace))
+    (workspace / "own_layers.py").write_text("# edited", encoding="utf-8")
+    edited = identity(workspace, load_settings(workspace))
+    assert edited != before
+    monkeypatch.setattr(torch, "__version__", "2.12.0")
+    assert identity(workspace, load_settings(workspace)) != edited

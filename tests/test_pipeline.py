@@ -17,6 +17,7 @@ CARRIERS = {
     "recipe.display",
     "recipe.errors",
     "recipe.machine",
+    "recipe.own_code",
     "recipe.processes",
     "recipe.progress",
     "recipe.stage_process",

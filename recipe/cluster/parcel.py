@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 import cloudpickle
 
 from recipe.answering import require_answer
-from recipe.composition import origin_of
 from recipe.dataset.stored import FACTS
 from recipe.errors import RecipeError, SettingsError
 from recipe.loading import ENGINE, digest
+from recipe.own_code import origin_of
 from recipe.training.device import Device, choose_device
 from recipe.training.sharing import for_training
 
@@ -65,7 +65,7 @@ def pack(experiment: Experiment) -> Parcel:
     """`experiment` without what a training does not need."""
     bare = replace(for_training(experiment), folder=None)
     train, validation = _cut_out(bare.train), _cut_out(bare.validation)
-    modules = [LIBRARY, *(target.partition(".")[0] for target in experiment.own_targets)]
+    modules = [LIBRARY, *experiment.own_modules]
     mapped = {split.file for split in (experiment.train, experiment.validation) if split.file is not None}
     return Parcel(
         cloudpickle.dumps(replace(bare, train=train, validation=validation)),

@@ -169,11 +169,21 @@ class Tracking(Strict):
 
 
 class Sources(Strict):
+    """`sources`: the user's own files behind each part, and in eight places what those import."""
+
     model: str
     loss: str
     optimizer: str
     transform: str
     augment: str
+    imported_1: str
+    imported_2: str
+    imported_3: str
+    imported_4: str
+    imported_5: str
+    imported_6: str
+    imported_7: str
+    imported_8: str
 
 
 class Thresholds(Strict):

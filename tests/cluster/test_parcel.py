@@ -49,7 +49,7 @@ def another_process() -> None:
 
 def with_own_net(experiment: Experiment) -> Experiment:
     training = replace(experiment.training, model=Component("model", "own_net.Net"))
-    return replace(experiment, training=training, own_targets=("own_net.Net",))
+    return replace(experiment, training=training, own_modules=("own_net",))
 
 
 def refused(packed: Parcel, experiment: Experiment, words: str) -> None:

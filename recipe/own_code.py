@@ -1,0 +1,99 @@
+"""The user's own code behind a `_target_`: the file or package that it names, and those that are imported from there.
+
+Nothing of it is run. What comes with this project or with an installed package is not the user's own: requirements.lock
+pins those.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+PROJECT = ("recipe", "tasks", "flows")  # this project's own packages
+
+
+def own_modules(targets: Iterable[str | None], workspace: Path) -> dict[str, Path]:
+    """The top-level modules of the user's own behind `targets`, by name: each a file, or a package's folder.
+
+    What they import, however far down and in whatever form, is among them.
+    """
+    due = {target.partition(".")[0] for target in targets if target and "." in target}
+    found: dict[str, Path | None] = {}
+    while due:
+        name = due.pop()
+        found[name] = _own_origin(name, workspace)
+        due |= {one for file in _files(found[name]) for one in _imported_by(file)} - found.keys()
+    return {name: path for name, path in sorted(found.items()) if path is not None}
+
+
+def source_of(target: str | None, workspace: Path) -> str | None:
+    """The file or package folder of the user's own behind a `_target_`; None for what is not the user's.
+
+    A path in the workspace is relative to it, any other absolute.
+    """
+    origin = _own_origin(target, workspace) if target else None
+    return lasting(origin, workspace) if origin else None
+
+
+def lasting(path: Path, workspace: Path) -> str:
+    """`path` as params.yaml keeps it: relative to the workspace where it lies inside, absolute elsewhere."""
+    whole = path.resolve()
+    return whole.relative_to(workspace).as_posix() if whole.is_relative_to(workspace) else str(whole)
+
+
+def origin_of(spec: ModuleSpec | None) -> Path | None:
+    """The file, or the package's folder, that a module comes from; None where it comes from neither."""
+    locations = list(spec.submodule_search_locations or []) if spec else []
+    origin = locations[0] if locations else (spec.origin if spec else None)
+    return Path(origin) if origin is not None and Path(origin).exists() else None
+
+
+def spec_of(target: str, workspace: Path) -> ModuleSpec | None:
+    """Where the top package of `target` would be imported from; nothing of it is run."""
+    before = list(sys.path)
+    sys.path.insert(0, str(workspace))
+    importlib.invalidate_caches()
+    try:
+        return importlib.util.find_spec(target.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    finally:
+        sys.path[:] = before
+
+
+def _own_origin(target: str, workspace: Path) -> Path | None:
+    """Where the top package of `target` comes from, if it is the user's own."""
+    if target.partition(".")[0] in PROJECT:
+        return None
+    origin = origin_of(spec_of(target, workspace))
+    return None if origin is None or _is_installed(origin) else origin
+
+
+def _files(path: Path | None) -> Iterator[Path]:
+    if path is not None:
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def _imported_by(file: Path) -> set[str]:
+    """The top-level names that `file` imports; a relative import stays in the package that it is in.
+
+    A file that is no Python imports nothing: who imports it is told where the target is built.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    except (SyntaxError, ValueError, OSError):
+        return set()
+    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in named}
+
+
+def _is_installed(path: Path) -> bool:
+    places = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")}
+    return any(path.is_relative_to(place) for place in places)
