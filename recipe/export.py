@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 import recipe.inference
 import recipe.preparation
+from recipe.admission import load_program
 from recipe.errors import RecipeError
-from recipe.inference import EXPORTED_PROGRAM, PREPARATION, TRACED_PROGRAM, load_program, output_columns, raw_columns
+from recipe.inference import EXPORTED_PROGRAM, PREPARATION, TRACED_PROGRAM, output_columns, raw_columns
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -38,7 +39,7 @@ TOLERANCE = 1e-4
 
 
 class ExportError(RecipeError):
-    """A model that can be neither exported nor traced."""
+    """A model that can be neither exported nor traced, or is not fit to be."""
 
 
 def export_model(
@@ -60,7 +61,7 @@ def export_model(
         example: two inputs, images (2, C, H, W) in 0..1 or prepared rows (2, F), both real ones.
 
     Raises:
-        ExportError: the network can be neither exported nor traced.
+        ExportError: the network can be neither exported nor traced, or answers with numbers that are not finite.
     """
     net = Ensemble(members, transform, preparation, temperature).eval()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -104,11 +105,18 @@ class Ensemble(nn.Module):
 def write_program(net: nn.Module, example: Tensor, folder: Path) -> Path:
     """`net` as a program for batches of any size: exported, or traced where torch.export cannot take it.
 
-    Both are read back and held to `net` on batches of one, two and three.
+    Both are read back, as a program of unknown origin is, and held to `net` on batches of one, two and three.
 
     Raises:
-        ExportError: neither gives what the net gives.
+        ExportError: neither gives what the net gives, or the net gives numbers that are not finite.
     """
+    with torch.no_grad():
+        answers = [(batch, net(batch)) for batch in _batches(example)]
+    if not all(answer.isfinite().all() for _, answer in answers):
+        raise ExportError(
+            "The model answers real examples with numbers that are not finite: look for a division by zero, a logarithm "
+            "of zero or an overflow in its forward and in the transform, or train it with a lower rate."
+        )
     reasons = []
     for write, name in ((_write_exported, EXPORTED_PROGRAM), (_write_traced, TRACED_PROGRAM)):
         path = folder / name
@@ -117,7 +125,7 @@ def write_program(net: nn.Module, example: Tensor, folder: Path) -> Path:
             with warnings.catch_warnings(), redirect_stderr(io.StringIO()), torch.no_grad():
                 warnings.simplefilter("ignore")
                 write(net, example, path)
-                _compare(net, load_program(path), example)
+                _compare(load_program(path), answers)
             return path
         except Exception as error:  # a user's net may raise anything while it is traced
             reasons.append(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
@@ -139,10 +147,16 @@ def _write_traced(net: nn.Module, example: Tensor, path: Path) -> None:
     torch.jit.save(torch.jit.trace(net, example, check_trace=False), str(path))
 
 
-def _compare(net: Batch, program: Batch, example: Tensor) -> None:
-    for batch in (example[:1], example, torch.cat([example.flip(0), example[:1]])):
-        expected, given = net(batch), program(batch)
-        if given.shape != expected.shape or (given - expected).abs().max() > TOLERANCE * expected.abs().max():
+def _batches(example: Tensor) -> list[Tensor]:
+    return [example[:1], example, torch.cat([example.flip(0), example[:1]])]
+
+
+def _compare(program: Batch, answers: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Hold `program` to the finite `answers` of the net, each with its batch."""
+    for batch, expected in answers:
+        given = program(batch)
+        is_equal = given.shape == expected.shape and (given - expected).abs().max() <= TOLERANCE * expected.abs().max()
+        if not is_equal:  # a difference that is no number is no equality
             raise ValueError(f"its program gives something else on a batch of {len(batch)}")
 
 

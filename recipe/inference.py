@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ EXPORTED_PROGRAM = "program.pt2"
 TRACED_PROGRAM = "program.ts"
 
 BATCH = 256  # inputs a forward pass: bounds memory, and larger ones are no faster on a CPU
+Program = Callable[[Tensor], Tensor]
 DATA_URI = re.compile(r"^data:[\w/+.-]*;base64,")
 
 
@@ -37,7 +38,7 @@ class FinalModel:
     the module preparation.py.
     """
 
-    program: Callable[[Tensor], Tensor]
+    program: Program
     preparation: dict[str, Any]
     code: ModuleType
 
@@ -122,12 +123,18 @@ def load_final_model(program: Path, preparation: Path, code: Path) -> FinalModel
     return FinalModel(load_program(program), content, _load_module(code))
 
 
-def load_program(path: Path) -> Callable[[Tensor], Tensor]:
-    """The network in `path`: an exported program (.pt2), or a traced one (.ts)."""
-    if path.suffix == Path(TRACED_PROGRAM).suffix:
-        traced: Callable[[Tensor], Tensor] = torch.jit.load(str(path), map_location="cpu")
+def load_program(path: Path) -> Program:
+    """The network in `path`, which must be of known origin: torch runs what it finds in it."""
+    with open(path, "rb") as file:
+        return open_program(file, path.suffix)
+
+
+def open_program(file: IO[bytes], suffix: str) -> Program:
+    """The network in `file`: an exported program (.pt2), or a traced one (.ts). Torch runs what it finds in it."""
+    if suffix == Path(TRACED_PROGRAM).suffix:
+        traced: Program = torch.jit.load(file, map_location="cpu")
         return traced
-    exported: Callable[[Tensor], Tensor] = torch.export.load(path).module()
+    exported: Program = torch.export.load(file).module()
     return exported
 
 

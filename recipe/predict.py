@@ -1,31 +1,30 @@
 """Predictions from raw inputs with a model folder or a registered model.
 
 Nothing that a model brings is run as Python: the installed inference.py and preparation.py do the work, and its program
-is read only when it holds no pickle and calls nothing but torch's operators.
+is read as recipe/admission.py has it.
 """
 
 import json
 import logging
 import os
-import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import recipe.preparation
+from recipe.admission import load_program
 from recipe.connection import connect, tracking_uri
 from recipe.dataset.delimited import read_table
 from recipe.dataset.listing import LABELS
 from recipe.dataset.tables import typed
 from recipe.errors import DataError, RecipeError, WorkspaceError, reworded
 from recipe.inference import BATCH, EXPORTED_PROGRAM, PREPARATION, PREPARATION_CODE, TRACED_PROGRAM, FinalModel
-from recipe.inference import load_program as load_trusted_program
 from recipe.preparation import as_dates, as_numbers, as_text
 from recipe.registry import find_version
 from recipe.settings import load_settings
@@ -36,14 +35,6 @@ logger = logging.getLogger(__name__)
 
 ARTIFACTS = "artifacts"
 ERROR = "error"
-
-# Where torch.export keeps tensors and graph: torch/export/pt2_archive/constants.py
-TENSOR_TABLES = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
-GRAPH = "models/model.json"
-# What a program may call, and what its sizes may be computed with: operators by name and sums of symbols, which leaves
-# no way to the attributes of torch's modules or to eval.
-OPERATOR = re.compile(r"torch\.ops(\.(?!__)\w+){2,3}|_operator\.(?!__)\w+|torch\.sym_\w+")
-EXPRESSION = re.compile(r"(?:[A-Za-z0-9_\s,()=+*/<>-]|'[A-Za-z0-9]+')*")
 
 
 class ModelError(RecipeError):
@@ -113,9 +104,7 @@ def load_folder(folder: Path) -> FinalModel:
         logger.warning("%s was exported by another version of recipe: its inputs are prepared by this one.", folder)
     try:
         preparation = json.loads((files / PREPARATION).read_text(encoding="utf-8"))
-        if program.name == EXPORTED_PROGRAM:
-            refuse_unsafe(program)
-        return FinalModel(load_trusted_program(program), preparation, recipe.preparation)
+        return FinalModel(load_program(program), preparation, recipe.preparation)
     except (ValueError, OSError, RuntimeError, KeyError, AssertionError, zipfile.BadZipFile) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ModelError(f"The model in {folder} cannot be read ({reason}): export it again.") from error
@@ -158,53 +147,6 @@ def _tracking_uri(reference: str) -> str:
             f"'{reference}' is no folder, and there is no registry to look it up in: run this inside a workspace, "
             "or set MLFLOW_TRACKING_URI."
         ) from error
-
-
-def refuse_unsafe(program: Path) -> None:
-    """Refuse an exported program with pickles in it, which torch.export.load would run, or with other than operators.
-
-    torch (2.13) unpickles what a program's tables mark as such, example inputs, and the formats before its present
-    one; it looks a graph's targets up as attributes of torch, and evaluates the expressions of its sizes.
-
-    Raises:
-        ValueError: says what was found.
-    """
-    with zipfile.ZipFile(program) as archive:
-        files = {PurePosixPath(*PurePosixPath(name).parts[1:]).as_posix(): name for name in archive.namelist()}
-        if not all(name in files for name in (*TENSOR_TABLES, GRAPH)):
-            raise ValueError("it is not of torch's present format")
-        _refuse_pickles(archive, files)
-        graph = json.loads(archive.read(files[GRAPH]))
-    if graph.get("guards_code"):
-        raise ValueError("it holds code")
-    for key, value in _strings(graph):
-        if key == "target" and not OPERATOR.fullmatch(value):
-            raise ValueError(f"it calls {value}")
-        if key == "expr_str" and ("__" in value or not EXPRESSION.fullmatch(value)):
-            raise ValueError(f"it computes {value}")
-
-
-def _refuse_pickles(archive: zipfile.ZipFile, files: Mapping[str, str]) -> None:
-    for name, stored in files.items():
-        if PurePosixPath(name).suffix in (".pt", ".pkl") and archive.getinfo(stored).file_size:
-            raise ValueError(f"it holds a pickle, {name}")
-    for table in TENSOR_TABLES:
-        for entry in json.loads(archive.read(files[table]))["config"].values():
-            name = PurePosixPath(entry["path_name"]).name
-            if entry["use_pickle"] or not name.startswith(("weight_", "tensor_")):
-                raise ValueError(f"it holds a pickle, {name}")
-
-
-def _strings(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every string in JSON-like `content`, with the key that it stands under."""
-    if isinstance(content, str):
-        yield key, content
-    elif isinstance(content, dict):
-        for name, value in content.items():
-            yield from _strings(value, name)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _strings(value, key)
 
 
 # Inputs
