@@ -1,7 +1,7 @@
 """Programs of unknown origin: read where they hold what our own export writes, and nothing else.
 
-torch.export.load and torch.jit.load trust what they read. torch 2.13 unpickles tensors that a table marks so and example
-inputs, imports the modules that a tree of inputs names, evaluates the sizes of tensors as Python, and puts names into
+torch.export.load and torch.jit.load trust what they read. torch 2.13 unpickles example inputs and tensors that a table
+marks so, imports the modules that a tree of inputs names, evaluates the sizes of tensors as Python, and puts names into
 Python code that it runs. So torch gets a copy that is written here, of entries and words that were looked at each, and
 never the file itself: what another reader of ZIP files would see in it does not matter.
 """
@@ -12,13 +12,12 @@ import json
 import pickletools
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from recipe.inference import TRACED_PROGRAM, Program, open_program
 
@@ -36,14 +35,19 @@ EXPORTED = re.compile(
 )
 # Traced programs: torch/csrc/jit/serialization/export_module.cpp. Neither the places in the user's sources nor the
 # inputs that were traced are needed to run them.
-TRACED = re.compile(rf"(data|constants|traced_inputs)(\.pkl|/\d+)|code/__torch__[\w/]*\.py(\.debug_pkl)?|{HOUSEKEEPING}")
+TRACED = re.compile(
+    rf"(data|constants|traced_inputs)(\.pkl|/\d+)|code/__torch__[\w/]*\.py(\.debug_pkl)?|{HOUSEKEEPING}"
+)
 NOT_NEEDED = re.compile(r"traced_inputs(\.pkl|/\d+)|.*\.debug_pkl")
 
 # What a program may call. An operator of torch takes text for what its argument of that name says, and a file's name
 # for nothing: aten::from_file, aten::save and whatever else takes other text is left out.
 TEXT_ARGUMENTS = frozenset(
-    "UPLO activation approximate assert_msg device_type driver equation indexing interpolation mode norm ord p pad_mode "
-    "padding padding_side reduce rounding_mode side".split()
+    (
+        *("UPLO", "activation", "approximate", "assert_msg", "device_type", "driver", "equation", "indexing"),
+        *("interpolation", "mode", "norm", "ord", "p", "pad_mode", "padding", "padding_side", "reduce"),
+        *("rounding_mode", "side"),
+    )
 )
 OPERATOR = re.compile(r"torch\.ops\.aten\.(\w+)\.(\w+)")
 OTHER_TARGETS = re.compile(  # arithmetic on sizes, torch/_export/serde/serialize.py:_SYM_OPS; control flow on tensors
@@ -65,10 +69,13 @@ VERSION = re.compile(r"[\w.+]*")
 # What sizes are computed with: sympy's srepr of numbers and symbols, and torch/utils/_sympy/functions.py
 SYMBOL = re.compile(r"[a-z]{1,3}\d+|true|false|oo|int_oo")
 FUNCTIONS = frozenset(
-    "Symbol Integer Float Rational Add Mul Pow Max Min And Or Not Equality Unequality StrictLessThan LessThan "
-    "StrictGreaterThan GreaterThan Eq Ne Lt Le Gt Ge FloorDiv ModularIndexing CleanDiv CeilDiv IntTrueDiv FloatTrueDiv "
-    "Mod PythonMod PowByNatural FloatPow TruncToInt CeilToInt FloorToInt RoundToInt RoundDecimal ToFloat Identity "
-    "Where".split()
+    (
+        *("Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Max", "Min", "And", "Or", "Not"),
+        *("Equality", "Unequality", "StrictLessThan", "LessThan", "StrictGreaterThan", "GreaterThan", "Eq"),
+        *("Ne", "Lt", "Le", "Gt", "Ge", "FloorDiv", "ModularIndexing", "CleanDiv", "CeilDiv", "IntTrueDiv"),
+        *("FloatTrueDiv", "Mod", "PythonMod", "PowByNatural", "FloatPow", "TruncToInt", "CeilToInt"),
+        *("FloorToInt", "RoundToInt", "RoundDecimal", "ToFloat", "Identity", "Where"),
+    )
 )
 EXPRESSIONS = (
     *(ast.Expression, ast.Call, ast.keyword, ast.Constant, ast.Name, ast.Load, ast.BinOp, ast.UnaryOp, ast.Compare),
@@ -146,6 +153,7 @@ def _exported(entries: Mapping[str, bytes]) -> dict[str, bytes]:
     for name in PAYLOADS:
         _refuse_payloads(_json(entries[name]), name)
     graph = _without_metadata(_json(entries[GRAPH]))
+    graph["guards_code"] = []  # Python that checks the shapes of inputs, which those of our own batches need not
     _refuse_graph(graph)
     return {**entries, GRAPH: json.dumps(graph).encode()}
 
@@ -177,8 +185,6 @@ def _without_metadata(content: Any) -> Any:
 
 def _refuse_graph(graph: Any) -> None:
     """Refuse a graph that names anything but operators and tensors, or holds text that could be code."""
-    if graph.get("guards_code"):
-        raise ValueError("it holds code")
     if graph["graph_module"].get("treespec_namedtuple_fields"):
         raise ValueError("it has inputs of a type of its own")
     for key, value in _strings(graph):

@@ -114,8 +114,8 @@ def write_program(net: nn.Module, example: Tensor, folder: Path) -> Path:
         answers = [(batch, net(batch)) for batch in _batches(example)]
     if not all(answer.isfinite().all() for _, answer in answers):
         raise ExportError(
-            "The model answers real examples with numbers that are not finite: look for a division by zero, a logarithm "
-            "of zero or an overflow in its forward and in the transform, or train it with a lower rate."
+            "The model answers real examples with numbers that are not finite: look for a division by zero, a "
+            "logarithm of zero or an overflow in its forward and in the transform, or train it with a lower rate."
         )
     reasons = []
     for write, name in ((_write_exported, EXPORTED_PROGRAM), (_write_traced, TRACED_PROGRAM)):

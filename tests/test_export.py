@@ -199,6 +199,41 @@ def test_a_model_whose_trace_would_be_wrong_is_refused_in_one_sentence(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+class Dividing(nn.Module):
+    """Right for all but what it divides by zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.layer(inputs) / inputs[:, :1]
+        return outputs
+
+
+def test_a_model_that_answers_a_real_example_with_no_number_is_refused(tmp_path: Path) -> None:
+    example = torch.tensor([[1.0, 2.0, 3.0], [0.0, 2.0, 1.0]])
+    with pytest.raises(ExportError, match="not finite"):
+        export_model(
+            tmp_path / "final", [Dividing()], transform=None, preparation=TABLE, temperature=1.0, example=example
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+class Lost(nn.Module):
+    """Another net while it is exported or traced, one that gives no numbers."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        lost = torch.jit.is_tracing() or torch.compiler.is_exporting()
+        return inputs[:, :2] * (float("nan") if lost else 1.0)
+
+
+def test_a_program_that_answers_with_no_number_where_the_net_does_is_refused(tmp_path: Path) -> None:
+    example = torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
+    with pytest.raises(ExportError, match="gives something else"):
+        export_model(tmp_path / "final", [Lost()], transform=None, preparation=TABLE, temperature=1.0, example=example)
+
+
 def _ask_alone(folder: Path, bodies: list[dict[str, Any]], elsewhere: Path) -> list[Any]:
     """The answers of MLflow's scoring server to `bodies`, from a process that cannot import this project."""
     command = [sys.executable, "-I", "-c", textwrap.dedent(ALONE), str(folder)]
