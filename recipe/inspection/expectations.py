@@ -38,6 +38,11 @@ MOSTLY = 0.95  # of the cells must be as the data set's are; the rest may be rar
 WIDENED = 1.0  # ranges are of the data set's own width on either side of its extremes: another unit lies outside
 MOST_CATEGORIES = 50  # a column of more is text: any value may be new
 EXAMPLES_SHOWN = 3  # unexpected values named for each expectation
+SHOWN_TAGS = {
+    *("a", "b", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "li", "ol", "p", "pre"),
+    *("small", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "u", "ul"),
+}
+DROPPED_TAGS = {"button", "footer", "script", "style", "title"}  # with all they hold: Great Expectations' own
 DEEPEST_CONTRAST = 0.5  # the standard deviation of values in 0..1, half of them 0 and half 1
 
 
@@ -326,14 +331,11 @@ def _short(value: object) -> str:
 
 
 def _write_docs(validated: "dict[str, ExpectationSuiteValidationResult]", folder: Path) -> Path:
-    """A page a suite, and index.html with all of them; nothing on them comes from the network."""
-    from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
-
+    """A page a suite, and index.html with all of them; nothing on them runs or comes from the network."""
     style = files("recipe.inspection").joinpath("data_docs.css").read_text(encoding="utf-8")
     for name, result in validated.items():
-        page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
-        write_whole(folder / _page(name), _offline(page, name, style))
+        body = f'<p><a href="index.html">All suites</a></p>{_sanitised(_rendered(result))}'
+        write_whole(folder / _page(name), _document(name, body, style))
     index = folder / "index.html"
     write_whole(index, _index(validated, style))
     return index
@@ -343,14 +345,53 @@ def _page(suite: str) -> str:
     return f"{re.sub(r'[^-.0-9A-Za-z]', '_', suite)}.html"
 
 
-def _offline(page: str, name: str, style: str) -> str:
-    """The page's content alone, without scripts, styles and links that lead to the network."""
-    body = page[page.index('<div class="container-fluid') : page.rindex("</body>")]
-    body = re.sub(r"<(script|style|footer)\b.*?</\1>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<(link|img)\b[^>]*>", "", body)
-    body = re.sub(r"\son\w+=\"[^\"]*\"", "", body)
-    body = re.sub(r"<a\b[^>]*href=\"(?!#section)[^\"]*\"[^>]*>(.*?)</a>", r"\1", body, flags=re.DOTALL)
-    return _document(name, f'<p><a href="index.html">All suites</a></p>{body}', style)
+def _rendered(result: "ExpectationSuiteValidationResult") -> str:
+    """Great Expectations' own page, from its content on."""
+    from great_expectations.render.renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    document = ValidationResultsPageRenderer().render(result)
+    document.sections = _escaped(document.to_json_dict()["sections"])
+    page = str(DefaultJinjaPageView().render(document))
+    return page[page.index('<div class="container-fluid') : page.rindex("</body>")]
+
+
+def _escaped(content: Any) -> Any:
+    """`content` of a page with what Great Expectations puts there as it is, such as cells and names, as text.
+
+    Its templates, and the parameters that it escapes itself as it fills them in, are left to it; a template without
+    parameters is a name.
+    """
+    if isinstance(content, str):
+        return html.escape(content)
+    if isinstance(content, list):
+        return [_escaped(item) for item in content]
+    if isinstance(content, dict):
+        own = {"params", "template"} if content.get("params") else set()
+        return {key: value if key in own else _escaped(value) for key, value in content.items()}
+    return content if content is None or isinstance(content, (bool, int, float)) else html.escape(str(content))
+
+
+def _sanitised(page: str) -> str:
+    """The elements of `page` that show something, without scripts, styles, handlers and ways to other places.
+
+    The sanitiser is ammonia, by its binding nh3: it parses as browsers do, and keeps what is named here alone.
+    """
+    import nh3
+
+    return nh3.clean(
+        page,
+        tags=SHOWN_TAGS,
+        clean_content_tags=DROPPED_TAGS,
+        attributes={"*": {"class", "id", "hidden"}, "a": {"href", "data-toggle"}, "td": {"colspan"}, "th": {"colspan"}},
+        attribute_filter=_own_anchor,
+        link_rel=None,
+    )
+
+
+def _own_anchor(tag: str, attribute: str, value: str) -> str | None:
+    """An attribute's value; None for a link that leads off the page."""
+    return value if attribute != "href" or value.startswith("#section") else None
 
 
 def _index(validated: "dict[str, ExpectationSuiteValidationResult]", style: str) -> str:
