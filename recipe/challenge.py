@@ -33,6 +33,7 @@ from recipe.registry import CHALLENGER, CHAMPION, RegistryError, alias_version, 
 from recipe.seen import unseen
 from recipe.settings import Settings, load_settings
 from recipe.settings.retrain import Rule
+from recipe.spreadsheet import table_csv
 from recipe.stage_process import DONE, run_process
 from recipe.succession import VERDICT
 from recipe.test_set import readings, record_reading
@@ -209,7 +210,7 @@ def _write(workspace: Path, verdict: Challenge, rule: Rule) -> None:
     """decision.json, parts.csv and the picture, in reports/challenge/."""
     folder = (workspace / VERDICT).parent
     decision = verdict.decision
-    write_whole(folder / PARTS, decision.parts.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / PARTS, table_csv(decision.parts))
     write_whole(folder / PICTURE, drawing.to_png(draw(decision, rule)))
     told = {key: value for key, value in asdict(decision).items() if key != "parts"}
     content = {**told, "interval": list(decision.interval)}

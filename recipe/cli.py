@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from recipe.errors import RecipeError, SettingsError, WorkspaceError
-from recipe.processes import interrupted_by_signals, run_to_end
+from recipe.processes import handed_on, interrupted_by_signals, run_to_end
 from recipe.workspace import RUN_LOCK, find_workspace, locked
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ def _under_prefect(workspace: Path, module: str, *words: str) -> int:
 
     environment = stage_environment()
     search = os.pathsep.join([str(workspace), environment["PYTHONPATH"]])
-    command = [sys.executable, "-m", module, *words]
-    return run_to_end(command, Path.cwd(), {**environment, "PYTHONPATH": search})
+    command = [sys.executable, "-m", module]
+    return run_to_end(command, Path.cwd(), {**environment, **handed_on(words), "PYTHONPATH": search})
 
 
 def _check(arguments: argparse.Namespace, words: Sequence[str]) -> int:
@@ -193,10 +193,14 @@ def _report(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
 def _predict(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from recipe.predict import predict
+    from recipe.spreadsheet import table_csv
 
-    predictions = predict(arguments.model, [Path(item) for item in arguments.inputs])
+    text = table_csv(predict(arguments.model, [Path(item) for item in arguments.inputs]))
     try:
-        predictions.to_csv(arguments.out or sys.stdout, index=False)
+        if arguments.out:
+            Path(arguments.out).write_text(text, encoding="utf-8")
+        else:
+            sys.stdout.write(text)
     except BrokenPipeError:
         raise
     except OSError as error:

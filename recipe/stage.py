@@ -18,7 +18,9 @@ from recipe.errors import RecipeError, SettingsError
 from recipe.evidence import Finding, Practice, at_most, to_json
 from recipe.machine import gpu_names, sampled
 from recipe.records import curves_csv, training_records
+from recipe.redaction import redacted
 from recipe.settings import Settings, load_settings, nearest
+from recipe.spreadsheet import table_csv
 from recipe.stage_process import DONE, TRACEBACK, first_line, is_told, run_process
 from recipe.workspace import git_commit, private_folder, write_json, write_whole
 
@@ -112,7 +114,7 @@ class Stage:
             error.add_note(practice.id)
             raise error
         record = private_folder(self.workspace) / TRACEBACK
-        write_whole(record, "".join(traceback.format_exception(error)))
+        write_whole(record, redacted("".join(traceback.format_exception(error))))
         return Finding(
             summary=f"It could not be measured: {type(error).__name__}: {first_line(error)}.",
             advice=f"What went wrong before it, if anything did, says more; the traceback is in {record}.",
@@ -204,7 +206,7 @@ def _csv(table: pd.DataFrame) -> str:
     for column in table.columns:
         if pd.api.types.is_bool_dtype(table[column]):
             table[column] = table[column].map({True: "true", False: "false"})
-    return str(table.to_csv(index=False, lineterminator="\n"))
+    return table_csv(table)
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from recipe.practices.delivery.expectations import expectations
 from recipe.practices.delivery.label_noise import label_noise
 from recipe.practices.delivery.leakage import leakage
 from recipe.practices.delivery.unreadable import unreadable
+from recipe.spreadsheet import table_csv
 from recipe.stage import Stage, main
 from recipe.workspace import write_whole
 
@@ -51,8 +52,8 @@ def work(stage: Stage) -> None:
     examined = examine(delivered)
     stage.run(PRACTICES, examined)
     stage.counts |= {fate: float(count) for fate, count in examined.counts.items()}
-    listed = examined.set_aside[["id", "path", "reason", "label"]].to_csv(index=False, lineterminator="\n")
-    write_whole(stage.reports / "tables" / QUARANTINE, listed)
+    listed = examined.set_aside[["id", "path", "reason", "label"]]
+    write_whole(stage.reports / "tables" / QUARANTINE, table_csv(listed))
     write_fates(stage.reports, examined)
 
 

@@ -1,6 +1,7 @@
 """The first stage: reads the user's data, leaves out what cannot be used, splits the rest and prepares it once."""
 
 from recipe.dataset import ingest, load_dataset
+from recipe.spreadsheet import table_csv
 from recipe.stage import Stage, main
 from recipe.workspace import write_whole
 
@@ -12,8 +13,7 @@ def work(stage: Stage) -> None:
     made = ingest(stage.workspace, stage.settings, home=stage.home)
     stage.counts |= {**made.splits, "quarantined": made.quarantined}
     quarantine = load_dataset(stage.workspace, stage.settings).quarantine
-    listed = quarantine[["id", "path", "reason"]].to_csv(index=False, lineterminator="\n")
-    write_whole(stage.reports / "tables" / QUARANTINE, listed)
+    write_whole(stage.reports / "tables" / QUARANTINE, table_csv(quarantine[["id", "path", "reason"]]))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ CARRIERS = {
     "recipe.own_code",
     "recipe.processes",
     "recipe.progress",
+    "recipe.redaction",
     "recipe.stage_process",
     "recipe.test_set",
     "recipe.workspace",

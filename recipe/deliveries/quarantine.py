@@ -10,6 +10,7 @@ import pandas as pd
 from recipe.dataset.listing import located_files
 from recipe.deliveries.growth import copy_beside
 from recipe.deliveries.incoming import QUARANTINE
+from recipe.spreadsheet import table_csv
 from recipe.workspace import write_whole
 
 ASIDE = "aside"  # in a claimed folder: what is to go into quarantine
@@ -26,7 +27,7 @@ def stage_aside(claimed: Path, delivered: Path, reasons: pd.DataFrame, letter: s
     folder = claimed / ASIDE
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    write_whole(folder / REASONS, reasons.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / REASONS, table_csv(reasons))
     write_whole(folder / LETTER, letter)
     if whole:
         return

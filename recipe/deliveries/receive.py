@@ -27,6 +27,7 @@ from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
 from recipe.provenance import tracked_out, tracked_version
 from recipe.report.findings import RunResult
 from recipe.settings import Settings, load_settings
+from recipe.spreadsheet import text_of
 from recipe.workspace import RUN_LOCK, STAGE_LOCK, locked, write_json, write_whole
 
 WATCH_LOCK = "watch.lock"
@@ -242,7 +243,8 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
     counts = {fate: int((fates["fate"] == fate).sum()) for fate in (NEW, KNOWN, ASIDE)}
     kind, why = judged(result, counts, settings, (folder / DESPITE_DRIFT).exists())
     outcome = replace(plain, kind=kind, why=why, new=counts[NEW], known=counts[KNOWN], aside=counts[ASIDE])
-    reasons = pd.read_csv(report / "tables" / "data.quarantine.csv", dtype="str", keep_default_na=False)
+    listed = pd.read_csv(report / "tables" / "data.quarantine.csv", dtype="str", keep_default_na=False)
+    reasons = listed.map(text_of)
     if kind in ("rejected", "drifted"):
         return _set_aside(settings, folder, delivered, outcome, reasons)
     growth = NO_GROWTH

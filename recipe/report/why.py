@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from recipe.report.numbers import number
+from recipe.spreadsheet import cell
 from recipe.workspace import write_whole
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _csv(why: Attribution) -> str:
     for step in (*why.steps, why.whole):
         numbers = (step.figure, step.change, step.low, step.high, step.share)
         beyond = "" if step.beyond_seed is None else str(step.beyond_seed).lower()
-        writer.writerow([step.factor, step.before, step.after, *numbers, beyond])
+        writer.writerow([*(cell(word) for word in (step.factor, step.before, step.after)), *numbers, beyond])
     return text.getvalue()
 
 
