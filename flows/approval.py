@@ -14,6 +14,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
 from recipe.reign import PERSON, RULE
+from recipe.report import markdown
 
 HOUR = 3600
 POLL_SECONDS = 10
@@ -47,7 +48,7 @@ def approved(why: str, hours: float) -> Said:
     get_run_logger().info("Waiting up to %g hours for a person: resume this run in Prefect's page.", hours)
     with _no_after(hours * HOUR) as expired:
         said = pause_flow_run(
-            wait_for_input=Approval.with_initial_data(description=why, promote=True),
+            wait_for_input=Approval.with_initial_data(description=markdown.text(why), promote=True),
             timeout=int(hours * HOUR) + MARGIN_SECONDS,
             poll_interval=POLL_SECONDS,
         )

@@ -28,7 +28,9 @@ from recipe.errors import RecipeError, SettingsError, WorkspaceError
 from recipe.evidence import Finding
 from recipe.leftovers import clear_trainings
 from recipe.pipeline import publish_reached
-from recipe.processes import interrupted_by_signals
+from recipe.processes import given_words, interrupted_by_signals
+from recipe.redaction import redacted
+from recipe.report import markdown
 from recipe.report.findings import read
 from recipe.settings import nearest
 from recipe.workspace import RUN_LOCK, find_workspace, locked
@@ -41,7 +43,7 @@ UNMET = ("fail", "warn")
 
 
 def _name_of_run() -> str:
-    return " ".join(flow_run.parameters.get("overrides") or ()) or "defaults"
+    return redacted(" ".join(flow_run.parameters.get("overrides") or ())) or "defaults"
 
 
 @flow(name="recipe", flow_run_name=_name_of_run)
@@ -127,7 +129,9 @@ def as_markdown(findings: Sequence[Finding]) -> str:
         + f" | {_cell(finding.summary)} |"
         for finding in findings
     ]
-    advice = [f"- **{finding.practice}**: {finding.advice}" for finding in findings if finding.verdict in UNMET]
+    advice = [
+        f"- **{finding.practice}**: {markdown.text(finding.advice)}" for finding in findings if finding.verdict in UNMET
+    ]
     table = ["| verdict | practice | measured | expected | seen |", "| --- | --- | --- | --- | --- |", *rows]
     return "\n".join([*table, "", *advice])
 
@@ -158,8 +162,7 @@ def link_report(workspace: Path) -> None:
 
 
 def _cell(value: float | str | None) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value if value is not None else "")
-    return text.replace("|", "\\|").replace("\n", " ")
+    return f"{value:.4g}" if isinstance(value, float) else markdown.text("" if value is None else value)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -167,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m flows.recipe", description="The recipe under Prefect.")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="a setting, such as data=digits")
     parser.add_argument("--until", metavar="STAGE", help="the last stage to run")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(given_words() if arguments is None else arguments)
     return run_from_command_line(lambda: run_recipe(tuple(given.overrides), given.until, return_state=True))
 
 

@@ -26,8 +26,10 @@ from recipe.deliveries.incoming import finish_deliveries
 from recipe.errors import RecipeError
 from recipe.novelty import is_new, remember, state_of
 from recipe.pipeline import stage_environment
-from recipe.processes import run_to_end
+from recipe.processes import given_words, run_to_end
+from recipe.redaction import redacted
 from recipe.reign import RULE, Ruling
+from recipe.report import markdown
 from recipe.settings import Settings, load_settings
 from recipe.stage_process import stop_reason
 from recipe.succession import Standing, conclude, read_verdict, standing
@@ -39,7 +41,7 @@ LOG = "challenge.log"  # in .recipe/: what the comparison wrote
 
 
 def _name_of_run() -> str:
-    return " ".join(flow_run.parameters.get("overrides") or ()) or "newest data"
+    return redacted(" ".join(flow_run.parameters.get("overrides") or ())) or "newest data"
 
 
 @flow(name="retrain", flow_run_name=_name_of_run)
@@ -142,8 +144,8 @@ def as_markdown(verdict: Mapping[str, Any]) -> str:
     """The decision as a table, for Prefect's page."""
     low, high = verdict["interval"]
     rows = [
-        ("challenger", f"version {verdict['version']}: {_figure(verdict['challenger'])}"),
-        ("champion", f"version {verdict['against']}: {_figure(verdict['champion'])}"),
+        ("challenger", f"version {markdown.text(verdict['version'])}: {_figure(verdict['challenger'])}"),
+        ("champion", f"version {markdown.text(verdict['against'])}: {_figure(verdict['champion'])}"),
         ("difference", f"{_figure(verdict['difference'])} [{_figure(low)}, {_figure(high)}]"),
         ("p", _figure(verdict["p_value"])),
         ("error rate of the rule", _figure(verdict["error_rate"])),
@@ -151,7 +153,7 @@ def as_markdown(verdict: Mapping[str, Any]) -> str:
         ("seconds and size, of the champion's", f"{_figure(verdict['slowdown'])}, {_figure(verdict['growth'])}"),
     ]
     table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
-    return f"{verdict['reason']} {verdict['warning']}\n\n{table}\n"
+    return f"{markdown.text(_reason(verdict))}\n\n{table}\n"
 
 
 def _figure(value: float | None) -> str:
@@ -163,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m flows.retrain", description="Retrain on the newest data.")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="a setting, such as data=digits")
     parser.add_argument("--force", action="store_true", help="even when nothing is new")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(given_words() if arguments is None else arguments)
     return run_from_command_line(lambda: retrain(tuple(given.overrides), given.force, return_state=True))
 
 

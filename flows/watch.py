@@ -17,6 +17,7 @@ from flows.recipe import BAD_INPUT, run_from_command_line
 from recipe.deliveries.receive import describe, receive
 from recipe.deliveries.record import TAKEN, Outcome, tell, untold
 from recipe.errors import RecipeError
+from recipe.report import markdown
 from recipe.settings import Settings, load_settings
 from recipe.workspace import find_workspace
 
@@ -46,21 +47,23 @@ def _tell(workspace: Path, settings: Settings) -> None:
         event = f"{EVENT}.{outcome.kind.replace(' ', '-')}"
         if not announced(event, settings.data.name, describe(outcome)):
             return  # the next look tells of it, and of those after it
-        create_markdown_artifact(as_markdown(outcome), key="delivery", description=f"What became of {outcome.name}")
+        create_markdown_artifact(
+            as_markdown(outcome), key="delivery", description=f"What became of {markdown.text(outcome.name)}"
+        )
         tell(workspace, outcome)
 
 
 def as_markdown(outcome: Outcome) -> str:
     """What became of a delivery, for Prefect's page."""
     lines = [
-        f"**{outcome.name}**: {outcome.kind}. {outcome.why}",
+        f"**{markdown.text(outcome.name)}**: {outcome.kind}. {markdown.text(outcome.why)}",
         "",
         "| new | known | set aside | version |",
         "| --- | --- | --- | --- |",
-        f"| {outcome.new} | {outcome.known} | {outcome.aside} | {outcome.version or ''} |",
+        f"| {outcome.new} | {outcome.known} | {outcome.aside} | {markdown.text(outcome.version or '')} |",
         "",
     ]
-    lines += [f"- {name}: `{place}`" for name, place in _places(outcome)]
+    lines += [f"- {name}: {markdown.text(place)}" for name, place in _places(outcome)]
     return "\n".join(lines)
 
 

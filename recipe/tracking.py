@@ -23,8 +23,10 @@ import yaml
 from recipe.connection import SQLITE, connect, tracking_uri
 from recipe.evidence import Finding, judge, to_json, worst
 from recipe.provenance import DATA_VERSION_FILE, FINAL_MODEL, data_entry, recorded_code
+from recipe.redaction import redacted
 from recipe.registry import CHALLENGER, alias_version, register_model, registered_name
 from recipe.reign import deciding, enter
+from recipe.report import markdown
 from recipe.report.findings import STAGES, reached, read_measured
 from recipe.seen import write_seen
 from recipe.settings import PARAMS, Settings, load_settings
@@ -93,7 +95,7 @@ def publish_stage(workspace: Path, stage: str) -> str | None:
                 "hash": contents[name],
                 "run_id": run_id,
                 "experiment_id": experiment,
-                "uri": pipeline.uri,
+                "uri": redacted(pipeline.uri),
             }
             write_json(private_folder(workspace) / RECORDS, records)
     return records[stage]["run_id"] if stage in upstream else None
@@ -269,7 +271,7 @@ def _figures(pipeline: Pipeline, stage: str) -> dict[str, float]:
 
 def _note(findings: Iterable[Finding]) -> str:
     """The findings as the table that MLflow shows as a run's description."""
-    rows = [f"| {finding.practice} | {finding.word} | {finding.summary} |" for finding in findings]
+    rows = [f"| {finding.practice} | {finding.word} | {markdown.text(finding.summary)} |" for finding in findings]
     return "\n".join(["| practice | verdict | finding |", "| --- | --- | --- |", *rows])[:NOTE_LENGTH]
 
 
@@ -368,7 +370,7 @@ def _write(
 
 def _write_origin(client: "MlflowClient", run_id: str, pipeline: Pipeline) -> None:
     """What the run can be made again from: all its settings, and the version of its data."""
-    client.log_artifact(run_id, str(pipeline.workspace / PARAMS))
+    client.log_text(run_id, redacted((pipeline.workspace / PARAMS).read_text(encoding="utf-8")), PARAMS)
     client.log_dict(run_id, pipeline.data(), DATA_VERSION_FILE)
 
 
@@ -437,8 +439,8 @@ def _experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
             "MLflow's experiment %s has kept its files in %s from its first run on, and goes on there: for "
             "tracking.artifacts=%s give the data another name, data.name=...",
             name,
-            experiment.artifact_location,
-            place,
+            redacted(experiment.artifact_location),
+            redacted(place),
         )
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
@@ -450,7 +452,7 @@ def _is_published(record: Mapping[str, str] | None, content: str, uri: str) -> b
 
     Only an sqlite file is looked into, for MLflow takes seconds to import; a server is taken at its word.
     """
-    if record is None or record["hash"] != content or record["uri"] != uri:
+    if record is None or record["hash"] != content or record["uri"] != redacted(uri):
         return False
     if not uri.startswith(SQLITE):
         return True
