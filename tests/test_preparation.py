@@ -1,12 +1,14 @@
 import subprocess
 import sys
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from recipe.preparation import UnreadableImageError, as_dates, as_numbers, as_text, has_colour, prepare_image
+from recipe.preparation import FORMATS, UnreadableImageError, as_dates, as_numbers, as_text, has_colour, prepare_image
 
 PIXELS = {"pixels": {"height": 4, "width": 4, "channels": 1}}
 
@@ -68,6 +70,26 @@ def test_an_image_object_and_its_file_are_prepared_alike(tmp_path_factory: pytes
 def test_what_is_no_image_is_refused_with_a_reason(data: bytes, reason: str) -> None:
     with pytest.raises(UnreadableImageError, match=reason):
         prepare_image(data, PIXELS)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PCX", "TGA", "ICO", "PDF"])
+def test_a_format_that_nobody_named_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """An EPS is a program for Ghostscript, which Pillow would start."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path / 'harm'}\n")
+    (tmp_path / "gs").chmod(0o755)
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(buffer, format=kind)
+    with pytest.raises(UnreadableImageError, match="it is not an image"):
+        prepare_image(buffer.getvalue(), PIXELS)
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_that_is_named_is_opened(kind: str) -> None:
+    buffer = BytesIO()
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(buffer, format=kind)
+    assert prepare_image(buffer.getvalue(), PIXELS).shape == (1, 4, 4)
 
 
 def test_one_coloured_pixel_is_colour() -> None:

@@ -19,6 +19,7 @@ from recipe.dataset.manifest import Examples, Rejected, digest, numbered, option
 from recipe.dataset.store import RowWriter
 from recipe.errors import DataError
 from recipe.preparation import (
+    FORMATS,
     GRAY_MODES,
     has_colour,
     normalised,
@@ -191,7 +192,7 @@ def _size_to_store(files: Sequence[ImageFile], settings: ImageSettings, pool: Ex
 def _look(file: ImageFile) -> tuple[tuple[int, int], str] | None:
     """Upright size and mode by the header alone; None where there is none."""
     try:
-        with Image.open(file.path) as image:
+        with Image.open(file.path, formats=tuple(FORMATS)) as image:
             refuse_bomb(image.size)
             turned = image.format != "PNG" and image.getexif().get(EXIF_ORIENTATION) in TURNED  # PNG decodes for EXIF
             return (image.size[::-1] if turned else image.size), image.mode

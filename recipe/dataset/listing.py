@@ -14,13 +14,14 @@ from recipe.dataset.manifest import COLUMNS, MEASURED, Rejected, Task, no_column
 from recipe.dataset.splits import SPLIT_NAMES
 from recipe.dataset.tables import typed, without_ignored
 from recipe.errors import DataError
+from recipe.preparation import FORMATS
 from recipe.settings import Data
 from recipe.workspace import shown
 
 LABELS = "labels.csv"
 NOT_EXAMPLES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # left by file managers; so is what starts with a dot
 NO_FILE_INSIDE = "it is a link that leads outside data.path or to a folder, or no file at all"
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 
 
 @dataclass(frozen=True)
