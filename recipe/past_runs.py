@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 RUN_ID = re.compile(r"(?!\d{1,3}$)[0-9a-f]{1,32}")  # a short number is a version that is not there
 FULL = 32
+COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # by SHA-1 or SHA-256, whole
 VERSION = re.compile(r"\d{1,9}")
 REACHED = "recipe.reached"
+SHOWN = 80  # characters of a tag in a sentence
 SHORT = 8  # characters that a run is called by
 LISTED = 5  # the latest, in a sentence that a person still reads
 
@@ -70,7 +72,7 @@ def find_run(client: MlflowClient, model: str, name: str) -> PastRun:
         name: `3`, `champion`, `NAME/3`, `NAME@champion`, `models:/NAME/3`, or the id of a run or how it begins.
 
     Raises:
-        RunError: there is none of that name, or more than one, or its settings were not kept.
+        RunError: there is none of that name, or more than one, or its settings were not kept, or its commit is none.
     """
     model = registered_name(model)
     version = _version(client, model, name)
@@ -83,7 +85,18 @@ def find_run(client: MlflowClient, model: str, name: str) -> PastRun:
     tags = version.tags if version is not None else pipeline.data.tags  # the run goes on, with other code perhaps
     key, code = pipeline.data.tags[PIPELINE], tags.get(CODE, "")
     files = version.source if version is not None else registered_model(client, key, code)
-    return PastRun(called, key, settings, data, code, tags.get(COMMIT), files, pipeline.data.tags.get(REACHED, ""))
+    return PastRun(called, key, settings, data, code, _commit(tags, called), files, pipeline.data.tags.get(REACHED, ""))
+
+
+def _commit(tags: Mapping[str, str], called: str) -> str | None:
+    """The git commit that `tags` name, which becomes a word of git's command line and the name of a folder."""
+    commit = tags.get(COMMIT)
+    if commit is not None and not COMMIT_ID.fullmatch(commit):
+        raise RunError(
+            f"The commit of {called} is given as {ascii(commit)[:SHOWN]}, which is no full id: set its tag {COMMIT} to "
+            "the 40 or 64 digits that `git rev-parse` tells, or delete that tag."
+        )
+    return commit
 
 
 def registered_model(client: MlflowClient, key: str, code: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,7 @@ DESCRIBED = "MLmodel"  # a model's folder holds it, whole
 SPLITS = "splits"  # in .recipe/: copied from the workspace, whose trainings are shared
 ORPHAN_SECONDS = 3600.0  # what a stage may take that outlived a killed command: it is waited for
 KEPT = {"runs": 24, "data": 6, "code": 6}  # below .recipe/why/, beside what was just used; data may be large
+CONTENT = re.compile(r"[0-9a-f]{32}(\.dir)?")  # what DVC knows data by
 DVC = """[core]
     no_scm = true
     analytics = false
@@ -184,8 +186,10 @@ def _bring_data(bench: Bench, scratch: Path, data: Data) -> None:
     """Put this version of the data where the scratch workspace looks for it.
 
     Raises:
-        DataError: it is neither in DVC's cache nor in the workspace.
+        DataError: it is neither in DVC's cache nor in the workspace, or its path leads out of it.
     """
+    if ".." in Path(data.path).parts:  # our own runs name what lies elsewhere by its whole path
+        raise DataError(f"{data.path!a} leads out of the workspace: it is no path that `recipe run` has written.")
     present, inside = bench.workspace / data.path, not Path(data.path).is_absolute()
     if inside and _checked_out(bench, scratch, data.path, data.md5 or ""):
         return
@@ -223,7 +227,7 @@ def _link_file(source: str, target: str) -> None:
 def _checked_out(bench: Bench, scratch: Path, path: str, md5: str) -> bool:
     """Whether DVC's cache holds what `md5` names; then it lies at `path` of the scratch workspace, whole."""
     beside, target = scratch / "checkout", scratch / path
-    if not md5 or "unknown" in md5:
+    if not CONTENT.fullmatch(md5):  # DVC makes a path of it
         return False
     command = [sys.executable, "-m", "dvc"]
     answer = subprocess.run(

@@ -205,6 +205,16 @@ def test_a_run_of_something_else_and_one_whose_settings_are_gone_are_refused(
         find_run(client, "digits", older)
 
 
+@pytest.mark.parametrize("told", ["--output=harm", "../../harm", "HEAD", "abc123", "0" * 41, "0" * 40 + "\n"])
+def test_a_commit_that_is_no_full_id_reaches_neither_git_nor_a_path(
+    digits_asked: Asked, tmp_path: Path, told: str
+) -> None:
+    client = connect(f"sqlite:///{shutil.copy(digits_asked.workspace / 'mlflow.db', tmp_path)}")
+    client.set_model_version_tag("digits", "1", "mlflow.source.git.commit", told)
+    with pytest.raises(RunError, match=r"The commit of digits/1 is given as .*, which is no full id"):
+        find_run(client, "digits", "1")
+
+
 def test_an_mlflow_that_does_not_answer_is_named(digits_asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
