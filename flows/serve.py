@@ -22,6 +22,7 @@ from recipe.connection import tracking_uri
 from recipe.errors import RecipeError
 from recipe.pipeline import stage_environment
 from recipe.processes import STOP_SECONDS, STOPS, interrupted_by_signals, stop_session
+from recipe.redaction import redacted
 from recipe.settings import load_settings
 from recipe.workspace import find_workspace, private_folder
 
@@ -63,8 +64,8 @@ def serve(workspace: Path, console: Console) -> None:
     environment = _environment(workspace, api, health)
     servers: list[Server] = []
 
-    def start(name: str, *command: str) -> None:
-        servers.append(_start(workspace, environment, name, command))
+    def start(name: str, *command: str, **own: str) -> None:
+        servers.append(_start(workspace, {**environment, **own}, name, command))
 
     try:
         with interrupted_by_signals():
@@ -75,14 +76,15 @@ def serve(workspace: Path, console: Console) -> None:
                 else:
                     port = free_port(MLFLOW_PORT)
                     mlflow = f"http://{HOST}:{port}"
-                    start("mlflow", *_mlflow_command(tracking, port))
+                    # By the environment: it may hold a password, and everybody can read a command line.
+                    start("mlflow", *_mlflow_command(port), MLFLOW_BACKEND_STORE_URI=tracking)
                 _wait(servers, "prefect", lambda: answers(f"{api}/api/health"))
                 make_pool(f"{api}/api")
                 _deploy(workspace, environment)
                 start("worker", "prefect", "worker", "start", "--pool", POOL, "--name", POOL, "--with-healthcheck")
                 _wait(servers, "worker", lambda: answers(health))
                 _wait(servers, "mlflow", lambda: answers(mlflow))
-            console.print(_addresses(api, mlflow), soft_wrap=True, highlight=False)
+            console.print(_addresses(api, redacted(mlflow)), soft_wrap=True, highlight=False)
             _wait(servers, "", lambda: False, seconds=None)
     except KeyboardInterrupt:
         console.print("Stopping")
@@ -169,9 +171,8 @@ def _start(workspace: Path, environment: dict[str, str], name: str, command: tup
     return Server(name, process, log)
 
 
-def _mlflow_command(tracking: str, port: int) -> tuple[str, ...]:
-    address = ("--host", HOST, "--port", str(port), "--workers", "1")
-    return ("mlflow", "server", "--backend-store-uri", tracking, *address)
+def _mlflow_command(port: int) -> tuple[str, ...]:
+    return ("mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1")
 
 
 def _deploy(workspace: Path, environment: dict[str, str]) -> None:

@@ -3,7 +3,6 @@
 import gc
 import logging
 import os
-import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SQLITE = "sqlite:///"
-PASSWORD = re.compile(r"//[^/@]*@")
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}  # where a URI names none
 DRIVERS = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}  # the packages that hold them
 
@@ -72,7 +70,6 @@ def _answering_client(uri: str) -> "MlflowClient":
     from mlflow.tracking import MlflowClient
     from sqlalchemy.exc import SQLAlchemyError
 
-    shown = PASSWORD.sub("//", uri)
     try:
         _ask_once(uri)
         client = MlflowClient(tracking_uri=uri)
@@ -81,11 +78,11 @@ def _answering_client(uri: str) -> "MlflowClient":
     except ImportError as error:
         package = DRIVERS.get(error.name or "", error.name)
         raise TrackingError(
-            f"MLflow at {shown} needs the package '{package}', which is not installed: pip install {package}."
+            f"MLflow at {uri} needs the package '{package}', which is not installed: pip install {package}."
         ) from error
     except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
         raise TrackingError(
-            f"MLflow at {shown} cannot be used ({first_line(error)}): start what should answer there, or mend "
+            f"MLflow at {uri} cannot be used ({first_line(error)}): start what should answer there, or mend "
             "tracking.uri or MLFLOW_TRACKING_URI."
         ) from error
 

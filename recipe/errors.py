@@ -1,8 +1,13 @@
 """The errors a user meets: each carries one sentence that says what, where and what to do."""
 
+from recipe.redaction import redacted
+
 
 class RecipeError(Exception):
-    """Anything the user can mend; the command line prints its sentence and exits with 2."""
+    """Anything the user can mend; the command line prints its sentence, without passwords, and exits with 2."""
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 def reworded(sentence: str, verb: str) -> str:

@@ -18,7 +18,7 @@ from recipe.report.build import build_report
 from recipe.report.findings import STAGES
 from recipe.report.page import PAGE
 from recipe.settings import load_settings, nearest
-from recipe.stage_process import CLOSED, DONE, run_process
+from recipe.stage_process import CLOSED, DONE, first_line, run_process
 from recipe.workspace import write_whole
 
 PUBLISHES = "RECIPE_PUBLISHES"  # set by a run that publishes its stages itself, once: MLflow takes seconds to import
@@ -131,7 +131,7 @@ def _publish(workspace: Path, stage: str) -> dict[str, str]:
         publish_stage(workspace, stage)
         return {name: record["run_id"] for name, record in published_runs(workspace).items()}
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error) if str(error) else type(error).__name__
         log.warning("MLflow has not taken the stage %s (%s): the run goes on without it.", stage, reason)
         return {}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -11,6 +14,7 @@ from os import killpg
 from pathlib import Path
 from typing import Any
 
+WORDS = "RECIPE_WORDS"
 STOP_SECONDS = 20.0  # what a stage has to end cleanly before it is killed
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a service manager, a closed terminal
 AGAIN_SECONDS = 4.0  # a process that was between two others, which ignores an interruption, is asked once more
@@ -49,6 +53,20 @@ def run_to_end(
             if process.returncode != 0:
                 stop_session(process)  # a command that failed or was killed may leave its own behind
         return process.returncode
+
+
+def handed_on(words: Sequence[str]) -> dict[str, str]:
+    """An environment that hands `words` to a process, beside its command line, which everybody on the machine can read.
+
+    Settings may hold the password of a database.
+    """
+    return {WORDS: json.dumps(list(words))}
+
+
+def given_words() -> list[str]:
+    """The words of the command line, or those that another process handed on; a process below gets none of these."""
+    words: list[str] = json.loads(os.environ.pop(WORDS, "[]"))
+    return [*sys.argv[1:], *words]
 
 
 @contextmanager

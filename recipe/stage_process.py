@@ -13,6 +13,7 @@ from pathlib import Path
 
 from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
 from recipe.processes import interrupted_by_signals
+from recipe.redaction import redacted
 from recipe.workspace import find_workspace, locked, private_folder, write_json, write_whole
 
 WAIT = "RECIPE_WAIT_SECONDS"  # how long to wait for the workspace; a flow sets it, a person is answered at once
@@ -47,8 +48,8 @@ def run_process(name: str, work: Callable[[Path], int], workspace: Path | None =
 
 
 def first_line(error: BaseException) -> str:
-    """What `error` says, in one line without its full stop."""
-    return (str(error).strip().split("\n", 1)[0] or "no message").rstrip(".")
+    """What `error` says, in one line without its full stop and without passwords."""
+    return redacted(str(error).strip().split("\n", 1)[0] or "no message").rstrip(".")
 
 
 def is_told() -> bool:
@@ -102,7 +103,7 @@ def _explained(workspace: Path, name: str) -> Iterator[None]:
         raise
     except Exception as error:
         record = private_folder(workspace) / TRACEBACK
-        write_whole(record, traceback.format_exc())
+        write_whole(record, redacted(traceback.format_exc()))
         where = "".join(f" in {note}" for note in getattr(error, "__notes__", ()))
         cause = f"{type(error).__name__}: {first_line(error)}"
         sentence = f"{name} stopped{where} on {cause}. The traceback is in {record}."

@@ -238,7 +238,9 @@ class Wide(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.ModuleDict({"conv-1x1 a": nn.Conv2d(1, 2, 3, padding="same"), "b": nn.LSTM(8, 4, batch_first=True)})
+        self.layers = nn.ModuleDict(
+            {"conv-1x1 a": nn.Conv2d(1, 2, 3, padding="same"), "b": nn.LSTM(8, 4, batch_first=True)}
+        )
 
     def forward(self, inputs: Tensor) -> Tensor:
         hidden = nn.functional.gelu(self.layers["conv-1x1 a"](inputs), approximate="tanh")

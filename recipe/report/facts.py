@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recipe.redaction import redacted
 from recipe.tracking import published_runs
 
 LEDGER = ".recipe/test_ledger.jsonl"
@@ -80,7 +81,7 @@ def _count_rows(path: Path) -> int | None:
 def _mlflow_pages(workspace: Path) -> dict[str, str]:
     """The page of each stage's run on a tracking server; a database has none until `mlflow ui` serves it."""
     return {
-        stage: f"{record['uri'].rstrip('/')}/#/experiments/{record['experiment_id']}/runs/{record['run_id']}"
+        stage: f"{redacted(record['uri']).rstrip('/')}/#/experiments/{record['experiment_id']}/runs/{record['run_id']}"
         for stage, record in published_runs(workspace).items()
         if record["uri"].startswith(("http://", "https://"))
     }

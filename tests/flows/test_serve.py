@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from PIL import Image
@@ -83,6 +84,13 @@ def test_every_address_that_is_printed_answers(served: Served) -> None:
 
 
 @pytest.mark.slow
+def test_no_command_line_names_the_database_whose_address_may_hold_a_password(served: Served) -> None:
+    started = psutil.Process(served.process.pid).children(recursive=True)
+    lines = [" ".join(process.cmdline()) for process in started]
+    assert any("mlflow" in line for line in lines)
+    assert not any("mlflow.db" in line for line in lines)
+
+
 def test_the_deployments_are_applied_with_a_schedule_that_sleeps(served: Served) -> None:
     shown = served.prefect("deployment", "inspect", "recipe/default").stdout
     assert "'active': False" in shown
