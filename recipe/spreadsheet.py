@@ -5,6 +5,7 @@ pages for it. Source: OWASP, "CSV Injection", https://owasp.org/www-community/at
 programs is told in docs/decisions/011-no-cell-is-a-formula.md.
 """
 
+import csv
 import re
 from typing import Any
 
@@ -25,7 +26,11 @@ def table_csv(table: pd.DataFrame) -> str:
     columns = [table.iloc[:, place] for place in range(table.shape[1])]
     texts = [column if is_numeric_dtype(column) else column.map(_marked) for column in columns]
     plain = pd.DataFrame(dict(enumerate(texts)), index=table.index)
-    return str(plain.to_csv(index=False, header=[cell(str(name)) for name in table], lineterminator="\n"))
+    header = [cell(str(name)) for name in table]
+    text = str(plain.to_csv(index=False, header=header, lineterminator="\n"))
+    if "\r" in text:  # Python quotes it from 3.13 on; bare it ends the row
+        text = str(plain.to_csv(index=False, header=header, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC))
+    return text
 
 
 def cell(text: str) -> str:

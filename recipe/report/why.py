@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from recipe.report.numbers import number
-from recipe.spreadsheet import cell
+from recipe.spreadsheet import table_csv
 from recipe.workspace import write_whole
 
 if TYPE_CHECKING:
@@ -134,14 +132,14 @@ def _numbers(step: Step) -> list[str]:
 
 def _csv(why: Attribution) -> str:
     """A row a step, then the whole; an empty cell where nothing can be said."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    import pandas as pd
+
+    rows = []
     for step in (*why.steps, why.whole):
         numbers = (step.figure, step.change, step.low, step.high, step.share)
         beyond = "" if step.beyond_seed is None else str(step.beyond_seed).lower()
-        writer.writerow([*(cell(word) for word in (step.factor, step.before, step.after)), *numbers, beyond])
-    return text.getvalue()
+        rows.append([step.factor, step.before, step.after, *numbers, beyond])
+    return table_csv(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def _page(why: Attribution, picture: bytes) -> str:
