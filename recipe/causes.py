@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
 from recipe.experiment import Experiment
 from recipe.probes import (
+    Constant,
     applies_softmax,
+    constant_units,
     everything,
     ignores_input,
     is_distribution,
     replacement_reach,
     rows,
+    stir,
     stirred_model,
     watch_units,
 )
@@ -61,7 +66,7 @@ def built_in_causes(experiment: Experiment, few: Split) -> list[str]:
 @torch.no_grad()
 def _causes_after_training(model: nn.Module, few: Split) -> list[str]:
     inputs, _ = everything(few)
-    found = [_not_finite(model(inputs)), _dead(model, inputs)]
+    found = [_not_finite(model(inputs)), _dead(model, inputs), _constant(model, inputs)]
     return [cause for cause in found if cause]
 
 
@@ -126,3 +131,16 @@ def _dead(model: nn.Module, inputs: Tensor) -> str:
         if units.saturated > MANY:
             return f"{units.saturated:.0%} of the units behind {units.layer} are saturated on every example"
     return ""
+
+
+def _constant(model: nn.Module, inputs: Tensor) -> str:
+    worst = next(iter(constant_units(stir(copy.deepcopy(model)), inputs)), None)
+    return constant_in_words(worst) if worst is not None and worst.share > MANY else ""
+
+
+def constant_in_words(constant: Constant) -> str:
+    """That units of a layer never vary, and what makes them so most often."""
+    return (
+        f"{constant.share:.0%} of the units behind {constant.layer} never vary, the same on every example, as behind a "
+        "normalisation over one number"
+    )

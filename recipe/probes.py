@@ -13,6 +13,7 @@ from recipe.training.split import Split
 
 STIR = 0.02  # of a weight: wakes layers that start at zero (Goyal et al. 2017) and leaves the others about as they are
 DEAD = (nn.ReLU, nn.ReLU6, nn.Threshold)  # give exactly zero, and no gradient, where they are off
+NOISE = 1e-3  # of the input's spread: float32's rounding, which a norm's division by the root of its eps enlarges
 SATURATING = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0), nn.Hardsigmoid: (0.0, 1.0)}
 
 
@@ -29,12 +30,16 @@ def everything(split: Split) -> tuple[Tensor, Tensor]:
 
 def stirred_model(experiment: Experiment) -> nn.Module:
     """A fresh model in evaluation mode, each parameter moved a little, so that no layer hides behind a zero."""
-    model = experiment.new_model().eval()
+    return stir(experiment.new_model().eval())
+
+
+@torch.no_grad()
+def stir(model: nn.Module) -> nn.Module:
+    """`model` itself, each of its parameters moved a little."""
     generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
-            parameter.add_(STIR * noise)
+    for parameter in model.parameters():
+        noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
+        parameter.add_(STIR * noise)
     return model
 
 
@@ -150,3 +155,69 @@ def _units(name: str, module: nn.Module, values: Tensor, saturated: float) -> Un
         extent = (values - (low + high) / 2).abs() / ((high - low) / 2)
         return Units(name, 0.0, (extent > saturated).all(0).float().mean().item())
     return Units(name, (values == 0).all(0).float().mean().item(), 0.0)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The share of a layer's units whose output is the same for every example, though the layer's input is not."""
+
+    layer: str
+    share: float
+
+
+@torch.no_grad()
+def constant_units(model: nn.Module, inputs: Tensor) -> list[Constant]:
+    """The share of constant units in every layer that gives one tensor (N, ...), on `inputs` (N, ...), worst first.
+
+    As behind a layer norm over one element, which gives its bias whatever comes in. Stir the model first, or a layer
+    that starts at zero is one of them. Left out: what only passes on or reshapes what comes in constant, layers that
+    are frozen whole, and the non-linearities that `watch_units` looks at.
+    """
+    found: list[Constant] = []
+
+    def look(name: str, module: nn.Module, given: tuple[object, ...], output: object) -> None:
+        first = given[0] if given else None
+        if isinstance(first, Tensor) and isinstance(output, Tensor) and len(first) == len(output) == len(inputs):
+            found.append(Constant(name, _constant_share(module, first.float(), output.float())))
+
+    handles = [
+        module.register_forward_hook(lambda module, given, output, name=name: look(name, module, given, output))
+        for name, module in model.named_modules()
+        if not any(module.children()) and type(module) not in (*DEAD, *SATURATING) and not _frozen(module)
+    ]
+    try:
+        model(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return sorted(found, key=lambda one: one.share, reverse=True)
+
+
+def _frozen(module: nn.Module) -> bool:
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def _constant_share(module: nn.Module, given: Tensor, output: Tensor) -> float:
+    """Of the units along dimension 1 or the last, whichever has fewer: a unit has many places in an image or a text."""
+    same_shape = given.shape == output.shape
+    if not same_shape and not any(True for _ in module.parameters()):
+        return 0.0
+    before, after = _spread(given), _spread(output)
+    constant = after <= NOISE * before.max()
+    could_vary = before > 0 if same_shape else torch.ones_like(constant)
+    if not bool(before.max() > 0) or not bool(output.isfinite().all()) or not constant.dim():
+        return 0.0
+    return min(_share(constant, could_vary, unit) for unit in {0, constant.dim() - 1})
+
+
+def _share(constant: Tensor, could_vary: Tensor, unit: int) -> float:
+    """Of the units along dimension `unit` that could vary at some place, those that are constant at every place."""
+    constant, could_vary = (one.movedim(unit, 0).reshape(one.shape[unit], -1) for one in (constant, could_vary))
+    living = could_vary.any(1)
+    return (constant.all(1) & living).sum().item() / max(1, living.sum().item())
+
+
+def _spread(values: Tensor) -> Tensor:
+    """How far apart the examples (N, ...) are in each of their numbers, (...)."""
+    return values.amax(0) - values.amin(0)

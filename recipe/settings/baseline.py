@@ -122,6 +122,8 @@ class WholeTestSetLimits(Strict):
     """The limits of baseline/whole_test_set."""
 
     max_difference: float = Field(default=0.01, ge=0)
+    max_mode_distance: float = Field(default=0.5, ge=0)
+    max_replaced: float = Field(default=0.5, ge=0, le=1)
 
 
 class JustBeforeNetLimits(Strict):
@@ -183,6 +185,7 @@ class GradientsLimits(Strict):
     max_not_finite: float = Field(default=0, ge=0)
     max_loss_rise: float = Field(default=2.0, ge=1)
     max_dead_share: float = Field(default=0.5, ge=0, le=1)
+    max_constant_share: float = Field(default=0.5, ge=0, le=1)
     max_saturated_share: float = Field(default=0.5, ge=0, le=1)
     max_gradient_ratio: float = Field(default=1e5, ge=1)
 

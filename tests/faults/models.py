@@ -117,3 +117,30 @@ class Checkpointed(Mlp):
         hidden = self.body[0](inputs.flatten(1))
         hidden = checkpoint(self.body[1], hidden, use_reentrant=True)
         return self.head(self.body[2](hidden))
+
+
+class NormalisesOneNumber(Mlp):
+    """Adds a branch whose layer norm is over one element: it gives its bias, whatever comes in."""
+
+    def __init__(self, input_shape: Sequence[int], n_outputs: int) -> None:
+        super().__init__(input_shape, n_outputs)
+        self.side = nn.Linear(64, 64)
+        self.norm = nn.LayerNorm(1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.body(inputs.flatten(1))
+        return self.head(hidden + self.norm(self.side(hidden).unsqueeze(-1)).squeeze(-1))
+
+
+class BatchNormed(nn.Module):
+    """A sound net with batch norm, unless its `momentum` is not torch's."""
+
+    def __init__(self, input_shape: Sequence[int], n_outputs: int, momentum: float = 0.1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Linear(math.prod(input_shape), 64), nn.BatchNorm1d(64, momentum=momentum), nn.ReLU(), nn.Dropout(dropout)
+        )
+        self.head = nn.Linear(64, n_outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.body(inputs.flatten(1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from recipe import drawing
-from recipe.causes import not_held
+from recipe.causes import constant_in_words, not_held
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
 from recipe.experiment import Experiment, Training
-from recipe.probes import Units, everything, some, watch_units
+from recipe.probes import Constant, Units, constant_units, everything, some, stir, watch_units
 from recipe.training import History, train
 from recipe.training.split import Split
 
@@ -49,7 +50,8 @@ class Watched:
 def gradients(exp: Experiment) -> Finding:
     """Every trainable parameter gets a finite gradient and moves, the loss does not rise, and most units are alive.
 
-    Frozen parameters (`requires_grad=False`) are taken as meant, and named. Source: the recipe, 2; Glorot and Bengio
+    Alive: neither zero on every example, nor anything else that no example changes. Frozen parameters
+    (`requires_grad=False`) are taken as meant, and named. Source: the recipe, 2; Glorot and Bengio
     2010 for activations and gradients through the layers.
     """
     settings = exp.stages.baseline.gradients
@@ -62,18 +64,20 @@ def gradients(exp: Experiment) -> Finding:
     dead, saturated = (
         (max(units, key=lambda one: one.dead), max(units, key=lambda one: one.saturated)) if units else NONE
     )
+    constant = next(iter(constant_units(stir(copy.deepcopy(watched.model)), inputs)), Constant("no layer", 0.0))
     return Finding(
-        summary=_summary(exp, watched, states, dead, saturated),
+        summary=_summary(exp, watched, states, dead, saturated, constant),
         measured=float(len(still) + len(broken)),
         expected=0.0,
         advice="Give the optimizer all of model.parameters(), use every layer in forward and detach nothing on the way "
         "to the loss; where the loss rises or units die, lower the learning rate, and start the weights at a scale "
-        "that fits (He et al. 2015).",
+        "that fits (He et al. 2015); where units never vary, normalise over the features and not over one number.",
         requirements=(
             at_most(len(still), "max_still"),
             at_most(len(broken), "max_not_finite"),
             at_most(watched.rise, "max_loss_rise"),
             at_most(dead.dead, "max_dead_share"),
+            at_most(constant.share, "max_constant_share"),
             at_most(saturated.saturated, "max_saturated_share", otherwise="warn"),
             at_most(_ratio(watched), "max_gradient_ratio", otherwise="warn"),
         ),
@@ -151,7 +155,9 @@ def _named(states: dict[str, str], *wanted: str) -> list[str]:
     return [name for name, state in states.items() if state in wanted]
 
 
-def _summary(exp: Experiment, watched: Watched, states: dict[str, str], dead: Units, saturated: Units) -> str:
+def _summary(
+    exp: Experiment, watched: Watched, states: dict[str, str], dead: Units, saturated: Units, constant: Constant
+) -> str:
     trainable = [state for state in states.values() if state != FROZEN]
     steps = len(watched.history.train_loss)
     parts = [
@@ -171,6 +177,8 @@ def _summary(exp: Experiment, watched: Watched, states: dict[str, str], dead: Un
         parts.append(f"{dead.dead:.0%} of the units behind {dead.layer} are dead, zero on every example")
     if saturated.saturated:
         parts.append(f"{saturated.saturated:.0%} of the units behind {saturated.layer} are saturated on every example")
+    if constant.share:
+        parts.append(constant_in_words(constant))
     return f"{'; '.join(parts)}."
 
 
