@@ -181,6 +181,23 @@ def test_what_holds_is_combined_and_the_better_of_both_goes_on(overfitted: Exper
         assert "What goes on is all that hold" not in found.summary
 
 
+def test_changes_that_get_in_each_others_way_warn_and_the_best_goes_on_alone(diabetes: Data) -> None:
+    inputs, targets = diabetes
+    few = make_experiment(
+        Mlp,
+        (inputs[:60], targets[:60]),
+        (inputs[60:], targets[60:]),
+        optimizer=FAST,
+        augment=Component("augment", "recipe.augmentation.GaussianNoise", {"std": 0.3}),
+        epochs=60,
+        batch_size=32,
+    )
+    found = few.examine(combination)
+    assert found.verdict == "warn"
+    assert found.measured is not None and found.measured < 0
+    assert "What goes on is early stopping." in found.summary
+
+
 def test_where_nothing_holds_the_control_goes_on(overfitted: Experiment) -> None:
     stages = overfitted.stages.model_copy(
         update={

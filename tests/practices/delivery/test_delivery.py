@@ -1,0 +1,111 @@
+"""Each practice that a delivery is checked by has a fault that it must catch; sound images pass them all."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recipe.deliveries.fates import Examined, examine
+from recipe.deliveries.reading import Delivered
+from recipe.evidence import Finding, Practice, judge
+from recipe.practices.delivery.blank import blank
+from recipe.practices.delivery.corrupt_labels import corrupt_labels
+from recipe.practices.delivery.drift import drift
+from recipe.practices.delivery.duplicates import duplicates
+from recipe.practices.delivery.expectations import expectations
+from recipe.practices.delivery.label_noise import label_noise
+from recipe.practices.delivery.leakage import leakage
+from recipe.practices.delivery.unreadable import unreadable
+from tests.faults.data import arrays, composed, digits
+
+LIMITS = composed().thresholds.of("delivery")
+KNOWN = 1200  # digits that the data set holds; the others are delivered
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "dvc.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    yield
+
+
+def delivered(images: np.ndarray, labels: np.ndarray, left_out: tuple[tuple[str, str], ...] = ()) -> Examined:
+    """A delivery of these digits beside the first ones; `left_out` are the reason and kind of what has no place."""
+    known, names = digits()
+    reference = arrays(known[:KNOWN], names[:KNOWN])
+    dataset = arrays(images, labels)
+    rows = [
+        {"id": f"x{i}", "path": f"{i}.png", "label": "1", "reason": r, "kind": k} for i, (r, k) in enumerate(left_out)
+    ]
+    if rows:
+        dataset = replace(dataset, quarantine=pd.DataFrame(rows))
+    return examine(Delivered(Path("june"), reference, dataset))
+
+
+def fresh(count: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = digits()
+    return images[KNOWN : KNOWN + count].copy(), labels[KNOWN : KNOWN + count].copy()
+
+
+def found(practice: Practice, examined: Examined) -> Finding:
+    return judge(practice(examined), LIMITS)
+
+
+def test_sound_images_pass() -> None:
+    examined = delivered(*fresh())
+    for practice in (unreadable, blank, corrupt_labels, duplicates, leakage):
+        assert found(practice, examined).verdict == "pass", practice.id
+
+
+def test_files_that_do_not_decode_fail_unreadable() -> None:
+    broken = (("the file is cut short", "unreadable"),) * 350
+    assert found(unreadable, delivered(*fresh(), left_out=broken)).verdict == "fail"
+
+
+def test_labels_that_the_data_set_does_not_know_fail_corrupt_labels() -> None:
+    unknown = (("the data set has no class 'cat'", "label"),) * 350
+    finding = found(corrupt_labels, delivered(*fresh(), left_out=unknown))
+    assert finding.verdict == "fail"
+
+
+def test_black_images_fail_blank() -> None:
+    images, labels = fresh()
+    images[:200] = 0
+    assert found(blank, delivered(images, labels)).verdict == "fail"
+
+
+def test_known_images_under_other_labels_fail_duplicates() -> None:
+    images, labels = digits()
+    assert found(duplicates, delivered(images[:100], (labels[:100] + 1) % 10)).verdict == "fail"
+
+
+def test_inverted_images_fail_drift() -> None:
+    images, labels = fresh()
+    assert found(drift, delivered(255 - images, labels)).verdict == "fail"
+
+
+def test_shuffled_labels_fail_label_noise() -> None:
+    images, labels = fresh()
+    shuffled = np.random.default_rng(1).permutation(labels)
+    assert found(label_noise, delivered(images, shuffled)).verdict == "fail"
+
+
+def test_near_copies_of_held_out_images_fail_leakage() -> None:
+    images, labels = digits()
+    reference = arrays(images[:KNOWN], labels[:KNOWN])
+    held_out = reference.where("test")[:60]
+    nearly = images[held_out].astype(int) + np.random.default_rng(0).normal(0, 4, images[held_out].shape)
+    finding = found(leakage, delivered(np.clip(nearly, 0, 255).round().astype(np.uint8), labels[held_out]))
+    assert finding.verdict == "fail"
+    assert "near copies of held-out" in finding.summary
+
+
+def test_an_id_that_is_there_twice_fails_expectations() -> None:
+    examined = delivered(*fresh(50))
+    ids = examined.dataset.manifest["id"].tolist()
+    twice = replace(examined.dataset, manifest=examined.dataset.manifest.assign(id=[ids[1], *ids[1:]]))
+    again = replace(examined, delivered=replace(examined.delivered, dataset=twice))
+    assert found(expectations, again).verdict == "fail"
