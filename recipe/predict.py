@@ -23,8 +23,17 @@ from recipe.dataset.delimited import read_table
 from recipe.dataset.listing import LABELS
 from recipe.dataset.tables import typed
 from recipe.errors import DataError, RecipeError, WorkspaceError, reworded
-from recipe.inference import BATCH, EXPORTED_PROGRAM, PREPARATION, PREPARATION_CODE, TRACED_PROGRAM, FinalModel
-from recipe.preparation import as_dates, as_numbers, as_text
+from recipe.inference import (
+    BATCH,
+    EXPORTED_PROGRAM,
+    PREPARATION,
+    PREPARATION_CODE,
+    TRACED_PROGRAM,
+    FinalModel,
+    output_columns,
+    raw_columns,
+)
+from recipe.preparation import as_dates, as_numbers, as_text, refuse_bomb
 from recipe.registry import find_version
 from recipe.settings import load_settings
 from recipe.stage_process import first_line
@@ -103,10 +112,24 @@ def load_folder(folder: Path) -> FinalModel:
         logger.warning("%s was exported by another version of recipe: its inputs are prepared by this one.", folder)
     try:
         preparation = json.loads((files / PREPARATION).read_text(encoding="utf-8"))
+        _require_columns(preparation)
         return FinalModel(load_program(program), preparation, recipe.preparation)
     except Exception as error:  # what is no model of ours may raise anything on its way through torch
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ModelError(f"The model in {folder} cannot be read ({reason}): export it again.") from error
+
+
+def _require_columns(preparation: dict[str, Any]) -> None:
+    """Look up what every prediction needs of the preparation.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not there, or is something else.
+    """
+    raw_columns(preparation)
+    output_columns(preparation)
+    if preparation["kind"] == "images":
+        pixels = preparation["pixels"]
+        refuse_bomb((int(pixels["width"]), int(pixels["height"])))
 
 
 @contextmanager

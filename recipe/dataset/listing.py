@@ -1,5 +1,6 @@
 """What lies in a folder of images: a folder a class, or a labels.csv; nothing outside the folder is ever read."""
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -108,11 +109,17 @@ def _by_labels(root: Path, data: Data) -> Listing:
 def _inside(root: Path, name: str) -> tuple[Path | None, str, str]:
     """The file that a labels.csv names, or why it is refused and the kind of that."""
     relative = PurePosixPath(name)
-    if not name or relative.is_absolute() or ".." in relative.parts or not _leads_inside(root / name, root):
-        return None, "the path is empty or leads outside data.path", "outside"
-    if not (root / name).is_file():
-        return None, f"{LABELS} names it, and there is no such file", "missing"
-    return root / name, "", ""
+    try:
+        if not name or relative.is_absolute() or ".." in relative.parts or not _leads_inside(root / name, root):
+            return None, "the path is empty or leads outside data.path", "outside"
+        is_file = (root / name).is_file()
+    except RuntimeError:  # pathlib's word for ELOOP, until 3.13
+        return None, "it is a link that leads to itself", "outside"
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        is_file = False
+    return (root / name, "", "") if is_file else (None, f"{LABELS} names it, and there is no such file", "missing")
 
 
 def _leads_inside(path: Path, root: Path) -> bool:
@@ -201,12 +208,21 @@ def files_below(root: Path, folder: str = "") -> Iterator[tuple[str, Path | None
     for entry in ordered:
         name = f"{folder}/{entry.name}" if folder else entry.name
         if entry.is_symlink():
-            inside = entry.is_file() and Path(entry.path).resolve().is_relative_to(root)
-            yield name, Path(entry.path) if inside else None
+            yield name, Path(entry.path) if _links_inside(entry, root) else None
         elif entry.is_dir():
             yield from files_below(root, name)
         elif name != LABELS:
             yield name, Path(entry.path) if entry.is_file() else None  # a pipe or a device would be waited on for ever
+
+
+def _links_inside(entry: os.DirEntry[str], root: Path) -> bool:
+    """Whether a link leads to a file below `root`; one that leads to itself leads nowhere."""
+    try:
+        return entry.is_file() and Path(entry.path).resolve().is_relative_to(root)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
 
 
 def located_files(root: Path) -> dict[str, Path]:

@@ -232,7 +232,7 @@ def _joined(dataset: Dataset) -> pd.DataFrame:
 def _read_suite(path: Path) -> Suite:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is not a JSON file that can be read ({error}): mend it.") from error
     if not isinstance(content, dict) or not isinstance(content.get("expectations"), list):
         raise SettingsError(f"{path} is not a suite: it needs a list called 'expectations'.")

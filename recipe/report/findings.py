@@ -170,7 +170,7 @@ def read(reports: Path) -> RunResult:
         raise WorkspaceError(
             f"{path} is missing: there is no run to report yet, start one with `recipe run`."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WorkspaceError(f"{path} is not a run's findings ({error}): delete it and run `recipe report`.") from error
 
 
