@@ -34,8 +34,14 @@ def clusters_of(dataset: Dataset) -> NDArray[np.int64]:
 
 def equal_by_chance(rows: pd.DataFrame) -> float:
     """How many pairs of equal rows chance alone is expected to make, were the columns independent."""
-    agree = [float(((rows[name].value_counts(dropna=False) / len(rows)) ** 2).sum()) for name in rows]
-    return float(np.prod(agree)) * len(rows) * (len(rows) - 1) / 2
+    pairs = len(rows) * (len(rows) - 1) / 2
+    agree = [_equal_pairs(rows[name]) / max(pairs, 1) for name in rows]
+    return float(np.prod(agree)) * pairs
+
+
+def _equal_pairs(column: pd.Series) -> float:
+    counts = column.value_counts(dropna=False).to_numpy(dtype=float)
+    return float((counts * (counts - 1)).sum() / 2)
 
 
 def _inputs(dataset: Dataset) -> pd.DataFrame:

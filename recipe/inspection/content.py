@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recipe.dataset import Dataset
+from recipe.dataset.clusters import equal_by_chance
 from recipe.inspection.columns import features, is_identifier
 
 Rows = NDArray[np.int64]
@@ -59,12 +60,14 @@ def coincidences(dataset: Dataset) -> float:
 
     A few coarse columns (sex, class, age in years) make equal rows that are no copies.
     """
+    rows = compared_columns(dataset)
+    return 0.0 if rows is None else equal_by_chance(rows)
+
+
+def compared_columns(dataset: Dataset) -> pd.DataFrame | None:
+    """The raw columns of a table in which equal rows agree: all inputs but those that only number rows."""
     rows = features(dataset)
-    if rows is None:
-        return 0.0
-    compared = rows.drop(columns=[name for name in rows if is_identifier(rows[name])])
-    agree = [float(((compared[name].value_counts(dropna=False) / len(rows)) ** 2).sum()) for name in compared]
-    return float(np.prod(agree)) * len(rows) * (len(rows) - 1) / 2
+    return None if rows is None else rows.drop(columns=[name for name in rows if is_identifier(rows[name])])
 
 
 def near_pairs(dataset: Dataset, left: Rows, right: Rows, limit: float) -> pd.DataFrame:

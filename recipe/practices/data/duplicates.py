@@ -1,11 +1,15 @@
 """data/duplicates: examples of equal content, and whether their labels agree."""
 
+import math
+from collections.abc import Sized
+
 import pandas as pd
 
 from recipe import drawing
 from recipe.dataset import Dataset
 from recipe.evidence import Finding, at_most, practice
-from recipe.inspection.content import Rows, coincidences, equal_groups, equal_pairs
+from recipe.inspection.coincidence import NONE, Coincidences, expected_coincidences
+from recipe.inspection.content import Rows, compared_columns, equal_groups, equal_pairs
 from recipe.intervals import wilson
 
 SHOWN = 8  # groups in the gallery
@@ -17,30 +21,66 @@ def duplicates(dataset: Dataset) -> Finding:
     """No example is there twice, and equal examples have equal labels.
 
     Equal is decoded content, whatever the file's bytes; rows may differ in a column that only numbers them. Where the
-    columns are so coarse that chance makes equal rows, equal rows with different labels are no contradiction.
+    columns are coarse, chance makes equal rows that are no copies, and equal rows with different labels that are no
+    contradiction: what there is beyond chance is held to the limits.
     """
     groups = equal_groups(dataset)
     count = len(dataset.manifest)
     copies = sum(len(group) - 1 for group in groups)
     labels = dataset.manifest["label"]
     conflicting = [group for group in groups if labels.iloc[group].nunique(dropna=False) > 1]
-    by_chance = coincidences(dataset) if groups else 0.0
-    coarse = by_chance >= 1
-    summary = f"{copies} of {count} examples are copies of another, in {len(groups)} groups"
-    summary += f"; {len(conflicting)} groups have more than one label." if groups else "."
-    if coarse:
-        summary += f" The columns are so coarse that chance alone makes about {by_chance:.0f} equal pairs."
+    chance = _chance(dataset, groups)
+    copied = min(copies, _beyond(sum(map(_pairs, groups)), chance.most_pairs))
+    contradicted = min(len(conflicting), _beyond(_differing(labels, conflicting), chance.most_conflicts))
     return Finding(
-        summary=summary,
+        summary=_in_words(count, copies, len(groups), len(conflicting))
+        + (_chance_in_words(chance, copied, contradicted) if chance.most_pairs else ""),
         measured=copies / count,
         interval=wilson(copies, count),
         advice="Keep one of each group; where the labels of a group differ, decide which is right.",
         requirements=(
-            at_most(0 if coarse else copies / count, "max_share", otherwise="warn"),
-            at_most(0 if coarse else len(conflicting), "max_conflicts"),
+            at_most(copied / count, "max_share", otherwise="warn"),
+            at_most(contradicted, "max_conflicts"),
         ),
         figures=_gallery(dataset, conflicting + [group for group in groups if len(set(labels.iloc[group])) == 1]),
         table=_table(dataset, groups),
+    )
+
+
+def _chance(dataset: Dataset, groups: list[Rows]) -> Coincidences:
+    """What chance makes of a table; pictures are never equal by chance."""
+    rows = compared_columns(dataset)
+    if rows is None or not groups:
+        return NONE
+    return expected_coincidences(rows, dataset.manifest["label"], dataset.preparation["classes"] is not None)
+
+
+def _beyond(seen: int, by_chance: float) -> int:
+    return max(0, math.ceil(seen - by_chance))
+
+
+def _pairs(group: Sized) -> int:
+    return math.comb(len(group), 2)
+
+
+def _differing(labels: pd.Series, groups: list[Rows]) -> int:
+    """The pairs of equal examples whose labels differ."""
+    return sum(
+        _pairs(group) - int(sum(math.comb(alike, 2) for alike in labels.iloc[group].value_counts(dropna=False)))
+        for group in groups
+    )
+
+
+def _in_words(count: int, copies: int, groups: int, conflicting: int) -> str:
+    more = f"; {conflicting} groups have more than one label." if groups else "."
+    return f"{copies} of {count} examples are copies of another, in {groups} groups{more}"
+
+
+def _chance_in_words(chance: Coincidences, copied: int, contradicted: int) -> str:
+    found = f"{copied} copies and {contradicted} groups with more than one label are beyond that"
+    return (
+        f" The columns are so coarse that chance alone makes about {chance.pairs:.1f} equal pairs, "
+        f"{chance.conflicts:.1f} of them with two labels; {found if copied or contradicted else 'none is beyond that'}."
     )
 
 

@@ -87,6 +87,56 @@ def test_equal_rows_of_a_coarse_table_are_no_contradiction(tmp_path: Path) -> No
     assert "coarse" in finding.summary
 
 
+def coarse(count: int = 2000, columns: int = 4) -> pd.DataFrame:
+    """Columns of ten values each, in which some hundred pairs of rows are equal by chance."""
+    chance = np.random.default_rng(0)
+    frame = pd.DataFrame({name: chance.integers(0, 10, count) for name in "abcdef"[:columns]})
+    return frame.assign(diagnosis=chance.choice(["yes", "no"], count))
+
+
+def test_copies_in_a_coarse_table_beyond_what_chance_makes_warn(tmp_path: Path) -> None:
+    frame = coarse()
+    healthy = judge(duplicates(table(tmp_path / "healthy", frame)), LIMITS)
+    assert healthy.verdict == "pass"
+    assert "none is beyond that" in healthy.summary
+    copied = pd.concat([frame, frame.iloc[:200]], ignore_index=True)
+
+    finding = judge(duplicates(table(tmp_path / "copied", copied)), LIMITS)
+
+    assert finding.verdict == "warn"
+    assert 100 < int(finding.summary.partition(" copies and 0 groups")[0].split()[-1]) <= 200
+
+
+def test_contradictions_in_a_coarse_table_beyond_what_chance_makes_fail(tmp_path: Path) -> None:
+    frame = coarse()
+    turned = frame.iloc[:200].assign(diagnosis=frame["diagnosis"].map({"yes": "no", "no": "yes"}))
+
+    finding = judge(duplicates(table(tmp_path, pd.concat([frame, turned], ignore_index=True))), LIMITS)
+
+    assert finding.verdict == "fail"
+
+
+@pytest.mark.parametrize("columns", [[0, 5, 10, 20], [0, 2, 3, 4], list(range(10))])
+def test_coarse_columns_that_depend_on_each_other_make_no_copies(tmp_path: Path, columns: list[int]) -> None:
+    """Thirds of real measurements meet many times as often as independent ones would."""
+    real = breast_cancer()
+    thirds = real.iloc[:, columns].apply(lambda column: pd.qcut(column, 3, labels=["low", "middle", "high"]))
+
+    finding = judge(duplicates(table(tmp_path, thirds.assign(diagnosis=real["diagnosis"]))), LIMITS)
+
+    assert finding.verdict == "pass"
+
+
+def test_a_copied_and_contradicted_row_of_fine_measurements_is_no_coincidence(tmp_path: Path) -> None:
+    frame = breast_cancer()
+    turned = frame.iloc[:1].assign(diagnosis="benign" if frame["diagnosis"].iloc[0] == "malignant" else "malignant")
+
+    finding = judge(duplicates(table(tmp_path, pd.concat([frame, turned], ignore_index=True))), LIMITS)
+
+    assert finding.verdict == "fail"
+    assert "coarse" not in finding.summary
+
+
 @pytest.mark.parametrize("name", ["digits", "mnist5k", "breast_cancer", "diabetes"])
 def test_real_data_hold_no_copies(real: Callable[[str], Dataset], name: str) -> None:
     finding = judge(duplicates(real(name)), LIMITS)
