@@ -162,7 +162,7 @@ def finding(
         summary=f"{in_words(experiment, best, least)}{remark}",
         measured=best.gain.value,
         interval=(best.gain.low, best.gain.high),
-        expected=f"holds above {least:g}",
+        expected=f"above {least:g} where it helps",
         advice=advice,
         requirements=requirements,
         figures={"curves": learning_curves(experiment, trainings)},
