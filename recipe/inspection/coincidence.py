@@ -1,5 +1,6 @@
 """How many equal rows of a table chance explains: rows of a few coarse values meet without being copies."""
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -8,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 LEVEL = 0.01  # of tables without a copy, the share in which more pairs are equal than chance is said to explain
-CROSSED = 8  # columns, those in which most pairs differ alone, of which every two are looked at
+CROSSED = 8  # columns, those in which most pairs differ alone, of which every two and three are looked at
 
 Codes = NDArray[np.uint64]
 
@@ -40,12 +41,13 @@ NONE = Coincidences(0.0, 0.0, 1.0)
 def expected_coincidences(rows: pd.DataFrame, labels: pd.Series, classes: bool) -> Coincidences:
     """What chance makes of `rows` under their `labels`, taken from the table itself, copies and all.
 
-    Real columns depend on each other, so that more rows meet than independent ones would: the highest of three
+    Real columns depend on each other, so that more rows meet than independent ones would: the highest of four
     estimates counts. First, columns that are independent within each class. Then, of pairs that differ in one column
-    alone, as many meet in it as two rows do anywhere. Last, of the pairs that are equal but for two columns, those that
+    alone, as many meet in it as two rows do anywhere. Then, of the pairs that are equal but for two columns, those that
     differ in one of them or in the other say how many differ in neither (log-linear, without an interaction of the
-    two). Copies differ in no column, so they hardly raise the last two. Labels of equal rows differ, by chance, no more
-    often than those of rows that differ in one column.
+    two). Last, the same of three columns, without an interaction of all three; the median of every three, which is not
+    the luckiest. Copies differ in no column, so they hardly raise the last three. Labels of equal rows differ, by
+    chance, no more often than those of rows that differ in one column.
     """
     if not len(rows.columns) or len(rows) < 2:
         return NONE
@@ -56,7 +58,7 @@ def expected_coincidences(rows: pd.DataFrame, labels: pd.Series, classes: bool) 
     apart = np.array([_pairs(row - column) - equal for column in columns])  # pairs that differ in that column alone
     apart_alike = np.array([_pairs(row - column + label) - alike for column in columns])
     within, across = _independent(columns, label if classes else np.zeros_like(label))
-    pairs = max(within + across, _from_one(columns, apart), _from_two(columns, row, equal, apart))
+    pairs = max(within + across, _from_one(columns, apart), _from_more(columns, row, equal, apart))
     clumping = _clumping(row, equal)
     disagreement = 1 - apart_alike.sum() / apart.sum() if apart.sum() else 0.0
     return Coincidences(pairs, max(across, disagreement * min(equal, _most(pairs, clumping))), clumping)
@@ -108,14 +110,21 @@ def _from_one(columns: list[Codes], apart: NDArray[np.float64]) -> float:
     return float((apart * odds).max())
 
 
-def _from_two(columns: list[Codes], row: Codes, equal: float, apart: NDArray[np.float64]) -> float:
-    """The most equal pairs that those differing in two columns, or in one of them, let expect."""
-    expected = [0.0]
-    for i, j in combinations(np.argsort(-apart, kind="stable")[:CROSSED].tolist(), 2):
-        both = _pairs(row - columns[i] - columns[j]) - equal - apart[i] - apart[j]
-        if both > 0:
-            expected.append(float(apart[i] * apart[j] / both))
-    return max(expected)
+def _from_more(columns: list[Codes], row: Codes, equal: float, apart: NDArray[np.float64]) -> float:
+    """The most equal pairs that those differing in two or three columns, or in some of them, let expect."""
+    top = np.argsort(-apart, kind="stable")[:CROSSED].tolist()
+    two = {}
+    for i, j in combinations(top, 2):
+        two[i, j] = _pairs(row - columns[i] - columns[j]) - equal - apart[i] - apart[j]
+    of_two = [apart[i] * apart[j] / both for (i, j), both in two.items() if both > 0]
+    of_three = []
+    for i, j, k in combinations(top, 3):
+        pairs = two[i, j], two[i, k], two[j, k]
+        alone = apart[[i, j, k]]
+        three = _pairs(row - columns[i] - columns[j] - columns[k]) - equal - alone.sum() - sum(pairs)
+        if min(pairs) > 0:
+            of_three.append(alone.prod() * three / math.prod(pairs))
+    return float(max([0.0, *of_two, np.median(of_three) if of_three else 0.0]))
 
 
 def _clumping(row: Codes, equal: float) -> float:

@@ -107,6 +107,17 @@ def test_copies_in_a_coarse_table_beyond_what_chance_makes_warn(tmp_path: Path) 
     assert 100 < int(finding.summary.partition(" copies and 0 groups")[0].split()[-1]) <= 200
 
 
+def test_coarse_columns_that_follow_one_cause_make_no_copies(tmp_path: Path) -> None:
+    """Four columns of ten values that correlate by a half: four times as many rows meet as independent ones would."""
+    chance = np.random.default_rng(0)
+    cause = chance.normal(size=2000)
+    frame = pd.DataFrame({name: pd.qcut(cause + chance.normal(size=2000), 10, labels=False) for name in "abcd"})
+
+    finding = judge(duplicates(table(tmp_path, frame.assign(diagnosis=chance.choice(["yes", "no"], 2000)))), LIMITS)
+
+    assert finding.verdict == "pass"
+
+
 def test_contradictions_in_a_coarse_table_beyond_what_chance_makes_fail(tmp_path: Path) -> None:
     frame = coarse()
     turned = frame.iloc[:200].assign(diagnosis=frame["diagnosis"].map({"yes": "no", "no": "yes"}))
