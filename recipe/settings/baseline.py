@@ -134,6 +134,8 @@ class JustBeforeNetLimits(Strict):
     max_std: float = Field(default=10.0, gt=0)
     max_mean: float = Field(default=10.0, gt=0)
     max_split_distance: float = Field(default=0.5, ge=0, le=1)
+    max_clamped: float = Field(default=0.1, ge=0, le=1)
+    max_step_back: float = Field(default=0.5, ge=0, le=1)
 
 
 class LossAtInitLimits(Strict):

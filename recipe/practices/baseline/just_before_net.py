@@ -11,12 +11,14 @@ from torch import Tensor
 
 from recipe import drawing
 from recipe.decoding import label_of, picture
+from recipe.distortion import Distortion, distortion
 from recipe.evidence import Finding, at_least, at_most, practice
 from recipe.experiment import Experiment
 from recipe.probes import everything, some
 
 CHANCE = 1e-6  # p-value, over all columns, below which two splits are not one distribution; healthy sets stay silent
 BINS = 60
+CLAMPED, STEP_BACK = 0.1, 0.5  # beyond which it is told; the gate has limits of its own
 UNSCALED = 10.0  # pixels in 0..255 have a mean and a standard deviation of 30 to 130
 
 
@@ -25,7 +27,8 @@ def just_before_net(exp: Experiment) -> Finding:
     """What enters the net is finite, of a plausible scale, and prepared alike in training and evaluation.
 
     Source: the recipe, 2, "visualize just before the net"; LeCun et al. 1998, "Efficient BackProp", 4.3: inputs of
-    mean 0 and variance 1.
+    mean 0 and variance 1. Where the examples are at hand as they were before the transform, it is looked at whether it
+    clamps values or wraps them around.
     """
     settings = exp.stages.baseline.just_before_net
     parts = {
@@ -51,6 +54,8 @@ def just_before_net(exp: Experiment) -> Finding:
         summary += "; the inputs are not scaled"
     if furthest.distance:
         summary += f"; {furthest.name} is distributed otherwise in validation than in train"
+    distorted = distortion(exp, settings.examples)
+    summary += _distorted_in_words(distorted)
     few = parts["train"].head(settings.shown)
     captions = [label_of(exp, target) for target in few.targets.cpu()]
     return Finding(
@@ -65,6 +70,8 @@ def just_before_net(exp: Experiment) -> Finding:
             at_least(std, "min_std"),
             at_most(abs(mean), "max_mean"),
             at_most(furthest.distance, "max_split_distance"),
+            at_most(distorted.clamped if distorted else 0.0, "max_clamped", otherwise="warn"),
+            at_most(distorted.step_back if distorted else 0.0, "max_step_back"),
         ),
         figures={
             "inputs": picture(exp, few, captions, "What enters the net, with its label"),
@@ -72,6 +79,20 @@ def just_before_net(exp: Experiment) -> Finding:
         },
         table=pd.DataFrame([vars(column) for column in columns]),
     )
+
+
+def _distorted_in_words(distorted: Distortion | None) -> str:
+    told = ""
+    if distorted and distorted.clamped > CLAMPED:
+        told += (
+            f"; the transform clamps: it puts {distorted.clamped:.0%} more of the values at the lowest or the highest"
+        )
+    if distorted and distorted.step_back > STEP_BACK:
+        told += (
+            f"; the transform breaks the order of the values, by {distorted.step_back:.0%} of their range, as where "
+            "bytes wrap around"
+        )
+    return told
 
 
 @dataclass(frozen=True)
