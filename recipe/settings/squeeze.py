@@ -21,6 +21,7 @@ class EnsembleLimits(Strict):
     """squeeze/ensemble."""
 
     min_gain: float = 0.0
+    min_difference: float = Field(default=1e-4, ge=0)
 
 
 class CalibrationLimits(Strict):
@@ -33,6 +34,7 @@ class FinalTestLimits(Strict):
     """squeeze/final_test."""
 
     min_lead: float = 0.0
+    max_p_value: float = Field(default=0.05, gt=0, lt=1)
     max_readings: int = Field(default=20, ge=1)
 
 

@@ -107,7 +107,7 @@ class BayesianLimits(Strict):
 class ConfirmLimits(Strict):
     """tune/confirm."""
 
-    max_shrinkage: float = Field(default=1.0, ge=0)
+    min_lead: float = 0.0
 
 
 class TuneThresholds(Strict):

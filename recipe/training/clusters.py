@@ -1,5 +1,7 @@
 """Figures over examples that are not independent: a cluster, a group or a set of copies, counts as one draw."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -50,6 +52,18 @@ def share_interval(right: Tensor, groups: Tensor | None = None) -> tuple[float, 
         return wilson(int(right.sum()), len(right))
     count = effective_count(right, groups)
     return wilson(right.double().mean().item() * count, count)
+
+
+def resampled(count: int, groups: Tensor | None, rounds: int) -> Iterator[Tensor]:
+    """The examples of each round of a bootstrap, indices below `count`; whole clusters where there are `groups`."""
+    generator = torch.Generator().manual_seed(0)
+    if groups is None:
+        yield from torch.randint(count, (rounds, count), generator=generator)
+        return
+    cluster = groups.unique(return_inverse=True)[1]
+    members = cluster.argsort(stable=True).split(cluster.bincount().tolist())
+    for _ in range(rounds):
+        yield torch.cat([members[one] for one in torch.randint(len(members), (len(members),), generator=generator)])
 
 
 def bootstrap_r2_of_clusters(

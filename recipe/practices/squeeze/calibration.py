@@ -4,11 +4,20 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.ensemble import BINS, average, calibration_error, fit_temperature, stacked_outputs, train_members
+from recipe.ensemble import (
+    BINS,
+    Temperature,
+    average,
+    calibration_error,
+    choose_temperature,
+    error_by_chance,
+    stacked_outputs,
+    train_members,
+)
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.experiment import Experiment
+from recipe.training.clusters import resampled
 
-FOLDS = 5  # of the validation split: each part's error is that of a temperature fitted on the others
 ROUNDS = 200  # resamples of the examples, for the interval
 
 
@@ -16,43 +25,48 @@ ROUNDS = 200  # resamples of the examples, for the interval
 def calibration(exp: Experiment) -> Finding:
     """Of the predictions made with a confidence of 90 %, nine in ten are right.
 
-    One temperature, fitted on the validation split, divides the logits. Its error is cross-fitted: a temperature is
-    never judged on the examples it was fitted on. Source: Guo et al. 2017.
+    One temperature, fitted on the validation split, divides the logits where that is better than none. Its error is
+    cross-fitted: a temperature is never judged on the examples it was fitted on. An error that a calibrated net of as
+    many examples has by chance is none. Source: Guo et al. 2017.
     """
     if exp.task == "regression":
         return skip("A regression gives no probabilities to calibrate.")
     outputs, targets = stacked_outputs(train_members(exp)), exp.validation.targets.cpu()
-    before = average(outputs, exp.task)
-    after = _cross_fitted(outputs, targets)
-    error = calibration_error(after, targets)
+    groups = exp.validation.groups
+    temperature = choose_temperature(outputs, targets, groups)
+    before, after = average(outputs, exp.task), temperature.joint
+    error, chance = calibration_error(after, targets), error_by_chance(after, groups)
+    beyond = error > chance
     return Finding(
-        summary=f"A temperature of {fit_temperature(outputs, targets):.2f} takes the calibration error from "
-        f"{calibration_error(before, targets):.2%} to {error:.2%} of confidence.",
+        summary=_in_words(temperature, calibration_error(before, targets), error, chance),
         measured=error,
-        interval=_interval(after, targets),
+        interval=_interval(after, targets, groups),
+        expected=None if beyond else f"up to {chance:.4f}, which is chance",
         advice="Do not read the probabilities as such: train for less long, with more regularization, or with more "
         "validation examples to fit the temperature on.",
-        requirements=(at_most(error, "max_error", otherwise="warn"),),
+        requirements=(at_most(error if beyond else 0.0, "max_error", otherwise="warn"),),
         figures={"reliability": _reliability({"before": before, "after": after}, targets)},
     )
 
 
-def _cross_fitted(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The joint log-probabilities (N, k), each part's under the temperature of the others."""
-    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))
-    joint = torch.empty_like(outputs[0])
-    for part in order.chunk(FOLDS):
-        others = torch.ones(len(targets), dtype=torch.bool)
-        others[part] = False
-        temperature = fit_temperature(outputs[:, others], targets[others])
-        joint[part] = average(outputs[:, part], "classification", temperature)
-    return joint
+def _in_words(temperature: Temperature, before: float, after: float, chance: float) -> str:
+    low, high = temperature.interval
+    gain = f"{temperature.gain:.2g} [{low:.2g}, {high:.2g}] off the loss of examples that it was not fitted on"
+    beside = f"a calibrated net of as many examples has up to {chance:.2%} by chance"
+    if temperature.kept:
+        return (
+            f"A temperature of 1 is kept: the fitted one, {temperature.fitted:.2f}, takes {gain}, which is not better "
+            f"beyond chance. The calibration error is {after:.2%} of confidence; {beside}."
+        )
+    return (
+        f"A temperature of {temperature.value:.2f} takes {gain}, and the calibration error from {before:.2%} to "
+        f"{after:.2%} of confidence; {beside}."
+    )
 
 
-def _interval(joint: Tensor, targets: Tensor) -> tuple[float, float]:
+def _interval(joint: Tensor, targets: Tensor, groups: Tensor | None) -> tuple[float, float]:
     """The 95 % basic bootstrap interval of the calibration error, which resampling alone would make look larger."""
-    generator = torch.Generator().manual_seed(0)
-    draws = torch.randint(len(targets), (ROUNDS, len(targets)), generator=generator)
+    draws = resampled(len(targets), groups, ROUNDS)
     errors = torch.tensor([calibration_error(joint[draw], targets[draw]) for draw in draws])
     low, high = errors.quantile(torch.tensor([0.025, 0.975])).tolist()
     error = calibration_error(joint, targets)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from recipe import drawing
+from recipe.comparison import best_epochs
 from recipe.ensemble import average, stacked_outputs, train_members
 from recipe.evidence import Finding, at_least, practice
 from recipe.experiment import Experiment
@@ -17,34 +19,56 @@ from recipe.training.evaluation import evaluate_outputs, mean_interval, metric_n
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
+SAME = 1e-4  # of the loss: members that differ by less differ by rounding
 MOST_WAYS = 50  # to choose members of a size; all of them up to seven members
 
 
 @practice("squeeze/ensemble")
 def ensemble(exp: Experiment) -> Finding:
-    """Several nets trained from other seeds and averaged are better than one of them.
+    """Several nets trained from other seeds are different nets, and averaged they are no worse than the best of them.
 
-    The gain is the fall of the validation loss against the mean of the single members, example by example. Source: the
-    recipe, 6, "ensembles are a pretty much guaranteed way to gain"; Lakshminarayanan et al. 2017.
+    Against the mean of its members an average cannot lose (Jensen); it can against the best, where one of the others
+    has diverged, and it gains nothing where all are one net, whatever their seed. The gain is the fall of the
+    validation loss, example by example, against the member that is best on other examples. How different the members
+    are is the fall against their mean, as a share of it (Krogh and Vedelsby 1995, the ambiguity). Source: the recipe,
+    6, "ensembles are a pretty much guaranteed way to gain"; Lakshminarayanan et al. 2017.
     """
     members = train_members(exp)
-    outputs, targets = stacked_outputs(members), exp.validation.targets.cpu()
+    outputs, targets, groups = stacked_outputs(members), exp.validation.targets.cpu(), exp.validation.groups
     singles = [evaluate_outputs(one, targets, exp.objective) for one in outputs]
     joint = evaluate_outputs(average(outputs, exp.task), targets, exp.objective)
-    gains = torch.stack([one.losses for one in singles]).mean(0) - joint.losses
+    losses = torch.stack([one.losses.double() for one in singles])
+    best = losses.gather(0, best_epochs(losses)[None])[0]
+    gains = best - joint.losses
+    low, high = mean_interval(gains, groups)
     name = metric_name(targets)
     single = sum(one.metric for one in singles) / len(singles)
-    loss = sum(one.loss for one in singles) / len(singles)
+    difference = (losses.mean() - joint.loss).item() / max(losses.mean().abs().item(), LEAST_LOSS)
     return Finding(
-        summary=f"{len(members)} members take the validation loss from {loss:.4f} for one to {joint.loss:.4f} "
-        f"together, and {name} from {single:.4f} to {joint.metric:.4f}.",
+        summary=f"{len(members)} members take the validation loss from {losses.mean():.4f} for one, {best.mean():.4f} "
+        f"for the best, to {joint.loss:.4f} together, and {name} from {single:.4f} to {joint.metric:.4f}"
+        f"{_trouble(difference, high)}.",
         measured=gains.mean().item(),
-        interval=mean_interval(gains),
-        advice="Members that fail in the same way gain nothing together: see that their seeds differ, and that each "
-        "alone is trained to its best.",
-        requirements=(at_least(gains.mean().item(), "min_gain", otherwise="warn"),),
+        interval=(low, high),
+        expected="not below 0 beyond chance",
+        advice="Members that are the same gain nothing together: build the model from the seed that is set, and do not "
+        "set one in it. Where one member is far worse than the others, lower the learning rate until none diverges. "
+        "Where neither helps, use the best member alone.",
+        requirements=(
+            at_least(high, "min_gain", otherwise="warn"),
+            at_least(difference, "min_difference", otherwise="warn"),
+        ),
         figures={"members": _by_size(exp, outputs, targets, name)},
     )
+
+
+def _trouble(difference: float, high: float) -> str:
+    if math.isnan(high):
+        return "; a member has diverged to numbers that are not finite"
+    if abs(difference) < SAME:
+        return "; the members are the same net, whatever their seed"
+    return "; the best member alone is better than all together, beyond chance" if high < 0 else ""
 
 
 def _by_size(exp: Experiment, outputs: Tensor, targets: Tensor, name: str) -> Figure:
@@ -55,7 +79,8 @@ def _by_size(exp: Experiment, outputs: Tensor, targets: Tensor, name: str) -> Fi
     kinds = (("fall of the validation loss", losses, -1), (f"rise of the validation {name}", metrics, 1))
     for chart, (title, values, sign) in zip(charts.flat, kinds, strict=True):
         gains = [sign * (value - values[0]) for value in values]
-        low, high = zip((0.0, 0.0), *(mean_interval(gain) for gain in gains[1:]), strict=True)
+        groups = exp.validation.groups
+        low, high = zip((0.0, 0.0), *(mean_interval(gain, groups) for gain in gains[1:]), strict=True)
         chart.plot(sizes, [gain.mean().item() for gain in gains], "o-", markersize=4)
         chart.fill_between(sizes, low, high, alpha=0.18, linewidth=0)
         chart.set_xticks(sizes)

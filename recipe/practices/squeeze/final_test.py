@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,12 +10,16 @@ from torch import Tensor
 
 from recipe import drawing
 from recipe.baselines import linear_training
+from recipe.dataset.manifest import Task
 from recipe.ensemble import average, ensemble_temperature, train_members
 from recipe.evidence import Finding, at_least, at_most, practice, skip
 from recipe.experiment import Experiment
+from recipe.paired import chance
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs, mean_interval, metric_name, scores
 from recipe.training.fit import fit_all
 from recipe.training.split import Split
+
+AS_GOOD = 0.05  # a p-value above it is taken for a tie, in words; the verdict's limit is max_p_value
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,12 @@ class Predictor:
 
 @practice("squeeze/final_test")
 def final_test(exp: Experiment) -> Finding:
-    """On examples that nothing was chosen by, the ensemble is better than every baseline.
+    """On examples that nothing was chosen by, the ensemble is better than every baseline, beyond chance.
 
     The test labels are read once, for all predictors together, and the reading is written to the ledger. Source: the
-    recipe, 2, "never evaluate on the test set to be confident in the middle"; differences are paired, example by
-    example.
+    recipe, 2, "never evaluate on the test set to be confident in the middle". Differences are paired, example by
+    example; the p-value is the highest over the baselines, so that all are beaten at its level without a correction
+    (Berger 1982, Technometrics 24:295).
     """
     if exp.open_test is None:
         return skip("This experiment has no test split.")
@@ -40,25 +46,42 @@ def final_test(exp: Experiment) -> Finding:
     ours = predictors[0].evaluation
     strongest = max(predictors[2:], key=lambda one: one.evaluation.metric)
     lead = ours.metric - strongest.evaluation.metric
+    rivals = {one.name: _chance(ours, one.evaluation) for one in predictors[2:]}
     readings = exp.note_reading("squeeze/final_test", len(test), ours.metric) if exp.note_reading else 1
     name = metric_name(test.targets)
     low, high = ours.interval()
     return Finding(
         summary=f"{name} {ours.metric:.4f} [{low:.4f}, {high:.4f}] on {len(test)} test examples; the strongest "
-        f"baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}. The test set has been read {readings} "
-        f"time{'s' if readings > 1 else ''}; no person's annotations are at hand to compare with.",
+        f"baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}{_as_good(rivals)}. The test set has been "
+        f"read {readings} time{'s' if readings > 1 else ''}; no person's annotations are at hand to compare with.",
         measured=ours.metric,
         interval=(low, high),
-        expected=f"above {strongest.evaluation.metric:.4f}",
+        expected=f"above {strongest.evaluation.metric:.4f}, beyond chance",
         advice="Where a baseline is as good, use the baseline; where the set has been read too often, its figure is no "
         "longer that of unseen data: collect new test examples.",
         requirements=(
             at_least(lead, "min_lead", otherwise="warn"),
+            at_most(max(rivals.values()), "max_p_value", otherwise="warn"),
             at_most(readings, "max_readings", otherwise="warn"),
         ),
         figures={"predictors": _drawn(predictors, name)},
         table=_table(predictors, name),
     )
+
+
+def _chance(ours: Evaluation, theirs: Evaluation) -> float:
+    """The p-value of the hypothesis that a baseline is as good: McNemar's for classes, else by flips of signs."""
+    task: Task = "classification" if ours.targets.dim() == 1 else "regression"
+    differences = (ours.scores - theirs.scores).double().numpy()
+    return chance(differences, task, groups=None if ours.groups is None else ours.groups.numpy())
+
+
+def _as_good(rivals: Mapping[str, float]) -> str:
+    """Which simple model one may use instead, in words."""
+    name, p_value = max(rivals.items(), key=lambda one: one[1])
+    if p_value <= AS_GOOD:
+        return f", which is worse beyond chance (p = {p_value:.2g})"
+    return f": the {name} model is as good, as far as these examples tell (p = {p_value:.2g}), so use it"
 
 
 def _predictors(exp: Experiment, test: Split) -> list[Predictor]:
@@ -74,7 +97,7 @@ def _predictors(exp: Experiment, test: Split) -> list[Predictor]:
         "linear": evaluate(plain.model(exp), exp.objective, test).outputs,
         "input-independent": constant,
     }
-    return [Predictor(name, evaluate_outputs(one, targets, exp.objective)) for name, one in joint.items()]
+    return [Predictor(name, evaluate_outputs(one, targets, exp.objective, test.groups)) for name, one in joint.items()]
 
 
 def _drawn(predictors: list[Predictor], name: str) -> object:
@@ -95,7 +118,7 @@ def _table(predictors: list[Predictor], name: str) -> object:
     for one in predictors:
         low, high = one.evaluation.interval()
         differences = ours - scores(one.evaluation.outputs, one.evaluation.targets)
-        paired = mean_interval(differences) if one is not predictors[0] else (0.0, 0.0)
+        paired = mean_interval(differences, one.evaluation.groups) if one is not predictors[0] else (0.0, 0.0)
         rows.append(
             {
                 "predictor": one.name,

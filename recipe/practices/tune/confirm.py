@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recipe import drawing
 from recipe.comparison import Gain, gain, with_seeds
-from recipe.evidence import Finding, at_most, practice, skip
+from recipe.evidence import Finding, at_least, practice, skip
 from recipe.experiment import Experiment, Training
 from recipe.pilot import search_from_pilot
 from recipe.search import Trial, at_best_epoch, in_order, new_seeds
@@ -49,29 +49,30 @@ class Candidate:
 
 @practice("tune/confirm")
 def confirm(exp: Experiment) -> Finding:
-    """The best of the search stay better than the start when they are trained again with new seeds.
+    """What the search found best is better than the start when both are trained again with new seeds.
 
     The best of many trials owes part of its lead to a lucky seed; a mean over seeds that the search has not seen has no
-    such luck. The lowest confirmed mean is chosen, the start among them, so tuning never ends below it. The validation
-    examples are the same, so some optimism stays: the test set ends it. Source: the recipe, 5; Smith and Winkler 2006,
-    "the optimizer's curse".
+    such luck. Measured is the lead of the best of the search, never of the start over itself, so it can be negative;
+    then the start goes on, for the lowest confirmed mean is chosen, the start among them. The validation examples are
+    the same, so some optimism stays: the test set ends it. Source: the recipe, 5; Smith and Winkler 2006, "the
+    optimizer's curse".
     """
     if not space_of(exp).axes:
         return skip("Nothing was searched, so there is nothing to confirm; what regularize chose goes on.")
-    candidates = _candidates(exp)
-    best, start = _best(candidates), candidates[0]
-    favourite = min(candidates, key=lambda one: one.trial.loss)
-    lead = gain(start.losses - best.losses)
+    start, *found = _candidates(exp)
+    if not found:
+        return skip("No other trial was trained to the end: on the way nothing beats the start, which goes on.")
+    best, lead = _best(found), gain(start.losses - _best(found).losses, exp.validation.groups)
     return Finding(
-        summary=_in_words(exp, best, start, favourite, lead),
+        summary=_in_words(exp, best, start, min(found, key=lambda one: one.trial.loss), lead),
         measured=lead.value,
         interval=(lead.low, lead.high),
-        expected="at least 0",
-        advice="What the search prefers is mostly luck: give it more trials and more seeds (budget=thorough), or a "
-        "larger validation split.",
-        requirements=(at_most(max(0.0, favourite.shrinkage), "max_shrinkage", otherwise="warn"),),
-        figures={"confirmed": _drawn(candidates)},
-        table=_table(candidates, best),
+        expected="above 0, beyond chance",
+        advice="What the search prefers may be luck: give it more trials and more seeds (budget=thorough), or a larger "
+        "validation split. Where the start is as good as it gets, leave the settings as they are.",
+        requirements=(at_least(lead.low, "min_lead", otherwise="warn"),),
+        figures={"confirmed": _drawn([start, *found])},
+        table=_table([start, *found], _best([start, *found])),
     )
 
 
@@ -119,11 +120,12 @@ def _in_words(exp: Experiment, best: Candidate, start: Candidate, favourite: Can
         f"the search's favourite, {_name(favourite)}, went from {favourite.trial.loss:.4f} to "
         f"{favourite.confirmed:.4f} ({favourite.shrinkage:+.0%})"
     )
-    if best is start:
+    if start.confirmed <= best.confirmed:
         return f"Over {seeds} nothing beats the start's validation loss of {start.confirmed:.4f}; {curse}."
     return (
         f"Over {seeds} {_name(best)} has a mean validation loss of {best.confirmed:.4f}, the start "
-        f"{start.confirmed:.4f}, a gain of {lead.value:.3g} [{lead.low:.3g}, {lead.high:.3g}]; {curse}."
+        f"{start.confirmed:.4f}, a gain of {lead.value:.3g} [{lead.low:.3g}, {lead.high:.3g}]"
+        f"{'' if lead.holds() else ', which chance may explain'}; {curse}."
     )
 
 

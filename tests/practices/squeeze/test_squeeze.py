@@ -1,16 +1,18 @@
 """Averaging helps, probabilities are made honest, and the test set is read once."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from recipe.ensemble import average, calibration_error, fit_temperature
+from recipe.ensemble import average, calibration_error, choose_temperature, error_by_chance, fit_temperature
 from recipe.experiment import Experiment, make_experiment
-from recipe.models import Cnn, Mlp
+from recipe.models import Cnn, Linear, Mlp
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.final_test import final_test
@@ -35,7 +37,52 @@ def test_independent_members_together_are_better_than_one(experiment: Experiment
     finding = experiment.examine(ensemble)
     assert finding.verdict == "pass"
     assert finding.interval is not None
-    assert finding.interval[0] > 0
+    assert finding.interval[1] > 0
+
+
+class Pretrained(Linear):
+    """Comes with its weights, whatever seed is set, and keeps them but for the last."""
+
+    def __init__(self, input_shape: Sequence[int], n_outputs: int) -> None:
+        super().__init__(input_shape, n_outputs)
+        weights = torch.randn(self.head.weight.shape, generator=torch.Generator().manual_seed(1))
+        self.head.weight = nn.Parameter(weights / 8, requires_grad=False)
+
+
+class SometimesDiverges(Cnn):
+    """Starts from weights far too large on every third seed."""
+
+    def __init__(self, input_shape: Sequence[int], n_outputs: int) -> None:
+        super().__init__(input_shape, n_outputs)
+        if torch.initial_seed() % 3 == 1:
+            self.head = nn.Sequential(self.head, nn.BatchNorm1d(n_outputs, affine=False, momentum=0.0), Wild())
+
+
+class Wild(nn.Module):
+    """Logits that are sure, and wrong, on half of the examples."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return 200 * torch.sin(50 * inputs)
+
+
+def of(model: Callable[..., nn.Module], experiment: Experiment, **changes: Any) -> Experiment:
+    """The same with another model, and with what else a training holds."""
+    return experiment.variant(
+        model.__name__, training=experiment.training.having(model=Component("model", model), **changes)
+    )
+
+
+def test_members_that_are_one_net_whatever_their_seed_are_warned_of(experiment: Experiment) -> None:
+    finding = of(Pretrained, experiment, batch_size=900).examine(ensemble)
+    assert finding.verdict == "warn"
+    assert "the same net" in finding.summary
+
+
+def test_a_member_that_goes_astray_and_drags_the_others_down_is_warned_of(experiment: Experiment) -> None:
+    finding = of(SometimesDiverges, replace(experiment, members=2)).examine(ensemble)
+    assert finding.verdict == "warn"
+    assert "the best member alone is better" in finding.summary
+    assert finding.measured is not None and finding.measured < 0
 
 
 def test_equal_members_together_are_as_one() -> None:
@@ -76,6 +123,65 @@ def test_a_trained_net_is_calibrated_without_its_test_labels(experiment: Experim
     assert finding.interval[0] <= finding.measured
 
 
+def drawn(count: int, sure: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Logits of one member (1, N, 5), `sure` times as sure as they should be, and labels from the true ones."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(count, 5, generator=generator)
+    targets = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+    return sure * logits[None], targets
+
+
+def test_the_error_of_a_calibrated_net_of_few_examples_is_chance() -> None:
+    rounds, beyond, above = 40, 0, 0
+    for seed in range(rounds):
+        outputs, targets = drawn(85, 1.0, seed)
+        joint = average(outputs, "classification")
+        error = calibration_error(joint, targets)
+        beyond += error > error_by_chance(joint)
+        above += error > 0.05
+    assert above > 0.9 * rounds  # what the error alone would warn of
+    assert beyond <= 0.15 * rounds
+
+
+def test_the_error_of_an_overconfident_net_is_beyond_chance_and_mended_by_its_temperature() -> None:
+    outputs, targets = drawn(2000, 2.0, seed=0)
+    joint = average(outputs, "classification")
+    assert calibration_error(joint, targets) > max(0.05, error_by_chance(joint))
+    temperature = choose_temperature(outputs, targets)
+    assert temperature.value == pytest.approx(2.0, rel=0.1)
+    assert calibration_error(temperature.joint, targets) < error_by_chance(temperature.joint)
+
+
+def test_a_temperature_that_does_no_good_is_not_used() -> None:
+    for seed in range(5):
+        outputs, targets = drawn(200, 1.0, seed)
+        temperature = choose_temperature(outputs, targets)
+        assert temperature.kept and temperature.value == 1.0 != temperature.fitted
+        assert torch.equal(temperature.joint, average(outputs, "classification"))
+
+
+def test_copies_make_the_error_that_chance_explains_as_large_as_that_of_what_was_copied() -> None:
+    joint = average(drawn(100, 1.0, seed=0)[0], "classification").repeat_interleave(10, 0)
+    groups = torch.arange(100).repeat_interleave(10)
+    assert error_by_chance(joint, groups) > 2 * error_by_chance(joint)
+
+
+class SurerOfSome(Cnn):
+    """Three times as sure of the first five classes as of the others."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits = super().forward(inputs)
+        return logits * (1 + 2 * (logits.argmax(1, keepdim=True) < 5))
+
+
+def test_probabilities_that_no_temperature_mends_are_warned_of(experiment: Experiment) -> None:
+    given = experiment.validation.targets
+    wrong = replace(experiment.validation, targets=torch.where(given < 5, (given + 1) % 5, given))  # where it is surer
+    finding = of(SurerOfSome, replace(experiment, validation=wrong), keep_best=False).examine(calibration)
+    assert finding.verdict == "warn"
+    assert finding.measured is not None and finding.measured > 0.2
+
+
 def test_calibration_is_skipped_for_a_regression(diabetes_mlp: Experiment) -> None:
     assert diabetes_mlp.examine(calibration).verdict == "skip"
 
@@ -112,6 +218,24 @@ def test_a_model_no_better_than_a_baseline_is_named_with_it(digits: tuple[Tensor
     finding = replace(made, open_test=lambda reader: Split(images[1300:], labels[1300:])).examine(final_test)
     assert finding.verdict == "warn"
     assert "linear" in finding.summary
+
+
+def test_a_tie_with_the_linear_model_is_warned_of_and_the_linear_model_advised(experiment: Experiment) -> None:
+    same = Component("model", Linear)
+    longer = replace(experiment, training=experiment.training.having(model=same, epochs=30), members=1)
+    finding = longer.variant("linear").examine(final_test)
+    assert finding.verdict == "warn"
+    assert "the linear model is as good" in finding.summary
+    assert "use it" in finding.summary
+
+
+def test_a_lead_that_chance_explains_is_a_tie(experiment: Experiment) -> None:
+    assert experiment.open_test is not None
+    few = experiment.open_test("").head(60)
+    finding = replace(experiment, open_test=lambda reader: few).examine(final_test)
+    assert finding.table["difference"][2] >= 0
+    assert finding.verdict == "warn"
+    assert "the linear model is as good" in finding.summary
 
 
 def test_every_reading_is_in_the_ledger_and_too_many_are_warned_of(experiment: Experiment, tmp_path: Path) -> None:

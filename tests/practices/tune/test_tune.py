@@ -15,7 +15,7 @@ from recipe.practices.tune.importance import importance
 from recipe.practices.tune.random_over_grid import random_over_grid
 from recipe.search import new_seeds, validation_losses
 from recipe.settings import Stages
-from recipe.settings.tune import Importance, Range, Space, TuneStage
+from recipe.settings.tune import Bayesian, Importance, Range, Space, TuneStage
 from recipe.training.fit import fit_all
 from recipe.training.targets import Component
 
@@ -95,6 +95,8 @@ def test_what_is_chosen_is_no_worse_than_the_start_over_new_seeds(slow_start: Ex
     assert finding.table["chosen"].sum() == 1
     assert finding.table["confirmed_loss"].is_monotonic_increasing
     assert "new seeds" in finding.summary
+    assert finding.verdict == "pass"
+    assert finding.interval is not None and finding.interval[0] > 0
 
 
 def test_a_start_that_nothing_beats_is_kept(breast_cancer: tuple[Tensor, Tensor]) -> None:
@@ -104,10 +106,13 @@ def test_a_start_that_nothing_beats_is_kept(breast_cancer: tuple[Tensor, Tensor]
     worse = Space(optimizer={"lr": Range(times=(1e-4, 1e-3))}, training={}, model={})
     tuned = searching(replace(made, trials=4, seeds=2), worse)
 
-    finding = tuned.examine(confirm)
-
-    assert "nothing beats the start" in finding.summary
+    assert "nothing beats the start" in tuned.examine(confirm).summary
     assert chosen(tuned).optimizer == good
+    trained_anyway = TuneStage(space=worse, bayesian=Bayesian(reduction=1.5))
+    finding = replace(tuned, stages=Stages(tune=trained_anyway)).examine(confirm)
+    assert finding.verdict == "warn"
+    assert finding.measured is not None and finding.measured < 0
+    assert "nothing beats the start" in finding.summary
 
 
 def test_a_model_with_nothing_to_search_skips_and_keeps_its_training(slow_start: Experiment) -> None:
