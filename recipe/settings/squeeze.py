@@ -21,7 +21,7 @@ class EnsembleLimits(Strict):
     """squeeze/ensemble."""
 
     min_gain: float = 0.0
-    min_difference: float = Field(default=1e-4, ge=0)
+    min_difference: float = Field(default=1e-5, ge=0)
 
 
 class CalibrationLimits(Strict):

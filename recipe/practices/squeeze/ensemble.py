@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
-SAME = 1e-4  # of the loss: members that differ by less differ by rounding
+SAME = 1e-5  # of the loss: members that differ by less differ by rounding, which has 1e-7
 MOST_WAYS = 50  # to choose members of a size; all of them up to seven members
 
 
