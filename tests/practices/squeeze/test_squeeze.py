@@ -179,7 +179,7 @@ def test_probabilities_that_no_temperature_mends_are_warned_of(experiment: Exper
     wrong = replace(experiment.validation, targets=torch.where(given < 5, (given + 1) % 5, given))  # where it is surer
     finding = of(SurerOfSome, replace(experiment, validation=wrong), keep_best=False).examine(calibration)
     assert finding.verdict == "warn"
-    assert finding.measured is not None and finding.measured > 0.2
+    assert finding.measured is not None and finding.measured > 0.1
 
 
 def test_calibration_is_skipped_for_a_regression(diabetes_mlp: Experiment) -> None:
