@@ -26,6 +26,8 @@ from recipe.training.split import Split
 SATURATED = 0.99  # of the way to the bound: the slope there is below 1/25 of the steepest
 MANY = 0.5  # of a layer's units
 ROUNDING = 1e-4  # of the largest effect of an input: less is the rounding of float32
+SAME, OTHER = 1e-5, 1e-3  # of the spread of the examples' losses: so close is the same loss, and so far another
+FLOAT_ROUNDING = 8 * torch.finfo(torch.float32).eps  # of a loss that is summed up in another order
 
 BROADCAST = (
     "the loss stays the same when the targets change places: outputs and targets are broadcast, (N, 1) against (N,), "
@@ -83,8 +85,9 @@ def pairs_everything(experiment: Experiment, outputs: Tensor, targets: Tensor) -
     moved = targets.roll(1, 0)
     together, elsewhere = experiment.objective(outputs, targets), experiment.objective(outputs, moved)
     alone, alone_elsewhere = single_losses(experiment, outputs, targets), single_losses(experiment, outputs, moved)
-    same = torch.isclose(together, elsewhere, rtol=1e-5)
-    return bool(same) and not torch.isclose(alone.mean(), alone_elsewhere.mean(), rtol=1e-3)
+    spread, rounding = alone.std(), FLOAT_ROUNDING * together.abs()
+    same = (together - elsewhere).abs() <= SAME * spread + rounding
+    return bool(same) and bool((alone.mean() - alone_elsewhere.mean()).abs() > OTHER * spread + rounding)
 
 
 def single_losses(experiment: Experiment, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -23,6 +23,25 @@ def some(experiment: Experiment, split: Split, count: int) -> Split:
     return split.at(order[:count]).to(experiment.device.torch)
 
 
+def some_unlike(experiment: Experiment, split: Split, count: int) -> Split:
+    """As `some`; but where chance picked equal targets and others are there, each target has its turn."""
+    few = some(experiment, split, count)
+    if not all_alike(few.targets) or all_alike(split.targets):
+        return few
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))
+    _, kind = split.targets.cpu()[order].unique(dim=0, return_inverse=True)
+    by_kind = kind.argsort(stable=True)
+    counts = kind.bincount()
+    turn = torch.empty_like(kind)
+    turn[by_kind] = torch.arange(len(kind)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+    return split.at(order[turn.argsort(stable=True)[:count]]).to(experiment.device.torch)
+
+
+def all_alike(targets: Tensor) -> bool:
+    """Whether all targets are equal, so that a constant is right for each and there is nothing to learn."""
+    return bool((targets == targets[:1]).all())
+
+
 def everything(split: Split) -> tuple[Tensor, Tensor]:
     """All of a small split as one batch: inputs (N, ...) as the net receives them, and targets."""
     return split.batch(torch.arange(len(split), device=split.device))
@@ -105,14 +124,14 @@ def is_distribution(outputs: Tensor) -> bool:
     return bool((outputs >= 0).all()) and torch.allclose(outputs.sum(1), torch.ones_like(outputs[:, 0]), atol=1e-4)
 
 
+def is_log_distribution(outputs: Tensor) -> bool:
+    """Whether every row of `outputs` (N, k) holds the logarithms of probabilities that sum to one."""
+    return torch.allclose(outputs.logsumexp(1), torch.zeros_like(outputs[:, 0]), atol=1e-4)
+
+
 def applies_softmax(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> bool:
     """Whether the loss takes scores, as cross-entropy does: adding the same number to every output changes nothing."""
     return torch.allclose(loss(outputs, targets), loss(outputs + 1, targets), atol=1e-5)
-
-
-def takes_log_probabilities(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> bool:
-    """Whether the loss reads off what it is given, as negative log-likelihood does: 1 more everywhere costs 1 less."""
-    return targets.dim() == 1 and torch.allclose(loss(outputs + 1, targets), loss(outputs, targets) - 1, atol=1e-4)
 
 
 @dataclass(frozen=True)

@@ -53,31 +53,33 @@ class Objective:
 
         For regression the constant is the targets' mean, so that squared error costs their variance.
         """
-        constant = self._constant(targets)
-        loss = self.loss(constant, targets).item()
-        return self.loss(constant - math.log(self.n_outputs), targets).item() if self._takes_logs(loss) else loss
+        return self.loss(self._constant(targets), targets).item()
 
     def noise_loss(self, targets: Tensor) -> float:
         """What standard normal noise costs about the outputs of `even_loss`: the mean of a draw and its opposite."""
         constant = self._constant(targets)
         noise = torch.randn(constant.shape, generator=torch.Generator().manual_seed(0))
         both = [constant + noise, constant - noise]
-        if self._takes_logs(self.loss(constant, targets).item()):
+        if takes_log_probabilities(self.loss, constant, targets):
             both = [outputs.log_softmax(1) for outputs in both]
         return sum(self.loss(outputs, targets).item() for outputs in both) / 2
 
     def _constant(self, targets: Tensor) -> Tensor:
-        """All-equal outputs (N, k), or the targets' mean for each."""
+        """All-equal outputs (N, k), log probabilities where the loss takes such, or the targets' mean for each."""
         constant = targets.mean(0) if self.task == "regression" else torch.zeros(self.n_outputs)
-        return constant.expand(len(targets), -1)
-
-    def _takes_logs(self, loss_of_zeros: float) -> bool:
-        """Whether zeros cost nothing, as under negative log-likelihood: it takes log probabilities."""
-        return loss_of_zeros == 0 and self.task == "classification"
+        outputs = constant.expand(len(targets), -1)
+        if takes_log_probabilities(self.loss, outputs, targets):
+            return outputs - math.log(self.n_outputs)
+        return outputs
 
     def prior_loss(self, targets: Tensor) -> float:
         """What the best constant guess costs on `targets`."""
         return self.loss(self.prior_outputs(targets).expand(len(targets), -1), targets).item()
+
+
+def takes_log_probabilities(loss: Loss, outputs: Tensor, targets: Tensor) -> bool:
+    """Whether the loss reads off what it is given, as negative log-likelihood does: 1 more everywhere costs 1 less."""
+    return targets.dim() == 1 and torch.allclose(loss(outputs + 1, targets), loss(outputs, targets) - 1, atol=1e-4)
 
 
 def default_loss(task: Task) -> Loss:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe import drawing
+from recipe.bounds import floor_of, to_learn
 from recipe.causes import constant_in_words, not_held
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
@@ -36,7 +37,8 @@ NAMED = 6  # parameters that a sentence has room for
 class Watched:
     """A few steps of training: each parameter's gradient (root mean square) at each step, and how far it moved.
 
-    `rise` is the mean loss of all steps but the first, in units of the untouched net's on the same examples.
+    `rise` is the mean loss of all steps but the first, in units of the untouched net's on the same examples, both from
+    the lowest that there could be.
     """
 
     model: nn.Module
@@ -114,7 +116,8 @@ def _watch(exp: Experiment, training: Training) -> Watched:
         backward=backward,
     )
     moved = {name: _rms(parameter.detach() - before[name]) for name, parameter in model.named_parameters()}
-    rise = history.train_loss[1:].mean().item() / _untouched_loss(exp, training, part)
+    floor = floor_of(exp.objective, part.targets)
+    rise = (history.train_loss[1:].mean().item() - floor) / to_learn(_untouched_loss(exp, training, part), floor)
     return Watched(model, history, rise, sizes, moved)
 
 

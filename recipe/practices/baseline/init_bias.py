@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
+from recipe.bounds import floor_of, to_learn
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
 from recipe.experiment import Experiment
-from recipe.probes import everything, some, takes_log_probabilities
+from recipe.probes import everything, some
 from recipe.training.fit import fit_all
+from recipe.training.objective import takes_log_probabilities
 
 
 @practice("baseline/init_bias")
@@ -18,21 +20,22 @@ def init_bias(exp: Experiment) -> Finding:
     """With the last bias set to the mean or the log class frequencies, the first steps do not merely learn the bias.
 
     What merely learning the bias would gain is measured directly: the best constant shift of the untouched net's
-    outputs, as a share of what the best constant guess costs. The curves show the start of a training with and
-    without. Source: the recipe, 2, "init well".
+    outputs, as a share of what the best constant guess leaves to learn. The curves show the start of a training with
+    and without. Source: the recipe, 2, "init well".
     """
     settings = exp.stages.baseline.init_bias
     part = some(exp, exp.train, settings.examples)
     inputs, targets = everything(part)
     guess = exp.objective.prior_loss(targets.cpu())
+    stake = to_learn(guess, floor_of(exp.objective, targets))
     share = {
         on: sum(_gain_of_shift(exp, seed, on, inputs, targets) for seed in range(settings.seeds))
-        / (settings.seeds * abs(guess))
+        / (settings.seeds * stake)
         for on in (True, False)
     }
     return Finding(
         summary=f"A mere shift of the outputs would lower the first loss by {share[True]:.1%} of what a constant guess "
-        f"costs with the last bias set, and by {share[False]:.1%} without.",
+        f"leaves to learn with the last bias set, and by {share[False]:.1%} without.",
         measured=share[True],
         expected=0.0,
         advice="Give the model a last torch.nn.Linear with a bias that adds to its outputs, or set that bias yourself "

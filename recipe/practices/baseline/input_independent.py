@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recipe import drawing
+from recipe.bounds import floor_of, to_learn
 from recipe.causes import IGNORES, NOT_FINITE
 from recipe.evidence import Finding, at_least, practice
 from recipe.experiment import Experiment, Training
@@ -40,7 +41,8 @@ def input_independent(exp: Experiment) -> Finding:
     [trained] = fit_all(exp, [exp.training])
     real = trained.evaluation(exp)
     others = _finite({"zero inputs": blind.evaluation(blank), "the best constant": _constant(exp, real.targets)})
-    if _certainty(real) < CLEAR or _lead(real, others) <= 0:
+    floor = floor_of(exp.objective, exp.train.targets)
+    if _certainty(real) < CLEAR or _lead(real, others, floor) <= 0:
         [trained] = fit_all(exp, [_longer(exp)])
         real = trained.evaluation(exp)
     certainty = _certainty(real)
@@ -58,7 +60,7 @@ def input_independent(exp: Experiment) -> Finding:
         "model uses what it is given.",
         requirements=(
             at_least(certainty, "min_certainty", otherwise),
-            at_least(_lead(real, others), "min_lead", otherwise),
+            at_least(_lead(real, others, floor), "min_lead", otherwise),
         ),
         figures={
             "baselines": drawing.intervals(
@@ -93,11 +95,15 @@ def _longer(exp: Experiment) -> Training:
     return exp.training.having(epochs=max(exp.training.epochs, epochs), keep_best=True)
 
 
-def _lead(real: Evaluation, others: dict[str, Evaluation]) -> float:
-    """By how much real inputs beat every other, in the metric or as a share of the loss, whichever is more."""
+def _lead(real: Evaluation, others: dict[str, Evaluation], floor: float) -> float:
+    """By how much real inputs beat every other, in the metric or as a share of the loss, whichever is more.
+
+    Args:
+        floor: from where the loss counts.
+    """
     metric = max(one.metric for one in others.values())
     loss = min(one.loss for one in others.values())
-    leads = (real.metric - metric, (loss - real.loss) / abs(loss) if loss else 0.0)
+    leads = (real.metric - metric, (loss - real.loss) / to_learn(loss, floor))
     return max((lead for lead in leads if math.isfinite(lead)), default=-math.inf)
 
 

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
+from recipe.bounds import floor_of, to_learn
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.experiment import Experiment
-from recipe.probes import everything, some
+from recipe.probes import all_alike, everything, some
 from recipe.training.evaluation import mean_interval
+from recipe.training.split import Split
 
 
 @practice("baseline/loss_at_init")
@@ -22,14 +24,15 @@ def loss_at_init(exp: Experiment) -> Finding:
     The expected value is the loss itself at equal outputs, or at the targets' mean, so it is right for any loss: ln 2
     a logit, or Huber's own value. A net that starts from the class frequencies may cost less, down to their entropy.
     Random weights add the variance of what they put out, and so several seeds are looked at, in two ways. Their mean:
-    its deviation, from the nearer end of its 95 % interval, as a share of the expected value. And the costliest, since
-    a start that is wild on some seeds widens that interval: what it adds to the expected value, in units of what
-    outputs of standard normal noise would add; outputs of about that scale are what starts aim for (LeCun et al. 1998,
-    4.6). Source: the recipe, 2, "verify loss @ init".
+    its deviation, from the nearer end of its 95 % interval, as a share of the way from the expected value down to the
+    lowest that any outputs could cost. And the costliest, since a start that is wild on some seeds widens that
+    interval: what it adds to the expected value, in units of what outputs of standard normal noise would add; outputs
+    of about that scale are what starts aim for (LeCun et al. 1998, 4.6). Source: the recipe, 2, "verify loss @ init".
     """
-    start = _start(exp)
-    if not start.even:
+    part = some(exp, exp.train, exp.stages.baseline.loss_at_init.examples)
+    if all_alike(part.targets):
         return skip("All targets are equal, so that knowing nothing costs nothing: there is no first loss to expect.")
+    start = _start(exp, part)
     return Finding(
         summary=_summary(start),
         measured=start.mean,
@@ -38,7 +41,7 @@ def loss_at_init(exp: Experiment) -> Finding:
         advice=f"Beyond the limit, {_cause(start)}. Scale the inputs to mean 0 and standard deviation 1, start the "
         "last layer small, and see that the loss is the mean over the batch.",
         requirements=(
-            at_most(start.deviation, "max_deviation", unit=abs(start.even)),
+            at_most(start.deviation, "max_deviation", unit=start.scale),
             at_most(start.noise, "max_noise"),
         ),
         figures={
@@ -57,13 +60,14 @@ def loss_at_init(exp: Experiment) -> Finding:
 class Start:
     """The loss before the first step of each seed, (seeds,), and what is known without a net.
 
-    What equal outputs cost, the class frequencies, and outputs of standard normal noise.
+    What equal outputs cost, the class frequencies, outputs of standard normal noise, and the best outputs there are.
     """
 
     losses: Tensor
     even: float
     prior: float
     noisy: float
+    floor: float
 
     @property
     def finite(self) -> bool:
@@ -78,11 +82,16 @@ class Start:
         return mean_interval(self.losses)
 
     @property
+    def scale(self) -> float:
+        """What there is to learn: the way from the expected loss down to the lowest."""
+        return to_learn(self.even, self.floor)
+
+    @property
     def deviation(self) -> float:
-        """How far the nearer end of the mean's interval lies from what is expected, as a share of it."""
+        """How far the nearer end of the mean's interval lies from what is expected, in units of the scale."""
         low, high = self.interval
         beyond = max(low - self.even, min(self.even, self.prior) - high, 0.0)
-        return beyond / abs(self.even) if self.finite else math.nan
+        return beyond / self.scale if self.finite else math.nan
 
     @property
     def noise(self) -> float:
@@ -93,14 +102,13 @@ class Start:
         return max(added, 0.0) / unit if unit > 0 else 0.0
 
 
-def _start(exp: Experiment) -> Start:
-    settings = exp.stages.baseline.loss_at_init
-    part = some(exp, exp.train, settings.examples)
+def _start(exp: Experiment, part: Split) -> Start:
     inputs, targets = everything(part)
-    losses = torch.tensor([_first_loss(exp, seed, inputs, targets) for seed in range(settings.seeds)])
-    targets = targets.cpu()
-    objective = exp.objective
-    return Start(losses, objective.even_loss(targets), objective.prior_loss(targets), objective.noise_loss(targets))
+    seeds = range(exp.stages.baseline.loss_at_init.seeds)
+    losses = torch.tensor([_first_loss(exp, seed, inputs, targets) for seed in seeds])
+    objective, here = exp.objective, targets.cpu()
+    known = (objective.even_loss(here), objective.prior_loss(here), objective.noise_loss(here))
+    return Start(losses, *known, floor_of(objective, targets))
 
 
 @torch.no_grad()

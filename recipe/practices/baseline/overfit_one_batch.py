@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,18 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from recipe import drawing
+from recipe.bounds import lowest_loss, no_share, or_zero
 from recipe.causes import built_in_causes, likely_causes
 from recipe.decoding import label_of, picture
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
 from recipe.experiment import Experiment, Training
-from recipe.probes import everything, rows, some
+from recipe.probes import everything, rows, some_unlike
 from recipe.training import train
 from recipe.training.split import Split
 
 FASTER = (10.0, 100.0, 1000.0)  # times the learning rate; linear models on tables need up to 100 in so few steps
 SLOWER = (0.1, 0.01, 1e-3, 1e-4)
-RISEN = 2.0  # times the first loss, at any step; at a rate that fits the loss of one batch hardly ever rises
+RISEN = 2.0  # times what is to be learnt at first, at any step; at a rate that fits the loss hardly ever rises
 LAST = 5  # steps whose median is the final loss: one lucky step is not enough
 
 
@@ -28,7 +30,7 @@ LAST = 5  # steps whose median is the final loss: one lucky step is not enough
 class Attempt:
     """One try: what was changed (nothing, the width, the learning rate) and how far the loss came down.
 
-    `share` is what remains of the loss, from 1 at the start to 0 at the lowest that any outputs could reach.
+    `share` is what remains of the loss, from 1 for equal outputs to 0 at the lowest that any outputs could reach.
     """
 
     label: str
@@ -47,12 +49,16 @@ def overfit_one_batch(exp: Experiment) -> Finding:
     tried, only to say that the rate is the cause. Source: the recipe, 2, "overfit one batch".
     """
     settings = exp.stages.baseline.overfit_one_batch
-    few = some(exp, exp.train, settings.examples)
-    floor = _lowest_loss(exp, few)
+    few = some_unlike(exp, exp.train, settings.examples)
+    guess = exp.objective.even_loss(few.targets.cpu())
+    lowest = lowest_loss(exp.objective, few.targets)
+    if reason := no_share(exp, few, guess, lowest):
+        return _untried(len(few), reason)
+    floor = or_zero(lowest, guess)
     first = last = _attempt(exp, few, exp.training, floor, "as it is")
     tried = [first]
     built_in = [] if first.share <= settings.target else built_in_causes(exp, few)
-    for changed in [] if built_in else _changes(exp, first):
+    for changed in [] if built_in else _changes(exp, first, floor):
         if last.share <= settings.target:
             break
         last = _attempt(exp, few, changed.training, floor, changed.label, changed.rate_factor)
@@ -80,7 +86,7 @@ def overfit_one_batch(exp: Experiment) -> Finding:
                 "step",
                 "loss",
                 "Overfitting one batch",
-                log_y=True,
+                log_y=all(bool((one.losses > 0).all()) for one in tried),
             ),
             "examples": _examples(exp, few, best.model),
         },
@@ -94,9 +100,9 @@ class _Change:
     rate_factor: float = 1.0
 
 
-def _changes(exp: Experiment, first: Attempt) -> Iterator[_Change]:
+def _changes(exp: Experiment, first: Attempt, floor: float) -> Iterator[_Change]:
     """What to try next, while the net does not overfit: slower where the loss went up, else wider, then faster."""
-    went_up = not first.losses.max() < RISEN * first.losses[0]
+    went_up = not (first.losses.max() - floor) < RISEN * (first.losses[0] - floor)
     model, optimizer = exp.training.model, exp.training.optimizer
     if model.declares("width") and not went_up:
         for doublings in range(1, exp.stages.baseline.overfit_one_batch.widenings + 1):
@@ -132,25 +138,14 @@ def _attempt(
     return Attempt(label, model.eval(), history.train_loss, share, rate_factor)
 
 
-def _lowest_loss(exp: Experiment, few: Split) -> float:
-    """The least that any outputs could cost on these targets: 0 for cross-entropy, more with smoothed labels.
-
-    Found with the outputs themselves as parameters, each example alone, so that a loss that mixes examples is not
-    excused, and held at 0, which log probabilities would undercut if they need not sum to one.
-    """
-    targets = few.targets
-    outputs = torch.zeros(len(few), exp.objective.n_outputs, device=targets.device, requires_grad=True)
-    solver = torch.optim.LBFGS([outputs], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        solver.zero_grad()
-        alone = zip(outputs.split(1), targets.split(1), strict=True)
-        value = torch.stack([exp.objective(output, target) for output, target in alone]).mean().clamp_min(0)
-        value.backward()
-        return value
-
-    solver.step(loss)
-    return loss().item()
+def _untried(count: int, reason: str) -> Finding:
+    return Finding(
+        summary=f"No training on {count} examples can be judged: {reason}.",
+        measured=math.nan,
+        expected=0.0,
+        advice="Mend the targets or the loss first.",
+        requirements=(at_most(math.nan, "max_loss_share"),),
+    )
 
 
 def _causes(exp: Experiment, few: Split, first: Attempt, rescue: str) -> list[str]:

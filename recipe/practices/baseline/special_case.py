@@ -6,19 +6,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recipe.bounds import floor_of, to_learn
 from recipe.causes import BROADCAST, pairs_everything, single_losses
 from recipe.evidence import Finding, at_most, practice
 from recipe.experiment import Experiment
 from recipe.probes import everything, rows, some, stirred_model
 from recipe.training.evaluation import metric, metric_name
 
+WEIGHED = 1e-3  # of the loss: more is no rounding
+
 
 @practice("baseline/special_case")
 def special_case(exp: Experiment) -> Finding:
     """The vectorised code agrees with its plain version: model, loss and metric on one example at a time.
 
-    The outputs' difference is in units of their spread, the loss's and the metric's as a share of their size. Source:
-    the recipe, 2, "generalize a special case".
+    The outputs' difference is in units of their spread, the loss's and the metric's as a share of their size, which
+    the loss has from the lowest there could be. Source: the recipe, 2, "generalize a special case".
     """
     inputs, targets = everything(some(exp, exp.train, exp.stages.baseline.special_case.examples))
     model = stirred_model(exp)
@@ -31,7 +34,7 @@ def special_case(exp: Experiment) -> Finding:
         output_difference = _difference(rows(together, len(inputs)), alone)
         batch, singles = exp.objective(together, targets).item(), single_losses(exp, together, targets).mean().item()
         broadcast = pairs_everything(exp, together, targets)
-    loss_difference = abs(batch - singles) / max(abs(singles), 1e-12)
+    loss_difference = abs(batch - singles) / to_learn(singles, floor_of(exp.objective, targets))
     own, looped = (
         metric(rows(together, len(inputs)).cpu(), targets.cpu()),
         _looped_metric(together.cpu(), targets.cpu()),
@@ -41,7 +44,7 @@ def special_case(exp: Experiment) -> Finding:
         f"On {len(inputs)} examples, one at a time and together, outputs differ by {output_difference:.2g} of their "
         f"spread, the loss ({batch:.4f}) by {loss_difference:.2g}, {metric_name(targets)} by {metric_difference:.2g}"
     )
-    cause = BROADCAST if broadcast else _loss_cause(batch, singles, len(inputs))
+    cause = BROADCAST if broadcast else _loss_cause(batch, singles, len(inputs), loss_difference)
     weighs = not broadcast and not _sums(batch, singles, len(inputs))
     return Finding(
         summary=f"{summary}{': ' if cause else ''}{cause}.",
@@ -82,10 +85,10 @@ def _looped_metric(outputs: Tensor, targets: Tensor) -> float:
     return sum(values) / len(values)
 
 
-def _loss_cause(batch: float, singles: float, count: int) -> str:
+def _loss_cause(batch: float, singles: float, count: int, difference: float) -> str:
     if _sums(batch, singles, count):
         return "the loss is the sum over the batch where the mean is due"
-    if not math.isclose(batch, singles, rel_tol=1e-3, abs_tol=1e-6):
+    if difference > WEIGHED:
         return "the loss of a batch is not the mean of its examples' losses, as when classes are weighted"
     return ""
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from recipe import drawing
+from recipe.bounds import floor_of, to_learn
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
@@ -35,6 +36,7 @@ def adam(exp: Experiment) -> Finding:
     trained = fit_all(exp, [_short(exp, float(rate) * factor) for factor in factors])
     start = exp.objective.prior_loss(exp.train.targets.cpu())
     reached = np.array([_reached(run) for run in trained])
+    worst = start + to_learn(start, floor_of(exp.objective, exp.train.targets))
     falls = start - reached
     well = factors[falls >= settings.enough * falls.max()] if falls.max() > 0 else np.array([])
     nearest = min(well, key=lambda factor: abs(math.log(factor)), default=math.nan)
@@ -49,7 +51,7 @@ def adam(exp: Experiment) -> Finding:
         if well.size
         else "No rate around this one brings the loss down: look for a fault before looking for a rate.",
         requirements=(at_most(off, "max_factor", otherwise="warn"),),
-        figures={"range_test": _figure(float(rate), factors, reached, start)},
+        figures={"range_test": _figure(float(rate), factors, reached, start, worst)},
     )
 
 
@@ -82,8 +84,10 @@ def _in_words(rate: float, nearest: float, steps: int) -> str:
     return f"is {max(nearest, 1 / nearest):.3g} times too {direction}: {rate * nearest:.1g} does well in {steps} steps."
 
 
-def _figure(rate: float, factors: NDArray[np.float64], reached: NDArray[np.float64], start: float) -> object:
-    shown = np.minimum(reached, 2 * start)  # a diverged training is drawn at the top
+def _figure(
+    rate: float, factors: NDArray[np.float64], reached: NDArray[np.float64], start: float, worst: float
+) -> object:
+    shown = np.minimum(reached, worst)  # a diverged training is drawn at the top
     figure = drawing.curves(
         {"after the short training": drawing.Curve(rate * factors, shown)},
         "learning rate",

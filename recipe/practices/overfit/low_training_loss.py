@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recipe import drawing
+from recipe.bounds import lower_bound, no_share, or_zero
 from recipe.causes import likely_causes
 from recipe.evidence import Finding, at_most, practice
 from recipe.experiment import Experiment
 from recipe.models import count_parameters
-from recipe.probes import everything, some
+from recipe.probes import everything, some, some_unlike, stirred_model
 from recipe.training.evaluation import evaluate, metric_name
 from recipe.training.fit import Trained, fit_all
 
 TRIED = 64  # examples on which likely causes, and a straight line, are looked for
 STRAIGHT = 1e-4  # of the outputs' spread: less is the rounding of float32
-STILL_FALLING = 0.05  # of the loss, over the last tenth of the epochs
+ROUNDING = 16 * torch.finfo(torch.float32).eps  # of the largest output, through a few layers
+REACHES = (1.0, 1000.0)  # times the inputs: a net of ReLUs may be straight where the data lie, and bend beyond
+STILL_FALLING = 0.05  # of the loss left to learn, over the last tenth of the epochs
 SOLVER_STEPS = 500  # of L-BFGS
 SOLVER_BATCH = 512  # examples at a time: memory, not the result, depends on it
 
@@ -33,8 +37,11 @@ def low_training_loss(exp: Experiment) -> Finding:
     """
     settings = exp.stages.overfit.low_training_loss
     guess = exp.objective.prior_loss(exp.train.targets.cpu())
+    lowest = lower_bound(exp.objective, exp.train.targets)
+    if reason := no_share(exp, some_unlike(exp, exp.train, TRIED), guess, lowest):
+        return _untrained(reason)
     optimum = own_optimum(exp) if is_straight(exp) else None
-    floor = optimum or 0.0
+    floor = or_zero(lowest, guess) if optimum is None else optimum
     until = floor + settings.target * (guess - floor)
     training = exp.training.having(epochs=exp.training.epochs * settings.cap, until=until)
     [run] = fit_all(exp, [training])
@@ -47,7 +54,7 @@ def low_training_loss(exp: Experiment) -> Finding:
             f" The model is linear in its inputs and cannot memorise: it is held to its own optimum, {optimum:.4g}."
         )
     if not last <= until:
-        remark += f" Likely causes: {'; '.join(_causes(exp, run))}."
+        remark += f" Likely causes: {'; '.join(_causes(exp, run, floor))}."
     name = metric_name(reached.targets)
     return Finding(
         summary=f"After {run.history.epochs} epochs the training loss is {reached.loss:.3g}: {share:.1%} is left of "
@@ -61,14 +68,34 @@ def low_training_loss(exp: Experiment) -> Finding:
     )
 
 
+def _untrained(reason: str) -> Finding:
+    return Finding(
+        summary=f"No training can be judged by its loss: {reason}.",
+        measured=math.nan,
+        expected=0.0,
+        advice="Mend the targets or the loss first.",
+        requirements=(at_most(math.nan, "max_loss_share"),),
+    )
+
+
+@torch.no_grad()
 def is_straight(exp: Experiment) -> bool:
-    """Whether the outputs half way between two inputs are half way between the two outputs."""
-    model = exp.new_model().eval()
+    """Whether the outputs half way between two inputs are half way between the two outputs, and not all the same.
+
+    Tried on a model whose parameters are moved a little, since one that starts at zero gives the same for every input,
+    and on the inputs and far beyond them.
+    """
+    model = stirred_model(exp)
     inputs, _ = everything(some(exp, exp.train, TRIED))
+    return all(_is_straight_on(model, reach * inputs) for reach in REACHES)
+
+
+def _is_straight_on(model: nn.Module, inputs: Tensor) -> bool:
     other = inputs.roll(1, 0)
-    with torch.no_grad():
-        ends, middle = model(inputs), model((inputs + other) / 2)
-    return bool((middle - (ends + ends.roll(1, 0)) / 2).abs().max() <= STRAIGHT * ends.std().clamp_min(STRAIGHT))
+    ends, middle = model(inputs), model((inputs + other) / 2)
+    bend = (middle - (ends + ends.roll(1, 0)) / 2).abs().max()
+    spread, noise = (ends - ends.mean(0)).std(), ROUNDING * ends.abs().max()
+    return bool(spread > noise) and bool(bend <= torch.maximum(STRAIGHT * spread, noise))
 
 
 def own_optimum(exp: Experiment) -> float:
@@ -92,7 +119,7 @@ def own_optimum(exp: Experiment) -> float:
     return loss().item()
 
 
-def _causes(exp: Experiment, run: Trained) -> list[str]:
+def _causes(exp: Experiment, run: Trained, floor: float) -> list[str]:
     """Why the training set was not memorised, the surest first."""
     model, history = run.model(exp), run.history
     found = likely_causes(exp, model, some(exp, exp.train, TRIED))
@@ -106,7 +133,8 @@ def _causes(exp: Experiment, run: Trained) -> list[str]:
         found.append(f"{len(frozen)} parameters are frozen, {frozen[0]} for one")
     losses = history.epoch_loss()
     tenth = max(1, len(losses) // 10)
-    if losses[-1] < (1 - STILL_FALLING) * losses[-1 - tenth : -tenth].mean():
+    before = losses[-1 - tenth : -tenth].mean()
+    if before - losses[-1] > STILL_FALLING * (before - floor):
         found.append("the loss was still falling: more epochs, or a higher learning rate, would bring it down")
     numbers = count_parameters(model)
     if numbers < len(exp.train) * exp.objective.n_outputs:

@@ -22,7 +22,7 @@ def test_a_start_that_is_wild_on_some_seeds_is_caught_though_its_interval_is_wid
 
 
 def test_each_seed_is_held_to_what_is_expected_and_not_their_mean_alone() -> None:
-    wild = Start(torch.tensor([2.4, 2.5, 3.0, 40.0, 90.0]), even=LN_10, prior=LN_10, noisy=LN_10 + 0.5)
+    wild = Start(torch.tensor([2.4, 2.5, 3.0, 40.0, 90.0]), even=LN_10, prior=LN_10, noisy=LN_10 + 0.5, floor=0.0)
     assert wild.deviation == 0
     assert wild.noise == pytest.approx((90 - LN_10) / 0.5)
 

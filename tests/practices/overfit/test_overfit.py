@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from recipe.evidence import Finding
 from recipe.experiment import Experiment, Training, make_experiment
@@ -14,6 +15,7 @@ from recipe.practices.overfit.constant_rate import constant_rate
 from recipe.practices.overfit.low_training_loss import is_straight, low_training_loss, own_optimum
 from recipe.practices.overfit.simple_architecture import simple_architecture
 from recipe.training.targets import Component
+from tests.faults.models import IgnoresInput
 
 Data = tuple[Tensor, Tensor]
 
@@ -111,6 +113,11 @@ def test_a_schedule_inside_the_optimizer_closes_the_gate(
     assert said in found.summary
 
 
+def less_five(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy as far below zero as the likelihood of a density may take a loss."""
+    return functional.cross_entropy(outputs, targets) - 5
+
+
 def memorised(exp: Experiment) -> Finding:
     return exp.examine(low_training_loss)
 
@@ -154,6 +161,76 @@ def test_the_optimum_of_a_linear_model_is_that_of_least_squares(diabetes: Data) 
     assert own_optimum(exp) == pytest.approx(residual.square().mean().item(), rel=1e-4)
 
 
-@pytest.mark.parametrize(("model", "straight"), [(Linear, True), (Mlp, False), (Cnn, False)])
+class ZeroHead(Mlp):
+    """Starts its last layer at zero, so that at first all outputs are equal."""
+
+    def __init__(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        super().__init__(input_shape, n_outputs)
+        nn.init.zeros_(self.head.weight)
+
+
+class ZeroLinear(Linear):
+    """A linear model that starts at zero."""
+
+    def __init__(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        super().__init__(input_shape, n_outputs)
+        nn.init.zeros_(self.head.weight)
+
+
+class StraightAtHome(Mlp):
+    """A net whose units are all on wherever the data lie."""
+
+    def __init__(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        super().__init__(input_shape, n_outputs)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear) and layer is not self.head:
+                nn.init.constant_(layer.bias, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "straight"),
+    [
+        (Linear, True),
+        (ZeroLinear, True),
+        (Mlp, False),
+        (Cnn, False),
+        (ZeroHead, False),
+        (StraightAtHome, False),
+        (IgnoresInput, False),
+    ],
+)
 def test_only_a_linear_model_is_straight(digits: Data, model: type[nn.Module], straight: bool) -> None:
     assert is_straight(on_digits(digits, model)) is straight
+
+
+def test_a_net_with_a_zero_head_is_not_excused_as_a_linear_model_would_be(diabetes: Data) -> None:
+    inputs, targets = diabetes
+    exp = make_experiment(ZeroHead, (inputs[:300], targets[:300]), (inputs[300:], targets[300:]), epochs=1)
+    found = memorised(with_optimizer(exp, "torch.optim.SGD", lr=0.01))
+    assert found.verdict == "fail"
+    assert "held to its own optimum" not in found.summary
+
+
+def test_equal_targets_are_told_and_not_divided_by(diabetes: Data) -> None:
+    inputs, targets = diabetes
+    same = torch.full_like(targets, 0.5)
+    found = memorised(make_experiment(Mlp, (inputs[:300], same[:300]), (inputs[300:], targets[300:])))
+    assert found.verdict == "fail"
+    assert "all targets of the training set are equal" in found.summary
+
+
+def test_a_loss_without_a_lower_bound_is_told(digits: Data) -> None:
+    images, labels = digits
+    train, validation = (images[:300], labels[:300]), (images[1000:1300], labels[1000:1300])
+    found = memorised(make_experiment(Mlp, train, validation, loss=nn.NLLLoss()))
+    assert found.verdict == "fail"
+    assert "end the model in LogSoftmax" in found.summary
+
+
+def test_a_negative_loss_is_memorised_as_far_as_the_same_loss_above_zero(digits: Data) -> None:
+    plain = with_optimizer(on_digits(digits, Mlp, epochs=5), "torch.optim.Adam", lr=3e-3)
+    objective = replace(plain.objective, loss=less_five)
+    negative = plain.variant("less five", objective=objective, loss_name="cross-entropy - 5")
+    one, other = memorised(plain), memorised(negative)
+    assert (one.verdict, other.verdict) == ("pass", "pass")
+    assert other.measured == pytest.approx(one.measured, rel=1e-3)
