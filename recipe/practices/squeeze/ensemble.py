@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.comparison import best_epochs
 from recipe.ensemble import average, stacked_outputs, train_members
 from recipe.evidence import Finding, at_least, practice
 from recipe.experiment import Experiment
+from recipe.training.best_epochs import folds_of
 from recipe.training.evaluation import evaluate_outputs, mean_interval, metric_name, scores
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def ensemble(exp: Experiment) -> Finding:
     singles = [evaluate_outputs(one, targets, exp.objective) for one in outputs]
     joint = evaluate_outputs(average(outputs, exp.task), targets, exp.objective)
     losses = torch.stack([one.losses.double() for one in singles])
-    best = losses.gather(0, best_epochs(losses)[None])[0]
+    best = _of_the_best(losses)
     gains = best - joint.losses
     low, high = mean_interval(gains, groups)
     name = metric_name(targets)
@@ -61,6 +61,15 @@ def ensemble(exp: Experiment) -> Finding:
         ),
         figures={"members": _by_size(exp, outputs, targets, name)},
     )
+
+
+def _of_the_best(losses: Tensor) -> Tensor:
+    """For each of N examples the loss under the member that is best on the others; `losses` is (M, N)."""
+    best = torch.empty_like(losses[0])
+    for fold in folds_of(losses.shape[1]):
+        member = losses[:, fold.others].mean(1).nan_to_num(math.inf).argmin()
+        best[fold.members] = losses[member, fold.members]
+    return best
 
 
 def _trouble(difference: float, high: float) -> str:
