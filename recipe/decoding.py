@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ from recipe.experiment import Experiment
 from recipe.training.split import Split
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
-SHOWN_FEATURES = 30  # columns of a table that a picture has room for
+SHOWN_FEATURES, SHOWN_ROWS = 30, 12  # columns and rows of a table that a picture has room for
 
 
 def picture(experiment: Experiment, split: Split, captions: list[str], title: str) -> Figure:
@@ -25,15 +26,19 @@ def picture(experiment: Experiment, split: Split, captions: list[str], title: st
     inputs = inputs.float().cpu()
     if inputs.dim() == 4:
         return drawing.gallery(as_images(experiment, inputs), captions, title=title)
-    decoded = (experiment.decode(inputs) if experiment.decode else inputs).flatten(1)[:, :SHOWN_FEATURES]
-    names = list(experiment.features) or [f"input {i}" for i in range(inputs.flatten(1).shape[1])]
-    return drawing.heatmap(decoded.numpy(), captions, names[:SHOWN_FEATURES], title=title, number_format=".2g")
+    if experiment.decode is not None:
+        rows = cast("pd.DataFrame", experiment.decode(inputs)).iloc[:SHOWN_ROWS, :SHOWN_FEATURES]
+        return drawing.text_table(rows.to_numpy().T, list(rows.columns), captions[:SHOWN_ROWS], title=title)
+    values = inputs.flatten(1)
+    names = experiment.input_names(values.shape[1])[:SHOWN_FEATURES]
+    shown = values[:, :SHOWN_FEATURES].numpy()
+    return drawing.heatmap(shown, captions, names, title=f"{title} (as the net gets them)", number_format=".2g")
 
 
 def as_images(experiment: Experiment, inputs: Tensor) -> NDArray[np.float32]:
     """Inputs (N, C, H, W) in 0..1: decoded where the experiment knows how, else stretched to their own range."""
     if experiment.decode is not None:
-        images = experiment.decode(inputs)
+        images = cast("Tensor", experiment.decode(inputs))
     else:
         finite = inputs[inputs.isfinite()]
         low, high = (finite.min(), finite.max()) if len(finite) else (torch.tensor(0.0), torch.tensor(1.0))

@@ -26,6 +26,7 @@ DPI = 144
 TITLE_SIZE = 10
 LABEL_LENGTH = 24
 ANNOTATED_CELLS = 15  # a heatmap of more rows or columns has no room for a number in each cell
+LONGEST_CELL = 14  # characters of a table of text
 LABELLED_CELLS = 30
 LINE_STYLES = ("-", "--", "-.", ":")
 
@@ -202,6 +203,26 @@ def heatmap(
     _tick_labels(chart, column_labels, axis="x")
     _tick_labels(chart, row_labels, axis="y")
     label(chart, x_label, y_label, title)
+    return figure
+
+
+def text_table(
+    cells: NDArray[np.object_], row_labels: Sequence[str], column_labels: Sequence[str], title: str = ""
+) -> "Figure":
+    """Cells of text `(rows, columns)`, those too long cut short, between their labels."""
+    rows, columns = cells.shape
+    figure, chart = new_figure(width=2.2 + 0.85 * columns, height=1.0 + 0.24 * rows)
+    chart.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+    chart.grid(visible=False)
+    for row in range(0, rows, 2):
+        chart.axhspan(row - 0.5, row + 0.5, color=FAINT, alpha=0.15, linewidth=0)
+    for row, column in np.ndindex(rows, columns):
+        text = str(cells[row, column])
+        shown = text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
+        chart.text(column, row, plain(shown), ha="center", va="center", fontsize=7.5, color=INK)
+    _tick_labels(chart, column_labels, axis="x")
+    _tick_labels(chart, row_labels, axis="y")
+    label(chart, title=title)
     return figure
 
 

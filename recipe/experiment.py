@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from recipe.training.loop import Augment, Optimizer
 from recipe.training.objective import Objective, Task, check_loss, default_loss
 from recipe.training.split import Split
 from recipe.training.targets import Component, place_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROLES = ("model", "optimizer", "augment")
 HAND_MADE = itertools.count()
@@ -76,9 +79,9 @@ class Experiment:
         training: the base that every practice varies: model, optimizer, augmentation, budget, seed.
         augment: the augmentation at hand for regularize; no training uses it unless its own `augment` says so.
         classes: their names, in the order of the outputs; empty for regression.
-        features: the names of a table's inputs; empty for images.
-        decode: turns what enters the net back into what a person can look at: (N, C, H, W) in 0..1, or (N, F) in the
-            table's own units; None where that is not known.
+        features: the names of a table's prepared inputs; empty for images. See `input_names` for those of the net's.
+        decode: turns what enters the net, on the CPU, back into what a person can look at: images (N, C, H, W) in
+            0..1, or a table's own columns as text (N, columns), in its own units; None where that is not known.
         seeds, trials, members: the budget of comparisons, of the search and of the ensemble.
         backend, workers: how independent trainings are spread: `loky` and `sequential` as joblib names them, over so
             many processes; or `dask` and `ray`, over what the cluster at `address` has.
@@ -97,7 +100,7 @@ class Experiment:
     augment: Component | None = None
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
-    decode: Callable[[Tensor], Tensor] | None = None
+    decode: Callable[[Tensor], Tensor | pd.DataFrame] | None = None
     device: Device = field(default_factory=Device)
     stages: Stages = field(default_factory=Stages)
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -131,6 +134,10 @@ class Experiment:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one example as the net receives it."""
         return tuple(self.train.head(1).batch(torch.zeros(1, dtype=torch.long))[0].shape[1:])
+
+    def input_names(self, count: int) -> list[str]:
+        """The names of the net's `count` inputs: a table's features, unless a transform has changed their number."""
+        return list(self.features) if len(self.features) == count else [f"input {i}" for i in range(count)]
 
     def new_model(self, seed: int | None = None, training: Training | None = None) -> nn.Module:
         """A fresh model, initialised from `seed` alone, on the experiment's device.

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from recipe.dataset import Dataset, load_dataset
 from recipe.dataset.clusters import clusters_of
+from recipe.dataset.rows import readable_rows
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARED
 from recipe.experiment import Experiment, Training, component, training_from_json
 from recipe.own_code import own_modules
@@ -29,6 +30,8 @@ from recipe.training.split import Split, View, acts_alone, memory_mapped
 from recipe.workspace import TRAININGS, fingerprint
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from recipe.stage import Stage
 
 BYTES_PER_FLOAT = 4
@@ -184,12 +187,12 @@ def _examples(dataset: Dataset, count: int) -> Tensor:
     return inputs if dataset.preparation["kind"] == "table" else to_unit(inputs)
 
 
-def decoder(dataset: Dataset, settings: Settings) -> Callable[[Tensor], Tensor] | None:
-    """What turns the net's inputs back into what a person looks at; known for the default transform and for tables."""
+def decoder(dataset: Dataset, settings: Settings) -> Callable[[Tensor], Tensor | pd.DataFrame] | None:
+    """What turns the net's inputs back into what a person looks at; not known behind a transform of the user's own."""
     preparation = dataset.preparation
-    if preparation["kind"] == "table":
-        return None
     transform = settings.data.transform.target
+    if preparation["kind"] == "table":
+        return None if transform else lambda batch: readable_rows(batch.numpy(), preparation)
     if transform is None:
         return lambda batch: batch
     if transform != "recipe.transforms.Standardize":

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+INSTALLED = frozenset(("site-packages", "dist-packages"))  # what Python, a user and Debian call the folders of packages
 PROJECT = ("recipe", "tasks", "flows")  # this project's own packages
 
 
@@ -96,4 +97,4 @@ def _imported_by(file: Path) -> set[str]:
 
 def _is_installed(path: Path) -> bool:
     places = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")}
-    return any(path.is_relative_to(place) for place in places)
+    return any(path.is_relative_to(place) for place in places) or not INSTALLED.isdisjoint(path.parts)

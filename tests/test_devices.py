@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.workspaces import ROOT, environment, make_workspace
@@ -96,6 +97,16 @@ def test_a_regression_on_an_accelerator_has_the_figures_of_the_cpu(tmp_path: Pat
     assert unmeasured(there) == []
     assert measured(there) == pytest.approx(measured(here), rel=1e-3, abs=1e-5)
     assert np.allclose(there["answers"], here["answers"], rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_transform_may_change_the_number_of_a_tables_columns(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    target = "data.transform._target_=tests.faults.transforms.with_squares"
+    found = on_a_device(workspace, "cpu", "data=diabetes", target)
+    assert unmeasured(found) == []
+    table = workspace / "reports" / found["findings"]["baseline/just_before_net"]["table"]
+    assert pd.read_csv(table)["name"].tolist() == [f"input {i}" for i in range(20)]
 
 
 @pytest.mark.slow

@@ -116,7 +116,7 @@ def _columns(exp: Experiment, train: Tensor, validation: Tensor) -> list[Column]
         names = [f"channel {i} {figure}" for figure in ("mean", "spread") for i in range(train.shape[1])]
         train, validation = _per_channel(train), _per_channel(validation)
     else:
-        names = list(exp.features) or [f"input {i}" for i in range(train.shape[1])]
+        names = exp.input_names(train.shape[1])
     ones, others = train.numpy(), validation.numpy()
     return [_column(name, ones[:, i], others[:, i], len(names)) for i, name in enumerate(names)]
 
@@ -139,7 +139,7 @@ def _column(name: str, train: NDArray[np.float32], validation: NDArray[np.float3
 
 def _first_broken(exp: Experiment, inputs: Tensor) -> str:
     place = (~inputs.isfinite()).nonzero()[0, 1:].tolist()
-    return exp.features[place[0]] if inputs.dim() == 2 and exp.features else f"input {tuple(place)}"
+    return exp.input_names(inputs.shape[1])[place[0]] if inputs.dim() == 2 else f"input {tuple(place)}"
 
 
 def _histogram(inputs: dict[str, Tensor]) -> object:

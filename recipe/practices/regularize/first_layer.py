@@ -79,7 +79,7 @@ def _figure(exp: Experiment, filters: Tensor) -> Figure:
     """Each unit's weights as a picture, grey for zero; or units against columns."""
     shown = filters[: exp.stages.regularize.first_layer.shown]
     if filters.dim() == 2:
-        names = list(exp.features) or [str(i) for i in range(filters.shape[1])]
+        names = exp.input_names(filters.shape[1])
         units = [str(i) for i in range(len(shown))]
         return drawing.heatmap(shown.numpy(), units, names, "input", "unit", "The first layer's weights", ".1f")
     largest = shown.flatten(1).abs().amax(1).clamp_min(1e-12).view(-1, 1, 1, 1)
