@@ -4,11 +4,14 @@ import codecs
 import csv
 import io
 import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
+import numpy as np
 import pandas as pd
 
 from recipe.dataset.manifest import Rejected
@@ -19,6 +22,9 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 SEPARATORS = ",;\t|"
 SNIFFED_RECORDS = 50
 SNIFFED_BYTES = 65_536
+READ_BYTES = 2**20  # of a file at a time
+RECORDS_AT_ONCE = 16_384  # become columns together: a cell in Python's hands takes six times its bytes
+UTF_8 = "utf-8-sig"  # with a mark at its beginning or without
 LONGEST_QUOTE = 200  # lines; a quoted cell that runs on for longer was never closed
 MALFORMED_SHARE = 0.5  # more rows than this with another number of cells: it is no table
 SURROGATE = re.compile("[\udc80-\udcff]")  # what a byte that is no UTF-8 decodes to
@@ -62,14 +68,37 @@ def is_parquet(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """How a CSV is written; `appendable` says whether UTF-8 may be added behind its bytes as they are."""
+class Encoding:
+    """How the bytes of a CSV stand for text; `suspicious` says whether some of them may not."""
 
+    name: str
+    errors: str
+    suspicious: bool
+
+    def open(self, path: Path, newline: str = "") -> TextIO:
+        """The text of `path`, its line ends as they are; `newline` says which of them end a line, by default any."""
+        return open(path, encoding=self.name, errors=self.errors, newline=newline)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the CSV at `path` is written; `appendable` says whether UTF-8 may be added behind its bytes as they are."""
+
+    path: Path
+    encoding: Encoding
     separator: str
     line_end: str
     header: list[str]
-    text: str
-    appendable: bool
+
+    @property
+    def appendable(self) -> bool:
+        return self.encoding.name == UTF_8
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        with self.encoding.open(self.path) as file:
+            return file.read()
 
 
 def csv_dialect(path: Path) -> Dialect:
@@ -78,14 +107,12 @@ def csv_dialect(path: Path) -> Dialect:
     Raises:
         DataError: it is none.
     """
-    data = path.read_bytes()
-    text = _decoded(data, path)
-    separator = _separator(text)
-    header = _checked_header(next(_records(text, separator, path)).cells, path)
-    first_line = text[: text.find("\n") + 1]
-    line_end = "\r\n" if first_line.endswith("\r\n") else "\n"
-    appendable = text == data.decode("utf-8-sig", errors="surrogateescape")
-    return Dialect(separator, line_end, header, text, appendable)
+    encoding = _encoding(path)
+    separator = _separator(path, encoding)
+    header = _header(path, encoding, separator)
+    with encoding.open(path, newline="\n") as file:
+        line_end = "\r\n" if file.readline().endswith("\r\n") else "\n"
+    return Dialect(path, encoding, separator, line_end, header)
 
 
 def _read_parquet(path: Path) -> Table:
@@ -109,59 +136,96 @@ def _read_parquet(path: Path) -> Table:
 
 
 def _read_csv(path: Path) -> Table:
-    """Every record is counted and measured by Python's csv module; pandas then reads the good ones at its own speed."""
-    text = _decoded(path.read_bytes(), path)
-    separator = _separator(text)
-    records = _records(text, separator, path)
-    header = _checked_header(next(records).cells, path)
-    numbers, malformed, good = [], [], io.StringIO(newline="")
-    writer = csv.writer(good)
-    suspicious = "\0" in text or SURROGATE.search(text) is not None
-    for number, record in enumerate(records):
-        fault = _fault(record, len(header), suspicious)
-        if fault:
-            malformed.append(Rejected(f"row:{number}", fault, "malformed"))
-        else:
+    """Every record is counted and measured by Python's csv module; the good ones become columns, so many at a time."""
+    encoding = _encoding(path)
+    separator = _separator(path, encoding)
+    header = _header(path, encoding, separator)
+    parts: list[pd.DataFrame] = []
+    numbers, malformed, good = array("q"), [], []
+    with encoding.open(path) as file:
+        for number, record in enumerate(islice(_records(file, separator, path), 1, None)):
+            fault = _fault(record, len(header), encoding.suspicious)
+            if fault:
+                malformed.append(Rejected(f"row:{number}", fault, "malformed"))
+                continue
             numbers.append(number)
-            writer.writerow(record.cells)
+            good.append(record.cells)
+            if len(good) == RECORDS_AT_ONCE:
+                parts.append(_columns(good, header))
+                good.clear()
     if len(malformed) > MALFORMED_SHARE * (len(malformed) + len(numbers)):
         raise DataError(
             f"{path} is not a table: {len(malformed)} of {len(malformed) + len(numbers)} rows do not have "
             f"the {len(header)} cells of its first line; set data.path to a CSV or Parquet file."
         )
-    good.seek(0)
-    frame = pd.read_csv(good, header=None, names=header, dtype="str", keep_default_na=False, skip_blank_lines=False)
-    frame.index = pd.Index(numbers, dtype="int64")
+    frame = pd.concat([*parts, _columns(good, header)], ignore_index=True)
+    frame.index = pd.Index(np.array(numbers, dtype=np.int64))
     return Table(frame, malformed)
 
 
-def _decoded(data: bytes, path: Path) -> str:
-    """Text from UTF-8, UTF-16 with its mark, or Latin-1; in UTF-8 with a few broken bytes these become surrogates."""
-    if not data.strip():
-        raise DataError(f"{path} is empty: set data.path to a file with data.")
-    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return data.decode("utf-16", errors="replace")
-    if b"\0" in data[:SNIFFED_BYTES]:
+def _columns(records: list[list[str]], header: list[str]) -> pd.DataFrame:
+    columns = zip(*records, strict=True) if records else [()] * len(header)
+    return pd.DataFrame({name: pd.array(list(cells), dtype="str") for name, cells in zip(header, columns, strict=True)})
+
+
+def _encoding(path: Path) -> Encoding:
+    """UTF-8, UTF-16 with its mark, or Latin-1; in UTF-8 with a few broken bytes these become surrogates.
+
+    Raises:
+        DataError: the file is empty, or binary.
+    """
+    with open(path, "rb") as file:
+        head = file.read(SNIFFED_BYTES)
+        if not head.strip() and not any(part.strip() for part in _blocks(file)):
+            raise DataError(f"{path} is empty: set data.path to a file with data.")
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return Encoding("utf-16", "replace", suspicious=True)
+    if b"\0" in head:
         raise DataError(f"{path} is a binary file, not a CSV: set data.path to a CSV or Parquet file.")
     try:
-        return data.decode("utf-8-sig")
+        suspicious = any("\0" in text for text in _texts(path, "strict"))
+        return Encoding(UTF_8, "strict", suspicious)
     except UnicodeDecodeError:
-        text = data.decode("utf-8-sig", errors="surrogateescape")
-        broken, foreign = len(SURROGATE.findall(text)), len(NOT_ASCII.findall(text))
-        return text if broken <= foreign - broken else data.decode("latin-1")
+        broken = foreign = 0
+        for text in _texts(path, "surrogateescape"):
+            broken += len(SURROGATE.findall(text))
+            foreign += len(NOT_ASCII.findall(text))
+        if broken <= foreign - broken:
+            return Encoding(UTF_8, "surrogateescape", suspicious=True)
+        return Encoding("latin-1", "strict", suspicious=True)
 
 
-def _separator(text: str) -> str:
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(READ_BYTES), b"")
+
+
+def _texts(path: Path, errors: str) -> Iterator[str]:
+    """The text of a file in UTF-8, a block at a time."""
+    decoder = codecs.getincrementaldecoder(UTF_8)(errors)
+    with open(path, "rb") as file:
+        yield from map(decoder.decode, _blocks(file))
+    yield decoder.decode(b"", final=True)
+
+
+def _separator(path: Path, encoding: Encoding) -> str:
     """The separator that cuts the first records into the most cells, the same number in nearly all of them."""
+    with encoding.open(path) as file:
+        head = file.read(SNIFFED_BYTES)
 
     def agreement(separator: str) -> tuple[float, int]:
-        reader = csv.reader(io.StringIO(text[:SNIFFED_BYTES], newline=""), delimiter=separator)
+        reader = csv.reader(io.StringIO(head, newline=""), delimiter=separator)
         widths = [len(record) for record in islice(filter(None, reader), SNIFFED_RECORDS)]
         if not widths or widths[0] < 2:
             return 0.0, 0
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]
 
     return max(SEPARATORS, key=agreement)
+
+
+def _header(path: Path, encoding: Encoding, separator: str) -> list[str]:
+    with encoding.open(path) as file:
+        first = next(_records(file, separator, path), None)
+    return _checked_header(first.cells if first else [], path)
 
 
 @dataclass(frozen=True)
@@ -171,13 +235,13 @@ class _Record:
     last_line: int
 
 
-def _records(text: str, separator: str, path: Path) -> Iterator[_Record]:
+def _records(file: TextIO, separator: str, path: Path) -> Iterator[_Record]:
     """The records of a CSV, blank lines left out.
 
     Raises:
         DataError: a quote is not closed.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(file, delimiter=separator)
     line = 1
     try:
         for cells in reader:
@@ -200,6 +264,8 @@ def _checked_header(names: list[str], path: Path) -> list[str]:
             f"{path} has a single column, '{names[0][:40] if names else ''}', and needs a label and at least one more: "
             "set data.path to a table whose cells are separated by comma, semicolon, tab or bar."
         )
+    if any(SURROGATE.search(name) for name in names):
+        raise DataError(f"{path} has bytes that are not text in its first line: write its names in UTF-8.")
     return names
 
 

@@ -16,6 +16,7 @@ from recipe.settings import Data
 
 LEADING_ZERO = r"[-+]?0\d"  # a code such as a postcode, which a number would cut short
 CELL_END = "\x1f"  # ASCII's unit separator, which no cell holds
+ROWS_AT_ONCE = 16_384  # whose cells are Python's own strings at one time
 
 
 def read_table_file(path: Path, data: Data) -> Examples:
@@ -49,7 +50,7 @@ def table_examples(table: Table, where: object, data: Data) -> Examples:
         Rejected(path, fault, "label", label)
         for path, fault, label in zip(paths[~usable], faults[~usable], labels.fillna("")[~usable], strict=True)
     ]
-    frame = frame[usable].reset_index(drop=True)
+    frame = (frame if usable.all() else frame[usable]).reset_index(drop=True)
     content = content_ids(frame[features])
     manifest = pd.DataFrame(
         {
@@ -85,8 +86,10 @@ def feature_columns(columns: list[str], data: Data) -> list[str]:
 
 def content_ids(features: pd.DataFrame) -> pd.Series:
     """A name of each row's values, whatever the order of the columns; 1, 1.0 and " 1" are one value."""
-    cells = [_cell_codes(features[name]) for name in sorted(features.columns)]
-    rows = np.ascontiguousarray(np.column_stack(cells))
+    names = sorted(features.columns)
+    rows = np.empty((len(features), len(names)), dtype=np.uint64)
+    for place, name in enumerate(names):
+        rows[:, place] = _cell_codes(features[name])
     return pd.Series([digest(row.tobytes()) for row in rows], dtype="str")
 
 
@@ -102,8 +105,18 @@ def _cell_codes(values: pd.Series) -> np.ndarray:
 
 def bytes_ids(features: pd.DataFrame) -> pd.Series:
     """A name of each row's cells as they stand in the file."""
-    columns = [features[name].astype("str").fillna("").tolist() for name in sorted(features.columns)]
-    return pd.Series([digest(CELL_END.join(row).encode()) for row in zip(*columns, strict=True)], dtype="str")
+    whole = [_as_written(features[name]) for name in sorted(features.columns)]
+    ids: list[str] = []
+    for start in range(0, len(features), ROWS_AT_ONCE):
+        parts = (column.iloc[start : start + ROWS_AT_ONCE] for column in whole)
+        columns = [part.astype("str").fillna("").tolist() for part in parts]
+        ids += [digest(CELL_END.join(row).encode()) for row in zip(*columns, strict=True)]
+    return pd.Series(ids, dtype="str")
+
+
+def _as_written(column: pd.Series) -> pd.Series:
+    """Text as it is, and numbers, which a part of a column writes as the whole does; dates are written alike in all."""
+    return column if pd.api.types.is_numeric_dtype(column.dtype) else column.astype("str")
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -129,8 +142,7 @@ def fit_rows(rows: pd.DataFrame, training: np.ndarray, data: Data, where: object
         DataError: every column is constant or missing in training.
     """
     names = feature_columns(list(rows.columns), data)
-    known = rows.iloc[training]
-    fitted = {name: fit_column(name, known[name]) for name in names}
+    fitted = {name: fit_column(name, rows[name].iloc[training]) for name in names}
     columns = [column for column in fitted.values() if column]
     if not columns:
         raise DataError(f"Every column of {where} is constant, missing or all different: add one to learn from.")

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
+from recipe.dataset.delimited import read_table
 from recipe.errors import DataError
 from recipe.preparation import prepare_rows
 from tests.dataset.conftest import Prepare
@@ -266,3 +269,26 @@ def test_a_column_to_ignore_is_no_feature(prepare: Prepare, patients: pd.DataFra
     dataset = prepare(kind="table", path=table, label="outcome", ignore=("patient", "bmi"))
     assert dataset.rows is not None
     assert not {"patient", "bmi"} & {*dataset.preparation["features"], *dataset.rows}
+
+
+def test_reading_a_csv_takes_a_few_times_its_size_and_no_more(tmp_path: Path) -> None:
+    """In a process of its own, whose peak is its own: what it holds above its imports, beside the size of the file."""
+    file = tmp_path / "table.csv"
+    row = ",".join(["0.123456"] * 20 + ["a"]) + "\n"
+    file.write_text(",".join([f"x{place}" for place in range(20)] + ["label"]) + "\n" + row * 80_000)
+    peak = (
+        "import resource, sys; from pathlib import Path; from recipe.dataset.delimited import read_table; "
+        "from recipe.dataset.tables import bytes_ids, content_ids, typed; "
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024; "
+        "began = peak(); frame = read_table(Path(sys.argv[1])).frame; "
+        "content_ids(frame); bytes_ids(frame); typed(frame); print(peak() - began)"
+    )
+    done = subprocess.run([sys.executable, "-c", peak, str(file)], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 8 * file.stat().st_size
+
+
+def test_a_first_line_that_is_no_text_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_bytes("größe,länge,läb".encode() + b"\xe9l\n" + "ä,ö,ü\n".encode() * 20)
+    with pytest.raises(DataError, match="not text in its first line"):
+        read_table(file)
