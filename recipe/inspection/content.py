@@ -19,7 +19,9 @@ PAIRS_A_GROUP = 1_000  # as the tables promise: then the chain that links the gr
 RANDOM_PAIRS = 4_000  # the median of their distances is known to about 1 %
 SKETCH_SIDE = 8  # images are compared at 8 x 8 first
 CANDIDATES = 16  # of one example, nearest sketches first: measured exactly
-CHUNK = 1_024  # examples compared at once: 1,024 x 60,000 distances are 240 MB
+CHUNK = 1_024  # examples at once
+BLOCK_BYTES = 2**26  # of distances at once
+AXIS_ROWS, AXIS_STEPS = 4_096, 20  # examples, and steps, that find the axis along which they differ most: any will do
 FEWEST_NUMBERS = 5  # in fewer dimensions honest rows lie arbitrarily near each other
 SAME_PIXELS = 0.1  # of the range of values, mean over pixels: a copy, at most slightly brightened
 
@@ -83,16 +85,18 @@ def near_pairs(dataset: Dataset, left: Rows, right: Rows, limit: float) -> pd.Da
     ordinary = _ordinary_distance(dataset)
     content = dataset.manifest["content_id"].to_numpy()
     found = []
-    for a, candidates in _candidates(sketches(dataset), left, right, limit * ordinary):
+    for place, candidates in _candidates(sketches(dataset), left, right, limit * ordinary):
+        a = int(left[place])
         different = [b for b in candidates if content[a] != content[b] and _same_pixels(dataset, a, b)]
         if not different:
             continue
         distances = np.linalg.norm(_vectors(dataset, different) - _vectors(dataset, [a]), axis=1) / ordinary
         if distances.min() <= limit:
-            found.append((a, different[int(distances.argmin())], float(distances.min())))
+            found.append((place, a, different[int(distances.argmin())], float(distances.min())))
     if not found:
         return nothing
-    return pd.DataFrame(found, columns=["a", "b", "distance"]).sort_values("distance", kind="stable")
+    pairs = pd.DataFrame(found, columns=["place", "a", "b", "distance"])
+    return pairs.sort_values(["distance", "place"], ignore_index=True)[["a", "b", "distance"]]
 
 
 def pooled(images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -115,8 +119,10 @@ def _content_keys(dataset: Dataset) -> NDArray[np.int64]:
     identifiers = [name for name in rows if is_identifier(rows[name])]
     if not identifiers or rows.shape[1] == len(identifiers):
         return keys
-    hashes = pd.util.hash_pandas_object(rows.drop(columns=identifiers).astype(str), index=False)
-    without = pd.factorize(hashes)[0]
+    without = np.zeros(len(rows), dtype=np.int64)
+    for name in rows.columns.difference(identifiers, sort=False):
+        cells = pd.factorize(rows[name].astype("str"))[0] + 1  # a missing cell is one too
+        without = pd.factorize(without * (cells.max() + 1) + cells)[0].astype(np.int64)
     first_of_content = np.unique(keys, return_index=True)[1]
     return without[first_of_content][keys].astype(np.int64)
 
@@ -151,12 +157,12 @@ def sketches(dataset: Dataset) -> NDArray[np.float32]:
 
     A projection never lengthens: two examples are at least as far apart as their sketches, so none near is missed.
     """
-    count = len(dataset.inputs)
+    if not _is_image(dataset):
+        return np.asarray(dataset.inputs, dtype=np.float32)  # stays memory-mapped
     parts = []
-    for start in range(0, count, CHUNK):
-        rows = np.arange(start, min(start + CHUNK, count))
-        vectors = _vectors(dataset, rows)
-        parts.append(pooled(vectors.reshape(len(rows), *dataset.inputs.shape[1:])) if _is_image(dataset) else vectors)
+    for start in range(0, len(dataset.inputs), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(dataset.inputs)))
+        parts.append(pooled(_vectors(dataset, rows).reshape(len(rows), *dataset.inputs.shape[1:])))
     return np.concatenate(parts)
 
 
@@ -177,19 +183,61 @@ def _ordinary_distance(dataset: Dataset) -> float:
 def _candidates(
     sketches: NDArray[np.float32], left: Rows, right: Rows, limit: float
 ) -> Iterator[tuple[int, list[int]]]:
-    """Each row of `left` that has sketches of `right` within `limit`, and the nearest few of those."""
-    others = sketches[right]
-    squares = (others**2).sum(1)
-    for start in range(0, len(left), CHUNK):
-        rows = left[start : start + CHUNK]
-        own = (sketches[rows] ** 2).sum(1)
-        distances = squares - 2 * (sketches[rows] @ others.T)
-        rounding = 1e-5 * (own + limit**2)  # of a float32 dot product; what passes is measured exactly
-        reach = limit**2 - own + rounding
-        for place in np.flatnonzero(distances.min(1) <= reach):
-            within = np.flatnonzero(distances[place] <= reach[place])
-            nearest = within[np.argsort(distances[place, within], kind="stable")[:CANDIDATES]]
-            yield int(rows[place]), right[nearest].tolist()
+    """Each place in `left` whose row has sketches of `right` within `limit`, and the nearest few of those.
+
+    Along any one axis two sketches are no further apart than they are. So both sides are put in order along the axis in
+    which sketches differ most, and each block of the one is compared with the stretch of the other that is in reach.
+    """
+    squares = np.einsum("nd,nd->n", sketches, sketches, dtype=np.float64)
+    along = np.einsum("nd,d->n", sketches, _widest_axis(sketches[right[:: 1 + len(right) // AXIS_ROWS]]))
+    places = np.argsort(along[left], kind="stable")
+    others = right[np.argsort(along[right], kind="stable")]
+    reach = limit**2 + 1e-5 * (squares[left] + limit**2)  # with the rounding of a float32 dot product; what passes is
+    widest = float(np.sqrt(reach.max()))  # measured exactly
+    start = 0
+    while start < len(places):
+        block = places[start : start + CHUNK]
+        ends = along[left[block[[0, -1]]]] + [-widest, widest]
+        first, last = np.searchsorted(along[others], ends)
+        block = block[: max(1, BLOCK_BYTES // (sketches.itemsize * max(1, last - first)))]
+        start += len(block)
+        near = np.sort(others[first:last])
+        yield from _within(sketches, squares, left, block, near, reach)
+
+
+def _within(
+    sketches: NDArray[np.float32],
+    squares: NDArray[np.float64],
+    left: Rows,
+    block: Rows,
+    near: Rows,
+    reach: NDArray[np.float64],
+) -> Iterator[tuple[int, list[int]]]:
+    """The candidates in `near` of each place of `block`, whose squared distance is at most its `reach`."""
+    if not len(near):
+        return
+    distances = sketches[left[block]] @ sketches[near].T
+    distances *= -2
+    distances += squares[near].astype(np.float32)
+    limits = reach[block] - squares[left[block]]
+    for row in np.flatnonzero(distances.min(1) <= limits):
+        within = np.flatnonzero(distances[row] <= limits[row])
+        nearest = within[np.argsort(distances[row, within], kind="stable")[:CANDIDATES]]
+        yield int(block[row]), near[nearest].tolist()
+
+
+def _widest_axis(sample: NDArray[np.float32]) -> NDArray[np.float64]:
+    """A unit vector (D,) along which the sample (n, D) varies much: the power method's way to the first component."""
+    centred = sample.astype(np.float64) - sample.mean(0, dtype=np.float64)
+    axis = np.zeros(centred.shape[1])
+    axis[centred.var(0).argmax()] = 1.0
+    for _ in range(AXIS_STEPS):
+        turned = centred.T @ (centred @ axis)
+        length = float(np.linalg.norm(turned))
+        if length == 0:
+            break
+        axis = turned / length
+    return axis
 
 
 def _same_pixels(dataset: Dataset, a: int, b: int) -> bool:

@@ -102,7 +102,7 @@ def metric_name(targets: Tensor) -> str:
 def bootstrap_r2(outputs: Tensor, targets: Tensor, seed: int = 0) -> tuple[float, float]:
     """The 95 % percentile interval of R2 over resampled examples."""
     generator = torch.Generator().manual_seed(seed)
-    draws = torch.randint(len(targets), (BOOTSTRAP_ROUNDS, len(targets)), generator=generator)
+    draws = (torch.randint(len(targets), (len(targets),), generator=generator) for _ in range(BOOTSTRAP_ROUNDS))
     values = torch.tensor([r2(outputs[draw], targets[draw]) for draw in draws])
     low, high = values.quantile(torch.tensor([0.025, 0.975])).tolist()
     return low, high

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+BYTES_AT_ONCE = 2**26  # of resampling weights
+
 
 @practice("regularize/more_data")
 def more_data(exp: Experiment) -> Finding:
@@ -86,8 +88,10 @@ def _resampled(exp: Experiment, losses: Array) -> Array:
     """Mean losses (rounds, points) of `losses` (points, seeds, N), seeds and examples drawn again with replacement."""
     rounds, random = exp.stages.regularize.more_data.rounds, np.random.default_rng(exp.training.seed)
     points, seeds, count = losses.shape
-    weights = random.multinomial(count, np.full(count, 1 / count), size=rounds) / count
-    by_seed = np.einsum("rn,psn->rps", weights, losses)
+    chances, at_once = np.full(count, 1 / count), max(1, BYTES_AT_ONCE // (count * losses.itemsize))
+    parts = [min(at_once, rounds - start) for start in range(0, rounds, at_once)]
+    drawn = (random.multinomial(count, chances, size=part) / count for part in parts)
+    by_seed = np.concatenate([np.einsum("rn,psn->rps", weights, losses) for weights in drawn])
     chosen = random.integers(seeds, size=(rounds, points, seeds))
     means: Array = np.take_along_axis(by_seed, chosen, 2).mean(2)
     return means
