@@ -32,7 +32,7 @@ class Dataset:
         quarantine: id, path, label, reason and kind of what was left out.
         inputs: memory-mapped; uint8 images (N, C, H, W) or float32 rows (N, F).
         targets: int64 (N,) for classes; float32 (N, k), standardised by training statistics, for a regression.
-        rows: a table's raw columns; None for images.
+        rows: a table's raw columns; None for images, and where they were not asked for.
         preparation: how raw inputs are prepared; see recipe/preparation.py.
         split_given: whether the user gave the split.
         user_columns: what the manifest holds of the user's own columns.
@@ -61,8 +61,11 @@ class Dataset:
         return self.manifest["split"].to_numpy(dtype=object)
 
 
-def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED) -> Dataset:
+def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED, raw: bool = True) -> Dataset:
     """The data set that ingest prepared in `folder` of the workspace.
+
+    Args:
+        raw: read a table's raw columns too, which no training needs and which may take more memory than all else.
 
     Raises:
         DataError: it is not there, or not whole.
@@ -76,7 +79,7 @@ def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED) -
             quarantine=pd.read_parquet(folder / QUARANTINE),
             inputs=np.load(folder / INPUTS, mmap_mode="r", allow_pickle=False),
             targets=np.load(folder / TARGETS, allow_pickle=False),
-            rows=pd.read_parquet(rows) if rows.exists() else None,
+            rows=pd.read_parquet(rows) if raw and rows.exists() else None,
             preparation=json.loads((folder / PREPARATION).read_text(encoding="utf-8")),
             split_given=facts["split_given"],
             settings=settings,

@@ -98,6 +98,8 @@ def _constant_rows(rows: pd.DataFrame) -> NDArray[np.bool_]:
     numeric = [name for name in rows if not is_text(rows[name])]
     if len(numeric) < FEWEST_COLUMNS:
         return np.zeros(len(rows), dtype=bool)
-    numbers = np.column_stack([numbers_of(rows[name]) for name in numeric])
-    constant = (numbers == numbers[:, :1]).all(1)
+    first = numbers_of(rows[numeric[0]])
+    constant = first == first  # a missing number equals none
+    for name in numeric[1:]:
+        constant &= numbers_of(rows[name]) == first
     return constant if constant.mean() <= FEW else np.zeros(len(rows), dtype=bool)

@@ -1,5 +1,8 @@
 """Figures and their intervals, against what other libraries say."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from sklearn.metrics import r2_score
@@ -7,7 +10,7 @@ from torch.nn import functional
 
 from recipe.experiment import Experiment
 from recipe.intervals import wilson
-from recipe.training.evaluation import bootstrap_r2, evaluate, mean_interval, r2
+from recipe.training.evaluation import BOOTSTRAP_ROUNDS, bootstrap_r2, evaluate, mean_interval, r2
 from recipe.training.objective import Objective
 
 
@@ -26,6 +29,28 @@ def test_r2_agrees_with_scikit_learn() -> None:
     assert r2(outputs, targets) == pytest.approx(r2_score(targets.numpy(), outputs.numpy()), abs=1e-6)
     low, high = bootstrap_r2(outputs, targets)
     assert low < r2(outputs, targets) < high
+
+
+def test_the_bootstrap_draws_what_it_would_draw_all_at_once() -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randn(37, 1, generator=generator)
+    outputs = targets + torch.randn(37, 1, generator=generator)
+    draws = torch.randint(37, (BOOTSTRAP_ROUNDS, 37), generator=torch.Generator().manual_seed(0))
+    values = torch.tensor([r2(outputs[draw], targets[draw]) for draw in draws])
+    assert bootstrap_r2(outputs, targets) == tuple(values.quantile(torch.tensor([0.025, 0.975])).tolist())
+
+
+def test_the_bootstrap_holds_one_round_at_a_time() -> None:
+    """In a process of its own, whose peak is its own: forty rounds of so many places at once would be 160 MB."""
+    script = (
+        "import resource, torch; from recipe.training import evaluation; "
+        "evaluation.BOOTSTRAP_ROUNDS = 40; targets = torch.randn(500_000, 1); "
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024; "
+        "evaluation.r2(targets, targets); began = peak(); "
+        "evaluation.bootstrap_r2(targets, targets); print(peak() - began)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 80
 
 
 def test_evaluation_is_the_same_whatever_the_batch_size(digits_cnn: Experiment) -> None:
