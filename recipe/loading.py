@@ -56,7 +56,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     settings, workspace = stage.settings, stage.workspace
     device = choose_device(settings.device, settings.precision)
     device.settle()
-    dataset = load_dataset(workspace, settings, raw=False)
+    dataset = load_dataset(workspace, settings, whole=False)
     transform = build_transform(dataset, settings)
     loss = component("loss", settings.loss)
     task = dataset.preparation["task"]
@@ -100,7 +100,7 @@ def _cores() -> int:
 def with_test(experiment: Experiment, stage: Stage) -> Experiment:
     """The same with the test split behind its door: opened by name, each reading written to the ledger."""
     settings, workspace = stage.settings, stage.workspace
-    dataset = load_dataset(workspace, settings, raw=False)
+    dataset = load_dataset(workspace, settings, whole=False)
     version = fingerprint(digest(workspace / PREPARED / MANIFEST))
 
     def open_test(reader: str) -> Split:
@@ -124,7 +124,7 @@ class Raw:
 
 def raw_examples(stage: Stage) -> Raw:
     """Two prepared training examples, images (2, C, H, W) in 0..1 or rows (2, F), and what happens to them next."""
-    dataset = load_dataset(stage.workspace, stage.settings, raw=False)
+    dataset = load_dataset(stage.workspace, stage.settings, whole=False)
     return Raw(_examples(dataset, 2), build_transform(dataset, stage.settings), dataset.preparation)
 
 

@@ -12,7 +12,7 @@ def work(stage: Stage) -> None:
     """Prepare data/prepared, and list what was left out of it."""
     made = ingest(stage.workspace, stage.settings, home=stage.home)
     stage.counts |= {**made.splits, "quarantined": made.quarantined}
-    quarantine = load_dataset(stage.workspace, stage.settings, raw=False).quarantine
+    quarantine = load_dataset(stage.workspace, stage.settings, whole=False).quarantine
     write_whole(stage.reports / "tables" / QUARANTINE, table_csv(quarantine[["id", "path", "reason"]]))
 
 

@@ -20,6 +20,7 @@ INPUTS = "inputs.npy"
 TARGETS = "targets.npy"
 PREPARATION = "preparation.json"
 FACTS = "facts.json"
+TRAINED_ON = ("id", "split")  # of the manifest
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,12 @@ class Dataset:
         return self.manifest["split"].to_numpy(dtype=object)
 
 
-def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED, raw: bool = True) -> Dataset:
+def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED, whole: bool = True) -> Dataset:
     """The data set that ingest prepared in `folder` of the workspace.
 
     Args:
-        raw: read a table's raw columns too, which no training needs and which may take more memory than all else.
+        whole: with what no training looks at: a table's raw columns, and of the manifest all but id and split. They may
+            take more memory than all else.
 
     Raises:
         DataError: it is not there, or not whole.
@@ -75,11 +77,11 @@ def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED, r
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         rows = folder / ROWS
         return Dataset(
-            manifest=pd.read_parquet(folder / MANIFEST),
+            manifest=pd.read_parquet(folder / MANIFEST, columns=None if whole else list(TRAINED_ON)),
             quarantine=pd.read_parquet(folder / QUARANTINE),
             inputs=np.load(folder / INPUTS, mmap_mode="r", allow_pickle=False),
             targets=np.load(folder / TARGETS, allow_pickle=False),
-            rows=pd.read_parquet(rows) if raw and rows.exists() else None,
+            rows=pd.read_parquet(rows) if whole and rows.exists() else None,
             preparation=json.loads((folder / PREPARATION).read_text(encoding="utf-8")),
             split_given=facts["split_given"],
             settings=settings,
