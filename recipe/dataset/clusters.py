@@ -1,5 +1,8 @@
 """Which examples belong together, as groups and exact copies do: they go to one split and count as one draw."""
 
+import math
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -27,25 +30,24 @@ def clusters_of(dataset: Dataset) -> NDArray[np.int64]:
     """
     examples = dataset.manifest
     copies = not examples["content_id"].is_unique
-    if copies and dataset.rows is not None and equal_by_chance(_inputs(dataset)) >= 1:
+    if copies and dataset.preparation["kind"] == "table" and _are_coarse(dataset):
         examples = examples.assign(content_id=examples["id"])
     return tied_together(examples).to_numpy(dtype=np.int64)
 
 
-def equal_by_chance(rows: pd.DataFrame) -> float:
-    """How many pairs of equal rows chance alone is expected to make, were the columns independent."""
-    pairs = len(rows) * (len(rows) - 1) / 2
-    agree = [_equal_pairs(rows[name]) / max(pairs, 1) for name in rows]
-    return float(np.prod(agree)) * pairs
+def _are_coarse(dataset: Dataset) -> bool:
+    """Whether chance alone is expected to make a pair of equal rows of the table's inputs."""
+    preparation = dataset.preparation
+    names = [*(column["name"] for column in preparation["columns"]), *preparation["dropped"]]
+    return equal_by_chance(map(dataset.raw_column, names), len(dataset.manifest)) >= 1
+
+
+def equal_by_chance(columns: Iterable[pd.Series], count: int) -> float:
+    """How many pairs of `count` rows chance alone is expected to make equal, were the `columns` independent."""
+    pairs = count * (count - 1) / 2
+    return math.prod(_equal_pairs(column) / max(pairs, 1) for column in columns) * pairs
 
 
 def _equal_pairs(column: pd.Series) -> float:
     counts = column.value_counts(dropna=False).to_numpy(dtype=float)
     return float((counts * (counts - 1)).sum() / 2)
-
-
-def _inputs(dataset: Dataset) -> pd.DataFrame:
-    """A table's raw columns without its label, split and group."""
-    assert dataset.rows is not None, "only a table has rows"
-    data = dataset.settings.data
-    return dataset.rows.drop(columns=[data.label, data.split_column, data.group_column], errors="ignore")

@@ -20,7 +20,7 @@ INPUTS = "inputs.npy"
 TARGETS = "targets.npy"
 PREPARATION = "preparation.json"
 FACTS = "facts.json"
-TRAINED_ON = ("id", "split")  # of the manifest
+TRAINED_ON = ("id", "content_id", "split", "group")  # of the manifest
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ class Dataset:
         """The rows, int64 in order, of "train", "validation" or "test"."""
         return np.flatnonzero(self._splits == split)
 
+    def raw_column(self, name: str) -> pd.Series:
+        """One of a table's raw columns, (N,); read from disk where they were left there."""
+        if self.rows is not None:
+            return self.rows[name]
+        return pd.read_parquet(self.workspace / PREPARED / ROWS, columns=[name])[name]
+
     @cached_property
     def _splits(self) -> np.ndarray:
         return self.manifest["split"].to_numpy(dtype=object)
@@ -66,7 +72,7 @@ def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED, w
     """The data set that ingest prepared in `folder` of the workspace.
 
     Args:
-        whole: with what no training looks at: a table's raw columns, and of the manifest all but id and split. They may
+        whole: with what no training looks at: a table's raw columns, and of the manifest the measured ones. They may
             take more memory than all else.
 
     Raises:

@@ -63,7 +63,7 @@ def coincidences(dataset: Dataset) -> float:
     A few coarse columns (sex, class, age in years) make equal rows that are no copies.
     """
     rows = compared_columns(dataset)
-    return 0.0 if rows is None else equal_by_chance(rows)
+    return 0.0 if rows is None else equal_by_chance((rows[name] for name in rows), len(rows))
 
 
 def compared_columns(dataset: Dataset) -> pd.DataFrame | None:
