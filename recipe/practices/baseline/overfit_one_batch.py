@@ -121,21 +121,23 @@ def _attempt(
 ) -> Attempt:
     settings = exp.stages.baseline.overfit_one_batch
     model = exp.new_model(training=training)
+    placed, optimizer, backward = exp.device.place(model, exp.new_optimizer(model, training))
     guess = exp.objective.even_loss(few.targets.cpu())
     reach = settings.target * (guess - floor) + floor
     history = train(
-        model,
+        placed,
         exp.objective,
-        exp.new_optimizer(model, training),
+        optimizer,
         few,
         epochs=settings.steps,
         batch_size=len(few),
         seed=training.seed,
+        backward=backward,
         on_epoch=lambda epoch, history: bool((history.train_loss[-LAST:] > reach).any()),
     )
     final = history.train_loss[-LAST:].median().item()
     share = (final - floor) / (guess - floor)
-    return Attempt(label, model.eval(), history.train_loss, share, rate_factor)
+    return Attempt(label, placed.eval(), history.train_loss, share, rate_factor)
 
 
 def _untried(count: int, reason: str) -> Finding:
