@@ -77,13 +77,17 @@ def _rows(exp: Experiment, space: Space) -> list[Row]:
 
 
 def _relative(rows: Sequence[Row]) -> list[Row]:
-    """A loss that is not finite counts as the worst that is: how badly a trial diverged says nothing."""
-    finite = [math.log(max(loss, 1e-12)) for _, loss in rows if math.isfinite(loss)]
+    """A loss that is not finite counts as the worst that is: how badly a trial diverged says nothing.
+
+    Losses that may be zero or negative have no logarithm, and count as they are.
+    """
+    finite = [loss for _, loss in rows if math.isfinite(loss)]
     if not finite:
         return []
-    logs = [math.log(max(loss, 1e-12)) if math.isfinite(loss) else max(finite) for _, loss in rows]
-    mean = sum(logs) / len(logs)
-    return [(point, value - mean) for (point, _), value in zip(rows, logs, strict=True)]
+    scale = math.log if min(finite) > 0 else float
+    values = [scale(loss if math.isfinite(loss) else max(finite)) for _, loss in rows]
+    mean = sum(values) / len(values)
+    return [(point, value - mean) for (point, _), value in zip(rows, values, strict=True)]
 
 
 def _bootstrap(exp: Experiment, space: Space, rows: Sequence[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from recipe.comparison import with_seeds
 from recipe.experiment import Experiment, Training, make_experiment
@@ -69,6 +70,14 @@ def test_the_rate_matters_more_than_the_decay(slow_start: Experiment) -> None:
     assert finding.table["setting"].iloc[0] == "optimizer.lr"
     assert finding.table["share"].sum() == pytest.approx(1)
     assert (finding.table["share_low"] <= finding.table["share_high"]).all()
+
+
+def test_the_rate_matters_more_than_the_decay_under_a_loss_below_zero_too(slow_start: Experiment) -> None:
+    def shifted(outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs, targets) - 5
+
+    below = slow_start.variant("below zero", objective=replace(slow_start.objective, loss=shifted))
+    assert below.examine(importance).table["setting"].iloc[0] == "optimizer.lr"
 
 
 def test_too_few_trials_say_nothing_of_importance(slow_start: Experiment) -> None:
