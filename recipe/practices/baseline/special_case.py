@@ -14,6 +14,7 @@ from recipe.probes import everything, rows, some, stirred_model
 from recipe.training.evaluation import metric, metric_name
 
 WEIGHED = 1e-3  # of the loss: more is no rounding
+ROUNDING = 1e-4  # of the loss: of a smaller difference, float32's seven digits leave too few to hold to WEIGHED
 
 
 @practice("baseline/special_case")
@@ -34,6 +35,7 @@ def special_case(exp: Experiment) -> Finding:
         output_difference = _difference(rows(together, len(inputs)), alone)
         batch, singles = exp.objective(together, targets).item(), single_losses(exp, together, targets).mean().item()
         broadcast = pairs_everything(exp, together, targets)
+        sums = not broadcast and _sums(exp, together, targets)
     loss_difference = abs(batch - singles) / to_learn(singles, floor_of(exp.objective, targets))
     own, looped = (
         metric(rows(together, len(inputs)).cpu(), targets.cpu()),
@@ -44,8 +46,8 @@ def special_case(exp: Experiment) -> Finding:
         f"On {len(inputs)} examples, one at a time and together, outputs differ by {output_difference:.2g} of their "
         f"spread, the loss ({batch:.4f}) by {loss_difference:.2g}, {metric_name(targets)} by {metric_difference:.2g}"
     )
-    cause = BROADCAST if broadcast else _loss_cause(batch, singles, len(inputs), loss_difference)
-    weighs = not broadcast and not _sums(batch, singles, len(inputs))
+    cause = BROADCAST if broadcast else _loss_cause(sums, loss_difference)
+    weighs = not broadcast and not sums
     return Finding(
         summary=f"{summary}{': ' if cause else ''}{cause}.",
         measured=float(np.max([output_difference, loss_difference, metric_difference])),
@@ -85,16 +87,30 @@ def _looped_metric(outputs: Tensor, targets: Tensor) -> float:
     return sum(values) / len(values)
 
 
-def _loss_cause(batch: float, singles: float, count: int, difference: float) -> str:
-    if _sums(batch, singles, count):
+def _loss_cause(sums: bool, difference: float) -> str:
+    if sums:
         return "the loss is the sum over the batch where the mean is due"
     if difference > WEIGHED:
         return "the loss of a batch is not the mean of its examples' losses, as when classes are weighted"
     return ""
 
 
-def _sums(batch: float, singles: float, count: int) -> bool:
-    return count > 1 and math.isclose(batch, singles * count, rel_tol=1e-3, abs_tol=1e-9) and batch != 0
+def _sums(exp: Experiment, outputs: Tensor, targets: Tensor) -> bool:
+    """Whether the loss of N examples is N times their mean, or moves by N times as much when the targets do.
+
+    The first tells nothing where a constant is added to the sum; the second nothing where all targets are equal.
+    """
+    moved = targets.roll(1, 0)
+    batch, elsewhere = exp.objective(outputs, targets).item(), exp.objective(outputs, moved).item()
+    singles = single_losses(exp, outputs, targets).mean().item()
+    move = singles - single_losses(exp, outputs, moved).mean().item()
+    if _is_times(batch, len(targets), singles):
+        return True
+    return abs(batch - elsewhere) > ROUNDING * abs(batch) and _is_times(batch - elsewhere, len(targets), move)
+
+
+def _is_times(batch: float, count: int, singles: float) -> bool:
+    return count > 1 and math.isclose(batch, singles * count, rel_tol=WEIGHED, abs_tol=1e-9) and batch != 0
 
 
 def _refused(error: Exception) -> Finding:

@@ -17,7 +17,7 @@ from recipe.practices.baseline.loss_at_init import loss_at_init
 from recipe.practices.baseline.overfit_one_batch import overfit_one_batch
 from recipe.practices.baseline.special_case import special_case
 from recipe.probes import some, some_unlike
-from tests.faults.losses import broadcast_mse
+from tests.faults.losses import broadcast_mse, summed_cross_entropy
 from tests.faults.models import IgnoresInput
 from tests.practices.baseline.conftest import Make
 
@@ -58,6 +58,21 @@ def test_a_fault_is_named_under_a_loss_below_zero_too(on_digits: Make, on_diabet
     assert ignores.verdict == "fail" and "the model ignores its input" in ignores.summary
     broadcast = on_diabetes(Mlp, loss=far_below).examine(special_case)
     assert broadcast.verdict == "fail" and "outputs and targets are broadcast" in broadcast.summary
+
+
+@pytest.mark.parametrize("constant", [0, -5, -100])
+def test_a_sum_over_the_batch_is_told_whatever_constant_is_added(on_digits: Make, constant: int) -> None:
+    finding = on_digits(Mlp, loss=lambda *pair: summed_cross_entropy(*pair) + constant).examine(special_case)
+    assert finding.verdict == "fail" and "the sum over the batch" in finding.summary
+
+
+@pytest.mark.parametrize("constant", [0, -5])
+def test_weighted_classes_are_not_taken_for_a_sum(on_digits: Make, constant: int) -> None:
+    def weighted(outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs, targets, torch.arange(1.0, 11)) + constant
+
+    finding = on_digits(Mlp, loss=weighted).examine(special_case)
+    assert finding.verdict == "warn" and "as when classes are weighted" in finding.summary
 
 
 def test_log_probabilities_are_asked_for_where_the_loss_reads_them_off(on_digits: Make) -> None:
