@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from recipe.composition import compose
 from recipe.dataset import ingest, load_dataset
-from recipe.export import export_model
+from recipe.export import Batch, export_model
 from recipe.models import Cnn, Mlp
 from recipe.settings import parse_settings
 from recipe.transforms import Standardize
@@ -71,8 +71,10 @@ def write_diabetes(path: Path) -> pd.DataFrame:
     return table
 
 
-def export_table(folder: Path, workspace: Path, path: Path, label: str, task: str) -> dict[str, Any]:
-    """An MLP on the table at `path`, ingested as a run does it; gives the preparation."""
+def export_table(
+    folder: Path, workspace: Path, path: Path, label: str, task: str, transform: Batch | None = None
+) -> dict[str, Any]:
+    """An MLP on the table at `path`, ingested as a run does it, behind `transform`; gives the preparation."""
     overrides = ["data=table", f"data.path={path}", f"data.label={label}", f"data.task={task}"]
     settings = parse_settings(compose(REPOSITORY, overrides))
     ingest(workspace, settings)
@@ -81,9 +83,12 @@ def export_table(folder: Path, workspace: Path, path: Path, label: str, task: st
     torch.manual_seed(0)
     regression = task == "regression"
     outputs = 1 if regression else len(dataset.preparation["classes"])
-    net: nn.Module = Mlp(input_shape=tuple(inputs.shape[1:]), n_outputs=outputs)
-    net = trained(net, inputs, targets, nn.functional.mse_loss if regression else nn.functional.cross_entropy)
-    export_model(folder, [net], transform=None, preparation=dataset.preparation, temperature=1.0, example=inputs[:2])
+    given = inputs if transform is None else transform(inputs)
+    net: nn.Module = Mlp(input_shape=tuple(given.shape[1:]), n_outputs=outputs)
+    net = trained(net, given, targets, nn.functional.mse_loss if regression else nn.functional.cross_entropy)
+    export_model(
+        folder, [net], transform=transform, preparation=dataset.preparation, temperature=1.0, example=inputs[:2]
+    )
     return dict(dataset.preparation)
 
 

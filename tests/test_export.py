@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from torch import Tensor, nn
 
 from recipe.export import ExportError, export_model
 from recipe.inference import load_program
+from recipe.predict import predict
 from recipe.transforms import Standardize
 from tests import exported
+from tests.faults.transforms import with_squares, without_half
 from tests.scoring import as_record, bare_environment, post, scoring
 
 # A process in which our packages cannot be imported, whatever is installed.
@@ -114,6 +117,18 @@ def test_a_table_is_answered_from_raw_rows_where_the_project_cannot_be_imported(
     assert row["probability_benign"] == pytest.approx(again["probability_benign"], rel=1e-5)
     assert row["probability_benign"] + row["probability_malignant"] == pytest.approx(1, abs=1e-5)
     assert "mean texture" in lacking[1]["message"]
+
+
+@pytest.mark.parametrize("transform", [with_squares, without_half])
+def test_a_transform_that_changes_a_tables_columns_goes_with_the_model(
+    transform: Callable[[torch.Tensor], torch.Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "diabetes.csv"
+    table = exported.write_diabetes(path)
+    exported.export_table(tmp_path / "final", tmp_path, path, "target", "regression", transform)
+    table.drop(columns="target").to_csv(path, index=False)
+    answers = predict(str(tmp_path / "final"), [path])
+    assert np.corrcoef(answers["prediction"], table["target"])[0, 1] > 0.5
 
 
 def test_a_regression_answers_in_the_units_of_its_target(tmp_path: Path) -> None:
