@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from recipe.training.fit import Trained
 
 CURVE_POINTS = 200  # a curve's points in trainings.json: more than a plot's width resolves
@@ -55,7 +57,7 @@ def _record(key: str, trained: Trained, usual: Mapping[str, str]) -> Record:
         "key": key,
         "params": parameters,
         "curves": {
-            "train_loss": _thinned(list(enumerate(history.train_loss.tolist(), start=1))),
+            "train_loss": _thinned(history.train_loss),
             "validation_loss": list(zip(ends, history.validation_loss, strict=False)),
             "validation_metric": list(zip(ends, history.validation_metric, strict=False)),
         },
@@ -89,8 +91,10 @@ def _text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value).rpartition(".")[2]
 
 
-def _thinned(curve: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
-    return curve[:: max(1, math.ceil(len(curve) / CURVE_POINTS))]
+def _thinned(curve: Tensor) -> list[tuple[int, float]]:
+    """So many steps of `curve` (steps,), from 1, and their values: a training may have millions of them."""
+    stride = max(1, math.ceil(len(curve) / CURVE_POINTS))
+    return [(1 + stride * place, value) for place, value in enumerate(curve[::stride].tolist())]
 
 
 def _finite(value: Any) -> Any:
