@@ -121,18 +121,18 @@ def _start(objective: Objective, targets: Tensor) -> Tensor:
     return torch.zeros(len(targets), objective.n_outputs, device=targets.device)
 
 
-def _lowered(outputs: Tensor, loss: Callable[[], Tensor], abyss: float) -> float:
+def _lowered(outputs: Tensor, loss: Callable[[], Tensor], too_low: float) -> float:
     """Bring `loss` down by changing `outputs` in place; gives where it ends.
 
     Raises:
-        _EndlessError: that is below `abyss`.
+        _EndlessError: that is below `too_low`.
     """
     solver = torch.optim.LBFGS([outputs], max_iter=SOLVER_STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         solver.zero_grad()
         value = loss()
-        if value < abyss:
+        if value < too_low:
             raise _EndlessError
         value.backward()
         return value

@@ -123,7 +123,7 @@ class WholeTestSetLimits(Strict):
 
     max_difference: float = Field(default=0.01, ge=0)
     max_mode_distance: float = Field(default=0.5, ge=0)
-    max_replaced: float = Field(default=0.5, ge=0, le=1)
+    max_replaced: float = Field(default=0.75, ge=0, le=1)
 
 
 class JustBeforeNetLimits(Strict):

@@ -14,7 +14,7 @@ from recipe.training.fit import Trained, fit_all
 
 EXAMPLES = 256  # on which the two modes are compared
 SETTLED = 30  # steps after which torch's default momentum has forgotten 0.9^30, all but 4 %, of where it started
-FAR, HASTY = 0.5, 0.5  # beyond which a layer is named; the gate has limits of its own
+FAR, HASTY = 0.5, 0.75  # beyond which a layer is named; the gate has limits of its own
 
 
 @practice("baseline/whole_test_set")
