@@ -39,7 +39,7 @@ test: install ## Lint, format, types, imports and every test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy flows tasks recipe
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 serve: install ## Prefect's server and worker with the deployments, and MLflow's UI; Ctrl-C stops them
 	@$(BIN)/python -m flows.serve

@@ -17,6 +17,12 @@ torch.set_num_threads(1)
 TRAIN, VALIDATION = 1000, 1400
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: spread over two processes, a long one at the end would leave the other idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def digits() -> tuple[Tensor, Tensor]:
     """The 1,797 digits, shuffled: standardised images (N, 1, 8, 8) and labels (N,)."""

@@ -1,7 +1,7 @@
 """The findings of a run: what its stages measured, judged by the present thresholds, merged into findings.json."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -132,7 +132,7 @@ def save(reports: Path, result: RunResult) -> None:
 def to_json(result: RunResult) -> dict[str, Any]:
     """The content of findings.json."""
     return {
-        "run": {**result.run, "verdict": result.verdict},
+        "run": {**result.run, "verdict": result.verdict, "knowledge": _knowledge(result.findings)},
         "stages": [
             {
                 "stage": stage.stage,
@@ -155,7 +155,8 @@ def read(reports: Path) -> RunResult:
     path = reports / FINDINGS
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        findings = [_from_entry(entry) for entry in content["findings"]]
+        known = content["run"].get("knowledge", ())
+        findings = [_from_entry(entry, entry["practice"] in known) for entry in content["findings"]]
         stages = tuple(
             StageResult(
                 stage["stage"],
@@ -210,12 +211,16 @@ def _gather_tables(reports: Path, stages: list[str]) -> None:
             write_whole(folder / name, content)
 
 
+def _knowledge(findings: Iterable[Finding]) -> list[str]:
+    """The practices whose verdict is no test's: the entries of all practices have the same names."""
+    return [finding.practice for finding in findings if finding.knowledge]
+
+
 def _entry(finding: Finding) -> dict[str, Any]:
     return {
         "practice": finding.practice,
         "hypothesis": finding.hypothesis,
         "verdict": finding.verdict,
-        **({"knowledge": True} if finding.knowledge else {}),
         "measured": finding.measured,
         "interval": list(finding.interval) if finding.interval else None,
         "expected": finding.expected,
@@ -228,7 +233,7 @@ def _entry(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _from_entry(entry: Mapping[str, Any]) -> Finding:
+def _from_entry(entry: Mapping[str, Any], knowledge: bool) -> Finding:
     figures = {PurePosixPath(path).stem: path for path in entry["figures"]}
     interval = tuple(entry["interval"]) if entry["interval"] else None
-    return Finding(**{**entry, "figures": figures, "interval": interval})
+    return Finding(**{**entry, "figures": figures, "interval": interval, "knowledge": knowledge})
