@@ -18,6 +18,7 @@ SIGNS = "=+\\-@\t\r\n＝＋－＠"
 BEGIN = r"(?:^|(?<=[;\t\r\n]))"
 FORMULA = re.compile(rf"{BEGIN}(?='*[{SIGNS}])")
 MARKED = re.compile(rf"{BEGIN}'(?='*[{SIGNS}])")
+ALONE = re.compile(f"[{SIGNS}]+")  # a class that is called + or -, as in UCI's credit data, computes nothing
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -34,8 +35,8 @@ def table_csv(table: pd.DataFrame) -> str:
 
 
 def cell(text: str) -> str:
-    """`text` with a single quote before what would begin a formula; numbers and all else as they are."""
-    return text if NUMBER.fullmatch(text) else FORMULA.sub("'", text)
+    """`text` with a single quote before what would begin a formula; numbers, mere signs and all else as they are."""
+    return text if NUMBER.fullmatch(text) or ALONE.fullmatch(text) else FORMULA.sub("'", text)
 
 
 def text_of(cell: str) -> str:

@@ -11,7 +11,21 @@ from recipe.spreadsheet import cell, table_csv, text_of
 
 @pytest.mark.parametrize(
     "text",
-    ["=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "-", "a;=1+1", "a\t@b", "'=1"],
+    [
+        "=cmd|' /C calc'!A0",
+        "+1+1",
+        "-1+1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "＝1+1",
+        "-a",
+        "'+",
+        "a;=1+1",
+        "a\t@b",
+        "'=1",
+    ],
 )
 def test_what_a_spreadsheet_would_compute_is_marked_and_found_again(text: str) -> None:
     marked = cell(text)
@@ -23,7 +37,23 @@ def test_what_a_spreadsheet_would_compute_is_marked_and_found_again(text: str) -
 
 @pytest.mark.parametrize(
     "text",
-    ["-1", "+2.5e3", "-.5", "a=b", "a-b", "row:17", "0f3a", "benign", "it's", "'quoted'", "", "a; b", "mean radius"],
+    [
+        "-1",
+        "+2.5e3",
+        "-.5",
+        "+",
+        "-",
+        "a=b",
+        "a-b",
+        "row:17",
+        "0f3a",
+        "benign",
+        "it's",
+        "'quoted'",
+        "",
+        "a; b",
+        "mean radius",
+    ],
 )
 def test_numbers_and_all_that_is_no_formula_stay_as_they_are(text: str) -> None:
     assert cell(text) == text
