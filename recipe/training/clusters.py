@@ -58,7 +58,7 @@ def resampled(count: int, groups: Tensor | None, rounds: int) -> Iterator[Tensor
     """The examples of each round of a bootstrap, indices below `count`; whole clusters where there are `groups`."""
     generator = torch.Generator().manual_seed(0)
     if groups is None:
-        yield from torch.randint(count, (rounds, count), generator=generator)
+        yield from (torch.randint(count, (count,), generator=generator) for _ in range(rounds))
         return
     cluster = groups.unique(return_inverse=True)[1]
     members = cluster.argsort(stable=True).split(cluster.bincount().tolist())
