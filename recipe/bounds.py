@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from recipe.evidence import Finding, at_most
 from recipe.experiment import Experiment
-from recipe.probes import all_alike, everything, is_log_distribution, rows, stirred_model
+from recipe.probes import all_equal, everything, is_log_distribution, rows, stirred_model
 from recipe.training.objective import Objective, takes_log_probabilities
 from recipe.training.split import Split
 
@@ -43,7 +44,7 @@ def no_share(experiment: Experiment, few: Split, guess: float, lowest: float) ->
         lowest: what `lowest_loss` or `lower_bound` gives.
     """
     inputs, targets = everything(few)
-    if all_alike(targets):
+    if all_equal(targets):
         return ALIKE
     with torch.no_grad():
         outputs = rows(stirred_model(experiment)(inputs), len(few))
@@ -52,6 +53,17 @@ def no_share(experiment: Experiment, few: Split, guess: float, lowest: float) ->
     if lowest == -math.inf:
         return NO_FLOOR
     return NOTHING if guess - lowest <= _rounding(guess, lowest) else ""
+
+
+def unjudged(what: str, reason: str) -> Finding:
+    """What a practice finds that is to hold the loss left, where `no_share` gives a reason."""
+    return Finding(
+        summary=f"{what}: {reason}.",
+        measured=math.nan,
+        expected=0.0,
+        advice="Mend the targets or the loss first.",
+        requirements=(at_most(math.nan, "max_loss_share"),),
+    )
 
 
 def to_learn(guess: float, floor: float) -> float:

@@ -26,7 +26,7 @@ def some(experiment: Experiment, split: Split, count: int) -> Split:
 def some_unlike(experiment: Experiment, split: Split, count: int) -> Split:
     """As `some`; but where chance picked equal targets and others are there, each target has its turn."""
     few = some(experiment, split, count)
-    if not all_alike(few.targets) or all_alike(split.targets):
+    if not all_equal(few.targets) or all_equal(split.targets):
         return few
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))
     _, kind = split.targets.cpu()[order].unique(dim=0, return_inverse=True)
@@ -35,11 +35,6 @@ def some_unlike(experiment: Experiment, split: Split, count: int) -> Split:
     turn = torch.empty_like(kind)
     turn[by_kind] = torch.arange(len(kind)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
     return split.at(order[turn.argsort(stable=True)[:count]]).to(experiment.device.torch)
-
-
-def all_alike(targets: Tensor) -> bool:
-    """Whether all targets are equal, so that a constant is right for each and there is nothing to learn."""
-    return bool((targets == targets[:1]).all())
 
 
 def everything(split: Split) -> tuple[Tensor, Tensor]:
@@ -106,9 +101,9 @@ def _unlike(inputs: Tensor, j: int) -> Tensor:
     return before[int(unlike.int().argmax())]
 
 
-def all_equal(inputs: Tensor) -> bool:
-    """Whether no example of `inputs` (N, ...) can be told from another."""
-    return torch.equal(inputs, inputs[:1].expand_as(inputs))
+def all_equal(examples: Tensor) -> bool:
+    """Whether none of `examples` (N, ...), inputs or targets, can be told from another."""
+    return torch.equal(examples, examples[:1].expand_as(examples))
 
 
 @torch.no_grad()
@@ -151,19 +146,28 @@ def watch_units(model: nn.Module, inputs: Tensor, saturated: float) -> list[Unit
         saturated: the part of the way from the middle to a bound beyond which a unit counts as saturated.
     """
     found: list[Units] = []
+
+    def look(name: str, module: nn.Module, _: tuple[object, ...], output: Tensor) -> None:
+        found.append(_units(name, module, output, saturated))
+
+    _look_at_each(model, inputs, lambda module: type(module) in (*DEAD, *SATURATING), look)
+    return found
+
+
+def _look_at_each(
+    model: nn.Module, inputs: Tensor, wanted: Callable[[nn.Module], bool], look: Callable[..., None]
+) -> None:
+    """Run `model` on `inputs`; `look` gets the name of each wanted module, the module, what it is given and gives."""
     handles = [
-        module.register_forward_hook(
-            lambda module, _, output, name=name: found.append(_units(name, module, output, saturated))
-        )
+        module.register_forward_hook(lambda module, given, output, name=name: look(name, module, given, output))
         for name, module in model.named_modules()
-        if type(module) in (*DEAD, *SATURATING)
+        if wanted(module)
     ]
     try:
         model(inputs)
     finally:
         for handle in handles:
             handle.remove()
-    return found
 
 
 def _units(name: str, module: nn.Module, values: Tensor, saturated: float) -> Units:
@@ -199,17 +203,12 @@ def constant_units(model: nn.Module, inputs: Tensor) -> list[Constant]:
         if isinstance(first, Tensor) and isinstance(output, Tensor) and len(first) == len(output) == len(inputs):
             found.append(Constant(name, _constant_share(module, first.float(), output.float())))
 
-    handles = [
-        module.register_forward_hook(lambda module, given, output, name=name: look(name, module, given, output))
-        for name, module in model.named_modules()
-        if not any(module.children()) and type(module) not in (*DEAD, *SATURATING) and not _frozen(module)
-    ]
-    try:
-        model(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
+    _look_at_each(model, inputs, _may_be_constant, look)
     return sorted(found, key=lambda one: one.share, reverse=True)
+
+
+def _may_be_constant(module: nn.Module) -> bool:
+    return not any(module.children()) and type(module) not in (*DEAD, *SATURATING) and not _frozen(module)
 
 
 def _frozen(module: nn.Module) -> bool:

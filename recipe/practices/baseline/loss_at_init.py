@@ -12,7 +12,7 @@ from recipe import drawing
 from recipe.bounds import floor_of, to_learn
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.experiment import Experiment
-from recipe.probes import all_alike, everything, some
+from recipe.probes import all_equal, everything, some
 from recipe.training.evaluation import mean_interval
 from recipe.training.split import Split
 
@@ -30,7 +30,7 @@ def loss_at_init(exp: Experiment) -> Finding:
     of about that scale are what starts aim for (LeCun et al. 1998, 4.6). Source: the recipe, 2, "verify loss @ init".
     """
     part = some(exp, exp.train, exp.stages.baseline.loss_at_init.examples)
-    if all_alike(part.targets):
+    if all_equal(part.targets):
         return skip("All targets are equal, so that knowing nothing costs nothing: there is no first loss to expect.")
     start = _start(exp, part)
     return Finding(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe import drawing
-from recipe.bounds import lowest_loss, no_share, or_zero
+from recipe.bounds import lowest_loss, no_share, or_zero, unjudged
 from recipe.causes import built_in_causes, likely_causes
 from recipe.decoding import label_of, picture
 from recipe.drawing import Curve
@@ -53,7 +52,7 @@ def overfit_one_batch(exp: Experiment) -> Finding:
     guess = exp.objective.even_loss(few.targets.cpu())
     lowest = lowest_loss(exp.objective, few.targets)
     if reason := no_share(exp, few, guess, lowest):
-        return _untried(len(few), reason)
+        return unjudged(f"No training on {len(few)} examples can be judged", reason)
     floor = or_zero(lowest, guess)
     first = last = _attempt(exp, few, exp.training, floor, "as it is")
     tried = [first]
@@ -138,16 +137,6 @@ def _attempt(
     final = history.train_loss[-LAST:].median().item()
     share = (final - floor) / (guess - floor)
     return Attempt(label, placed.eval(), history.train_loss, share, rate_factor)
-
-
-def _untried(count: int, reason: str) -> Finding:
-    return Finding(
-        summary=f"No training on {count} examples can be judged: {reason}.",
-        measured=math.nan,
-        expected=0.0,
-        advice="Mend the targets or the loss first.",
-        requirements=(at_most(math.nan, "max_loss_share"),),
-    )
 
 
 def _causes(exp: Experiment, few: Split, first: Attempt, rescue: str) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 
 import torch
 from torch import Tensor, nn
 
 from recipe import drawing
-from recipe.bounds import lower_bound, no_share, or_zero
+from recipe.bounds import lower_bound, no_share, or_zero, unjudged
 from recipe.causes import likely_causes
 from recipe.evidence import Finding, at_most, practice
 from recipe.experiment import Experiment
@@ -39,7 +38,7 @@ def low_training_loss(exp: Experiment) -> Finding:
     guess = exp.objective.prior_loss(exp.train.targets.cpu())
     lowest = lower_bound(exp.objective, exp.train.targets)
     if reason := no_share(exp, some_unlike(exp, exp.train, TRIED), guess, lowest):
-        return _untrained(reason)
+        return unjudged("No training can be judged by its loss", reason)
     optimum = own_optimum(exp) if is_straight(exp) else None
     floor = or_zero(lowest, guess) if optimum is None else optimum
     until = floor + settings.target * (guess - floor)
@@ -65,16 +64,6 @@ def low_training_loss(exp: Experiment) -> Finding:
         advice="Make the model larger, train longer, or mend the first of the likely causes; regularise only then.",
         requirements=(at_most(share, "max_loss_share"),),
         figures={"loss": _figure(run, guess, until)},
-    )
-
-
-def _untrained(reason: str) -> Finding:
-    return Finding(
-        summary=f"No training can be judged by its loss: {reason}.",
-        measured=math.nan,
-        expected=0.0,
-        advice="Mend the targets or the loss first.",
-        requirements=(at_most(math.nan, "max_loss_share"),),
     )
 
 
