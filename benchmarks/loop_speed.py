@@ -15,9 +15,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recipe.experiment import ADAM, Component, Experiment, make_experiment
 from recipe.models import Cnn, Mlp
-from recipe.training import train
+from recipe.training.experiment import ADAM, Component, Experiment, make_experiment
+from recipe.training.loop import train
 from recipe.training.split import Split
 
 PAIRS = 15

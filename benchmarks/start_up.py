@@ -11,7 +11,7 @@ from collections.abc import Sequence
 REPEATS = 3
 COMMANDS = {
     "recipe --help": ("-m", "recipe.cli", "--help"),
-    "gate, imported": ("-c", "import recipe.gate"),
+    "gate, imported": ("-c", "import recipe.pipeline.gate"),
     **{
         f"stage {stage}, imported": ("-c", f"import tasks.{stage}")
         for stage in ("ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze")

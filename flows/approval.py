@@ -13,8 +13,8 @@ from prefect.input import RunInput
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
-from recipe.reign import PERSON, RULE
 from recipe.report import markdown
+from recipe.tracking.decisions import PERSON, RULE
 
 HOUR = 3600
 POLL_SECONDS = 10

@@ -10,7 +10,7 @@ from prefect.events.clients import get_events_client
 from prefect.events.related import related_resources_from_run_context
 from prefect.utilities.asyncutils import run_coro_as_sync
 
-from recipe.stage_process import first_line
+from recipe.runtime.stage_process import first_line
 
 RESOURCE = "training-recipe.data"
 PATIENCE_SECONDS = 60.0

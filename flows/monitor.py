@@ -21,13 +21,13 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.recipe import BAD_INPUT, as_markdown, own_database
 from recipe.errors import RecipeError
-from recipe.monitoring import newest_batch, note_failure
 from recipe.monitoring.history import read_entries
-from recipe.pipeline import stage_environment
-from recipe.processes import interrupted_by_signals, run_to_end
+from recipe.monitoring.pending import newest_batch, note_failure
+from recipe.pipeline.reproduce import stage_environment
 from recipe.report.findings import read
 from recipe.report.page import PAGE
-from recipe.workspace import find_workspace, private_folder
+from recipe.runtime.processes import interrupted_by_signals, run_to_end
+from recipe.runtime.workspace import find_workspace, private_folder
 
 DRIFTED = "Drifted"  # the name that Prefect shows such a completed run by
 EVENT = "training-recipe.monitor"

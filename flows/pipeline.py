@@ -14,11 +14,11 @@ from typing import IO, Literal
 import yaml
 
 from recipe.errors import WorkspaceError
-from recipe.gate import PUBLISHES
-from recipe.leftovers import clear_leftovers
-from recipe.pipeline import BUSY, ERROR, FAILURE, STATUS_SIGNALLED, stage_environment
-from recipe.processes import stop_session
-from recipe.stage_process import TOLD, WAIT
+from recipe.pipeline.gate import PUBLISHES
+from recipe.pipeline.reproduce import BUSY, ERROR, FAILURE, STATUS_SIGNALLED, stage_environment
+from recipe.runtime.processes import stop_session
+from recipe.runtime.stage_process import TOLD, WAIT
+from recipe.versioning.leftovers import clear_leftovers
 
 Kind = Literal["open", "closed", "bad input", "busy", "killed", "interrupted"]
 

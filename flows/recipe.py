@@ -22,18 +22,17 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.tasks import Task
 
 from flows.pipeline import reproduce_stage, stages_of
-from recipe.composition import compose_params
-from recipe.deliveries.incoming import finish_deliveries
-from recipe.errors import RecipeError, SettingsError, WorkspaceError
+from recipe.deliveries.unfinished import finish_deliveries
+from recipe.errors import RecipeError, SettingsError, WorkspaceError, redacted
 from recipe.evidence import Finding
-from recipe.leftovers import clear_trainings
-from recipe.pipeline import publish_reached
-from recipe.processes import given_words, interrupted_by_signals
-from recipe.redaction import redacted
+from recipe.pipeline.reproduce import publish_reached
 from recipe.report import markdown
 from recipe.report.findings import read
+from recipe.runtime.processes import given_words, interrupted_by_signals
+from recipe.runtime.workspace import RUN_LOCK, find_workspace, locked
 from recipe.settings import nearest
-from recipe.workspace import RUN_LOCK, find_workspace, locked
+from recipe.settings.composition import compose_params
+from recipe.versioning.leftovers import clear_trainings
 
 CLOSED, BAD_INPUT, KILLED = "Gate closed", "Bad input", "Killed"  # the names that Prefect shows a failed state by
 EXIT_CODES = {"Completed": 0, CLOSED: 1, "Cancelled": 130}  # any other state: 2, it could not be done

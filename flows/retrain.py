@@ -21,19 +21,18 @@ from flows.approval import Said, approved, has_page
 from flows.events import announced
 from flows.pipeline import stages_of
 from flows.recipe import BAD_INPUT, CLOSED, link_report, run_from_command_line, through, turn
-from recipe.composition import change_params
-from recipe.deliveries.incoming import finish_deliveries
-from recipe.errors import RecipeError
-from recipe.novelty import is_new, remember, state_of
-from recipe.pipeline import stage_environment
-from recipe.processes import given_words, run_to_end
-from recipe.redaction import redacted
-from recipe.reign import RULE, Ruling
+from recipe.deliveries.unfinished import finish_deliveries
+from recipe.errors import RecipeError, redacted
+from recipe.pipeline.changes import is_new, remember, state_of
+from recipe.pipeline.reproduce import stage_environment
+from recipe.promotion.history import Standing, conclude, read_verdict, standing
 from recipe.report import markdown
+from recipe.runtime.processes import given_words, run_to_end
+from recipe.runtime.stage_process import stop_reason
+from recipe.runtime.workspace import find_workspace, locked, private_folder
 from recipe.settings import Settings, load_settings
-from recipe.stage_process import stop_reason
-from recipe.succession import Standing, conclude, read_verdict, standing
-from recipe.workspace import find_workspace, locked, private_folder
+from recipe.settings.composition import change_params
+from recipe.tracking.decisions import RULE, Ruling
 
 EVENT = "training-recipe.model"
 TOLD = {"promoted": "promoted", "kept out": "kept-out"}  # the decisions that an event tells of, and its last word
@@ -88,7 +87,7 @@ def compare(workspace: Path, version: str) -> None:
         RecipeError: they cannot be compared; with the sentence that says why.
     """
     log = private_folder(workspace) / LOG
-    command = [sys.executable, "-m", "recipe.challenge", version]
+    command = [sys.executable, "-m", "recipe.promotion.challenge", version]
     code = run_to_end(command, workspace, stage_environment(), log)
     if code:
         raise RecipeError(stop_reason(workspace) or f"The comparison ended with exit code {code}: see {log}.")

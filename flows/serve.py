@@ -18,13 +18,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from recipe.connection import tracking_uri
-from recipe.errors import RecipeError
-from recipe.pipeline import stage_environment
-from recipe.processes import STOP_SECONDS, STOPS, interrupted_by_signals, stop_session
-from recipe.redaction import redacted
+from recipe.errors import RecipeError, redacted
+from recipe.pipeline.reproduce import stage_environment
+from recipe.runtime.processes import STOP_SECONDS, STOPS, interrupted_by_signals, stop_session
+from recipe.runtime.workspace import find_workspace, private_folder
 from recipe.settings import load_settings
-from recipe.workspace import find_workspace, private_folder
+from recipe.tracking.connection import tracking_uri
 
 HOST = "127.0.0.1"
 PREFECT_PORT, MLFLOW_PORT, WORKER_PORT = 4200, 5000, 8080  # each tool's own default, taken where it is free

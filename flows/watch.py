@@ -18,8 +18,8 @@ from recipe.deliveries.receive import describe, receive
 from recipe.deliveries.record import TAKEN, Outcome, tell, untold
 from recipe.errors import RecipeError
 from recipe.report import markdown
+from recipe.runtime.workspace import find_workspace
 from recipe.settings import Settings, load_settings
-from recipe.workspace import find_workspace
 
 EVENT = "training-recipe.delivery"
 

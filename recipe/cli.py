@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from recipe.errors import RecipeError, SettingsError, WorkspaceError
-from recipe.processes import handed_on, interrupted_by_signals, run_to_end
-from recipe.workspace import RUN_LOCK, find_workspace, locked
+from recipe.runtime.processes import handed_on, interrupted_by_signals, run_to_end
+from recipe.runtime.workspace import RUN_LOCK, find_workspace, locked
 
 if TYPE_CHECKING:
     from recipe.evidence import Finding, Verdict
@@ -80,10 +80,10 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    from recipe.composition import compose_params
-    from recipe.deliveries.incoming import finish_deliveries
-    from recipe.pipeline import notes, reproduce
+    from recipe.deliveries.unfinished import finish_deliveries
+    from recipe.pipeline.reproduce import notes, reproduce
     from recipe.report.build import present_result
+    from recipe.settings.composition import compose_params
 
     workspace = find_workspace()
     with locked(workspace, name=RUN_LOCK):
@@ -99,7 +99,7 @@ def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 
 def _flow(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    from recipe.composition import compose
+    from recipe.settings.composition import compose
 
     workspace = find_workspace()
     compose(workspace, overrides)  # what is wrong is told before a server starts
@@ -107,8 +107,8 @@ def _flow(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 
 def _retrain(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    from recipe.composition import changed
     from recipe.settings import load_settings
+    from recipe.settings.composition import changed
 
     workspace = find_workspace()
     if overrides:
@@ -119,7 +119,7 @@ def _retrain(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 
 def _under_prefect(workspace: Path, module: str, *words: str) -> int:
-    from recipe.pipeline import stage_environment
+    from recipe.pipeline.reproduce import stage_environment
 
     environment = stage_environment()
     search = os.pathsep.join([str(workspace), environment["PYTHONPATH"]])
@@ -128,7 +128,7 @@ def _under_prefect(workspace: Path, module: str, *words: str) -> int:
 
 
 def _check(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    from recipe.checking import check
+    from recipe.pipeline.check import check
 
     workspace = find_workspace()
     overrides = [word for word in words if "=" in word or word.startswith("~")]
@@ -164,21 +164,21 @@ def _receive(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _promote(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    from recipe.succession import promote_by_hand
+    from recipe.promotion.history import promote_by_hand
 
     print(promote_by_hand(find_workspace(), arguments.version, arguments.why))
     return OPEN
 
 
 def _rollback(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    from recipe.succession import roll_back_by_hand
+    from recipe.promotion.history import roll_back_by_hand
 
     print(roll_back_by_hand(find_workspace(), arguments.why))
     return OPEN
 
 
 def _history(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    from recipe.succession import history, history_lines
+    from recipe.promotion.history import history, history_lines
 
     print("\n".join(history_lines(history(find_workspace()), shutil.get_terminal_size().columns)))
     return OPEN
@@ -192,8 +192,8 @@ def _report(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _predict(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    from recipe.predict import predict
-    from recipe.spreadsheet import table_csv
+    from recipe.inference.predict import predict
+    from recipe.report.spreadsheet import table_csv
 
     text = table_csv(predict(arguments.model, [Path(item) for item in arguments.inputs]))
     try:
@@ -211,8 +211,8 @@ def _predict(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 def _why(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from rich.console import Console
 
-    from recipe.attribution import attribute
-    from recipe.report.why import headline, remarks, why_table, write_why
+    from recipe.attribution.attribute import attribute
+    from recipe.attribution.report import headline, remarks, why_table, write_why
 
     if arguments.seeds < 0:
         raise SettingsError(f"--seeds {arguments.seeds} is less than none: give 0 or more.")
@@ -231,7 +231,7 @@ def _why(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _monitor(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    from recipe.monitoring import monitor
+    from recipe.monitoring.monitor import monitor
 
     workspace = find_workspace()
     out = Path(arguments.out).absolute() if arguments.out else workspace / "reports" / "monitor"

@@ -1,6 +1,20 @@
 """The errors a user meets: each carries one sentence that says what, where and what to do."""
 
-from recipe.redaction import redacted
+import re
+
+HIDDEN = "***"
+# Of a server's address, RFC 3986, 3.2.1: what stands before the last @ of the authority.
+SERVER = re.compile(r"(?P<scheme>\b(?:https?|wss?|s3|git|ssh)://)[^/\s'\"<>]*@")
+# Of a database's, sqlalchemy.engine.url: a name up to the first colon, and a password, up to an @ before a host.
+DATABASE = re.compile(
+    r"(?P<scheme>\b(?!https?:|wss?:|s3:|git:|ssh:)[a-z][a-z0-9+.-]*://)[^:/@\s'\"<>]*:"
+    r"\S*?@(?=[^@/\s]*(?:[/?\s'\"),;]|$))",
+    re.IGNORECASE,
+)
+# As a parameter of an address, or in the form host=... password=... that drivers of databases tell of.
+PARAMETER = re.compile(
+    r"(?P<name>\b[\w-]*(?:password|passwd|pwd|secret|token|api[_-]?key)=)(?:'[^']*'|[^&\s'\"]+)", re.IGNORECASE
+)
 
 
 class RecipeError(Exception):
@@ -29,3 +43,10 @@ class TargetError(RecipeError):
 
 class WorkspaceError(RecipeError):
     """A workspace that is missing, not writable, or held by another run."""
+
+
+def redacted(text: str) -> str:
+    """`text` without the passwords in it: `postgresql://host/runs`, `https://host`, `password=***`."""
+    text = SERVER.sub(r"\g<scheme>", text)
+    text = DATABASE.sub(r"\g<scheme>", text)
+    return PARAMETER.sub(rf"\g<name>{HIDDEN}", text)

@@ -1,6 +1,7 @@
 """Stage 2: the whole skeleton with dumb baselines, every step verified before anything is built on it."""
 
-from recipe.loading import load_experiment
+from recipe.pipeline.loading import load_experiment
+from recipe.pipeline.stage import Stage, main
 from recipe.practices.baseline.dependencies import dependencies
 from recipe.practices.baseline.fixed_seed import fixed_seed
 from recipe.practices.baseline.gradients import gradients
@@ -14,7 +15,6 @@ from recipe.practices.baseline.predictions import predictions
 from recipe.practices.baseline.simplify import simplify
 from recipe.practices.baseline.special_case import special_case
 from recipe.practices.baseline.whole_test_set import whole_test_set
-from recipe.stage import Stage, main
 
 PRACTICES = (
     fixed_seed,

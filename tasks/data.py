@@ -1,6 +1,7 @@
 """Stage 1: become one with the data. Reads what ingest prepared; every practice runs even when an earlier one fails."""
 
-from recipe.dataset import load_dataset
+from recipe.dataset.stored import load_dataset
+from recipe.pipeline.stage import Stage, main
 from recipe.practices.data.blank import blank
 from recipe.practices.data.corrupt_labels import corrupt_labels
 from recipe.practices.data.distributions import distributions
@@ -10,7 +11,6 @@ from recipe.practices.data.expectations import expectations
 from recipe.practices.data.imbalance import imbalance
 from recipe.practices.data.leakage import leakage
 from recipe.practices.data.unreadable import unreadable
-from recipe.stage import Stage, main
 
 PRACTICES = (
     distributions,

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from recipe.dataset import load_dataset
+from recipe.dataset.stored import load_dataset
 from recipe.deliveries.fates import Examined, examine, write_fates
 from recipe.deliveries.reading import read_delivery
 from recipe.evidence import Finding, Practice
+from recipe.pipeline.stage import Stage, main
 from recipe.practices.data.distributions import distributions
 from recipe.practices.delivery.blank import blank
 from recipe.practices.delivery.corrupt_labels import corrupt_labels
@@ -15,9 +16,8 @@ from recipe.practices.delivery.expectations import expectations
 from recipe.practices.delivery.label_noise import label_noise
 from recipe.practices.delivery.leakage import leakage
 from recipe.practices.delivery.unreadable import unreadable
-from recipe.spreadsheet import table_csv
-from recipe.stage import Stage, main
-from recipe.workspace import write_whole
+from recipe.report.spreadsheet import table_csv
+from recipe.runtime.workspace import write_whole
 
 QUARANTINE = "data.quarantine.csv"
 

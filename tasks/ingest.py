@@ -1,9 +1,10 @@
 """The first stage: reads the user's data, leaves out what cannot be used, splits the rest and prepares it once."""
 
-from recipe.dataset import ingest, load_dataset
-from recipe.spreadsheet import table_csv
-from recipe.stage import Stage, main
-from recipe.workspace import write_whole
+from recipe.dataset.ingestion import ingest
+from recipe.dataset.stored import load_dataset
+from recipe.pipeline.stage import Stage, main
+from recipe.report.spreadsheet import table_csv
+from recipe.runtime.workspace import write_whole
 
 QUARANTINE = "data.quarantine.csv"
 

@@ -1,11 +1,11 @@
 """Stage 3: a model large enough to memorise the training set, trained by the plainest means until it does."""
 
-from recipe.loading import load_experiment
+from recipe.pipeline.loading import load_experiment
+from recipe.pipeline.stage import Stage, main
 from recipe.practices.overfit.adam import adam
 from recipe.practices.overfit.constant_rate import constant_rate
 from recipe.practices.overfit.low_training_loss import low_training_loss
 from recipe.practices.overfit.simple_architecture import simple_architecture
-from recipe.stage import Stage, main
 
 PRACTICES = (simple_architecture, adam, constant_rate, low_training_loss)
 

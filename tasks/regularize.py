@@ -1,7 +1,7 @@
 """Stage 4: give up some training loss for validation loss, one change at a time, then all that hold."""
 
-from recipe.experiment import training_to_json
-from recipe.loading import load_experiment
+from recipe.pipeline.loading import load_experiment
+from recipe.pipeline.stage import Stage, main
 from recipe.practices.regularize.augment import augment
 from recipe.practices.regularize.combination import chosen, combination, trainings
 from recipe.practices.regularize.dropout import dropout
@@ -10,9 +10,9 @@ from recipe.practices.regularize.first_layer import first_layer
 from recipe.practices.regularize.more_data import more_data
 from recipe.practices.regularize.smaller_model import smaller_model
 from recipe.practices.regularize.weight_decay import weight_decay
-from recipe.stage import Stage, main
+from recipe.runtime.workspace import write_json
+from recipe.training.experiment import training_to_json
 from recipe.training.fit import fit_all
-from recipe.workspace import write_json
 
 PRACTICES = (more_data, augment, smaller_model, dropout, weight_decay, early_stopping, first_layer, combination)
 

@@ -1,11 +1,11 @@
 """Stage 6: squeeze out the rest, read the test set once, and export the model that is registered."""
 
-from recipe.final_model import export_final
-from recipe.loading import load_experiment, with_test
+from recipe.inference.final_model import export_final
+from recipe.pipeline.loading import load_experiment, with_test
+from recipe.pipeline.stage import Stage, main
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.final_test import final_test
-from recipe.stage import Stage, main
 
 PRACTICES = (ensemble, calibration, final_test)
 

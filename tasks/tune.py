@@ -1,13 +1,13 @@
 """Stage 5: search the hyperparameters, and confirm with new seeds what the search prefers."""
 
-from recipe.experiment import training_to_json
-from recipe.loading import load_experiment
+from recipe.pipeline.loading import load_experiment
+from recipe.pipeline.stage import Stage, main
 from recipe.practices.tune.bayesian import bayesian
 from recipe.practices.tune.confirm import chosen, confirm
 from recipe.practices.tune.importance import importance
 from recipe.practices.tune.random_over_grid import random_over_grid
-from recipe.stage import Stage, main
-from recipe.workspace import write_json
+from recipe.runtime.workspace import write_json
+from recipe.training.experiment import training_to_json
 
 PRACTICES = (random_over_grid, bayesian, importance, confirm)
 

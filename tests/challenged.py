@@ -5,11 +5,11 @@ from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
-from recipe.composition import compose
-from recipe.connection import connect, workspace_uri
-from recipe.provenance import FINAL_MODEL
-from recipe.registry import register_model
-from recipe.reign import enter
+from recipe.settings.composition import compose
+from recipe.tracking.connection import connect, workspace_uri
+from recipe.tracking.decisions import enter
+from recipe.tracking.registry import register_model
+from recipe.versioning.provenance import FINAL_MODEL
 from tests.workspaces import ROOT
 
 NAME = "digits"

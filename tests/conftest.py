@@ -7,8 +7,8 @@ import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from torch import Tensor
 
-from recipe.experiment import Experiment, make_experiment
 from recipe.models import Cnn, Mlp
+from recipe.training.experiment import Experiment, make_experiment
 
 for name, value in {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "False"}.items():
     os.environ.setdefault(name, value)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import binom, norm
 
 from recipe.dataset.manifest import Task
-from recipe.promotion import Contest, Decision, decide
+from recipe.promotion.rule import Contest, Decision, decide
 from recipe.settings.retrain import Rule
 
 OWN_NOISE = 0.15  # of a model's view of how hard an example is, beside the examples' spread of 1: 3 % disagreement

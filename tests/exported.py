@@ -10,11 +10,12 @@ import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from torch import Tensor, nn
 
-from recipe.composition import compose
-from recipe.dataset import ingest, load_dataset
-from recipe.export import Batch, export_model
+from recipe.dataset.ingestion import ingest
+from recipe.dataset.stored import load_dataset
+from recipe.inference.export import Batch, export_model
 from recipe.models import Cnn, Mlp
 from recipe.settings import parse_settings
+from recipe.settings.composition import compose
 from recipe.transforms import Standardize
 
 REPOSITORY = Path(__file__).parents[1]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from recipe.composition import compose_params
+from recipe.settings.composition import compose_params
 from tests.deliveries.conftest import write_images
 from tests.flows.conftest import copy_of_project
 

@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recipe.composition import compose_params
-from recipe.connection import connect, tracking_uri
+from recipe.pipeline.stage import Stage
 from recipe.settings import load_settings
-from recipe.stage import Stage
-from recipe.tracking import publish_stage
+from recipe.settings.composition import compose_params
+from recipe.tracking.connection import connect, tracking_uri
+from recipe.tracking.publish import publish_stage
 from recipe.training.fit import MEMORY
 from tests.workspaces import ROOT, environment
 

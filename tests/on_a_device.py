@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from recipe.composition import compose_params
-from recipe.dataset import load_dataset
+from recipe.dataset.stored import load_dataset
 from recipe.evidence import Finding, judge, to_json
-from recipe.loading import load_experiment
-from recipe.predict import load_folder
+from recipe.inference.predict import load_folder
+from recipe.pipeline.loading import load_experiment
+from recipe.pipeline.stage import Stage
 from recipe.settings import load_settings
-from recipe.stage import Stage
+from recipe.settings.composition import compose_params
 from recipe.training.fit import MEMORY
 from tests import fakegpu
 

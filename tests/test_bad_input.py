@@ -16,13 +16,13 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from recipe.cli import BAD_INPUT
-from recipe.composition import compose_params
-from recipe.dataset import ingest
+from recipe.dataset.ingestion import ingest
 from recipe.errors import RecipeError
-from recipe.loading import load_experiment
+from recipe.pipeline.loading import load_experiment
+from recipe.pipeline.stage import Stage
+from recipe.runtime.workspace import RUN_LOCK, STAGE_LOCK, locked
 from recipe.settings import load_settings
-from recipe.stage import Stage
-from recipe.workspace import RUN_LOCK, STAGE_LOCK, locked
+from recipe.settings.composition import compose_params
 from tests.workspaces import ROOT, make_workspace, recipe, run
 
 DIGITS = ("data=digits", "budget=quick")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from recipe.checking import check
 from recipe.cli import CLOSED, OPEN, run_command
-from recipe.progress import Place, displayed, practice, training, watched
+from recipe.pipeline.check import check
+from recipe.runtime.progress import Place, displayed, practice, training, watched
 from tests.faults.data import image_folder
 from tests.workspaces import RECIPE, ROOT, environment, make_workspace, recipe
 
@@ -145,7 +145,7 @@ def test_nothing_is_shown_where_there_is_no_terminal(tmp_path: Path, capsys: pyt
 SHOWN = """
 import time
 from pathlib import Path
-from recipe.progress import displayed, practice, training, watched
+from recipe.runtime.progress import displayed, practice, training, watched
 
 note = Path("progress.json")
 with watched(note, ["data", "baseline"]) as refresh, displayed("baseline", note):

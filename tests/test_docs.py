@@ -9,8 +9,8 @@ import pytest
 from torch import Tensor
 
 from recipe.cli import EXAMPLES
-from recipe.composition import compose
 from recipe.report.findings import STAGES
+from recipe.settings.composition import compose
 
 ROOT = Path(__file__).parent.parent
 FILES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*-*.md")))
@@ -107,7 +107,7 @@ def test_the_test_that_the_readme_shows_passes() -> None:
 
 
 def test_the_model_that_the_docs_show_fits_the_contract(digits: tuple[Tensor, Tensor]) -> None:
-    from recipe.experiment import make_experiment
+    from recipe.training.experiment import make_experiment
 
     names: dict[str, object] = {}
     exec(python_blocks(PAGES["docs/bring-your-model.md"])[0], names)

@@ -11,31 +11,16 @@ from recipe.report.findings import STAGES
 ROOT = Path(__file__).parent.parent
 
 # What only carries a run, or tells of it: no figure, picture or table comes from there.
-CARRIERS = {
-    "recipe.answering",
-    "recipe.composition",
-    "recipe.display",
-    "recipe.errors",
-    "recipe.machine",
-    "recipe.own_code",
-    "recipe.processes",
-    "recipe.progress",
-    "recipe.redaction",
-    "recipe.stage_process",
-    "recipe.test_set",
-    "recipe.workspace",
-    "recipe.yaml12",
-}
+CARRIERS = ("recipe.errors", "recipe.executors", "recipe.runtime", "recipe.settings")
+ROOMS = {f"recipe.{folder.name}" for folder in (ROOT / "recipe").iterdir() if folder.is_dir()}  # each says what it is
 
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
     """Who imports whom; what no stage of its own accord imports is left out."""
     graph = grimp.build_graph("flows", "tasks", "recipe", cache_dir=None)
-    # records looks at trainings only where a stage has trained, and every stage finds the whole data set's package
-    graph.remove_import(importer="recipe.records", imported="recipe.training.fit")
-    for module in graph.find_modules_directly_imported_by("recipe.dataset"):
-        graph.remove_import(importer="recipe.dataset", imported=module)
+    # records looks at trainings only where a stage has trained
+    graph.remove_import(importer="recipe.training.records", imported="recipe.training.fit")
     return graph
 
 
@@ -61,11 +46,11 @@ def test_every_file_and_setting_that_a_stage_names_is_there(stage: str) -> None:
 
 
 def is_carrier(module: str, stage: str) -> bool:
-    if stage == "ingest" and module in ("recipe.drawing", "recipe.evidence", "recipe.intervals", "recipe.records"):
+    if module == "recipe.training.records" and stage in ("ingest", "data"):
+        return True  # they train nothing
+    if module in ("recipe.drawing", "recipe.evidence") and stage == "ingest":
         return True  # the frame of a stage imports them; ingest has no findings
-    if stage == "data" and module == "recipe.records":
-        return True  # it trains nothing
-    return module in CARRIERS or module.startswith(("recipe.settings", "recipe.cluster")) or module == "recipe.dataset"
+    return module in ROOMS or module.startswith(CARRIERS)
 
 
 def path_of(module: str) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recipe.preparation import NUMBER_STYLES, as_dates, as_numbers, as_text, epoch_days
+from recipe.dataset.preparation import NUMBER_STYLES, as_dates, as_numbers, as_text, epoch_days
 
 SAME_KIND_SHARE = 0.95  # as many values must be numbers, or dates; the few others are taken as missing
 MAX_CATEGORIES = 50  # a column of more is text or an identifier: the rest share one feature

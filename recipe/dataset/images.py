@@ -16,9 +16,7 @@ from PIL import Image
 from recipe.dataset.builtin import Pictures
 from recipe.dataset.listing import ImageFile, Listing
 from recipe.dataset.manifest import Examples, Rejected, digest, numbered, optional
-from recipe.dataset.store import RowWriter
-from recipe.errors import DataError
-from recipe.preparation import (
+from recipe.dataset.preparation import (
     FORMATS,
     GRAY_MODES,
     has_colour,
@@ -29,6 +27,8 @@ from recipe.preparation import (
     resized,
     to_array,
 )
+from recipe.dataset.store import RowWriter
+from recipe.errors import DataError
 from recipe.settings import Image as ImageSettings
 
 LONGER_SIDE = 64  # pixels: what the default models are made for; data.image.size overrules it

@@ -16,14 +16,14 @@ from recipe.dataset.images import Stored, decode_images, pixel_statistics, store
 from recipe.dataset.labels import class_names, coded, label_numbers
 from recipe.dataset.listing import list_images
 from recipe.dataset.manifest import COLUMNS, MEASURED, Examples, quarantine_of
+from recipe.dataset.preparation import prepare_rows
 from recipe.dataset.splits import SPLITS, split_examples
 from recipe.dataset.store import RowWriter, whole_folder
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARATION, PREPARED, QUARANTINE, ROWS, TARGETS
 from recipe.dataset.tables import fit_rows, read_table_file, table_examples
 from recipe.errors import DataError
-from recipe.preparation import prepare_rows
+from recipe.runtime.workspace import fingerprint, private_folder, write_json
 from recipe.settings import Data, Settings
-from recipe.workspace import fingerprint, private_folder, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ import pandas as pd
 
 from recipe.dataset.columns import number_style
 from recipe.dataset.manifest import Task
+from recipe.dataset.preparation import MISSING, as_numbers
 from recipe.errors import DataError
-from recipe.preparation import MISSING, as_numbers
 
 # A numeric label with more distinct values than this, and no longer a class for most of its examples, is a quantity.
 # Digits, ratings and ages in years stay classes; the limit is ours, and data.task overrules it.

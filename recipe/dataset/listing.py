@@ -12,12 +12,12 @@ import pandas as pd
 from recipe.dataset.delimited import read_table
 from recipe.dataset.labels import label_text, usable_labels
 from recipe.dataset.manifest import COLUMNS, MEASURED, Rejected, Task, no_column, optional, user_column
+from recipe.dataset.preparation import FORMATS
 from recipe.dataset.splits import SPLIT_NAMES
 from recipe.dataset.tables import typed, without_ignored
 from recipe.errors import DataError
-from recipe.preparation import FORMATS
+from recipe.runtime.workspace import shown
 from recipe.settings import Data
-from recipe.workspace import shown
 
 LABELS = "labels.csv"
 NOT_EXAMPLES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # left by file managers; so is what starts with a dot

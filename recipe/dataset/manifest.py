@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from recipe.preparation import as_text
+from recipe.dataset.preparation import as_text
 from recipe.settings import nearest
 
 Task = Literal["classification", "regression"]

@@ -1,4 +1,4 @@
-"""Prepared rows of a table turned back into its own columns: the inverse of recipe/preparation.py."""
+"""Prepared rows of a table turned back into its own columns: the inverse of recipe/dataset/preparation.py."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recipe.preparation import SECONDS_A_DAY, feature_names
+from recipe.dataset.preparation import SECONDS_A_DAY, feature_names
 
 MISSING, UNSEEN, OTHER = "missing", "none of training's", "a rare one"
 DIGITS = 4  # of a number, of which float32 keeps seven

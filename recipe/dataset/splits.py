@@ -12,8 +12,8 @@ import pandas as pd
 
 from recipe.dataset.clusters import tied_together
 from recipe.errors import DataError
+from recipe.runtime.workspace import write_whole
 from recipe.settings import Split
-from recipe.workspace import write_whole
 
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {

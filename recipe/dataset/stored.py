@@ -34,7 +34,7 @@ class Dataset:
         inputs: memory-mapped; uint8 images (N, C, H, W) or float32 rows (N, F).
         targets: int64 (N,) for classes; float32 (N, k), standardised by training statistics, for a regression.
         rows: a table's raw columns; None for images, and where they were not asked for.
-        preparation: how raw inputs are prepared; see recipe/preparation.py.
+        preparation: how raw inputs are prepared; see recipe/dataset/preparation.py.
         split_given: whether the user gave the split.
         user_columns: what the manifest holds of the user's own columns.
         notes: what ingest saw and a person should know, a sentence each.

@@ -10,8 +10,8 @@ from recipe.dataset.columns import fit_column
 from recipe.dataset.delimited import Table, read_table
 from recipe.dataset.labels import label_text, usable_labels
 from recipe.dataset.manifest import Examples, Rejected, digest, no_column, numbered, optional
+from recipe.dataset.preparation import MISSING, as_text, feature_names
 from recipe.errors import DataError
-from recipe.preparation import MISSING, as_text, feature_names
 from recipe.settings import Data
 
 LEADING_ZERO = r"[-+]?0\d"  # a code such as a postcode, which a number would cut short

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recipe.dataset import Dataset
 from recipe.dataset.splits import TRAIN
+from recipe.dataset.stored import Dataset
 from recipe.dataset.tables import content_ids
 from recipe.deliveries.reading import Delivered
 from recipe.inspection.blankness import CHUNK, TORN, blank_images, blank_rows, largest_band
 from recipe.inspection.columns import features, is_identifier
 from recipe.inspection.content import coincidences, near_pairs
-from recipe.workspace import write_whole
+from recipe.runtime.workspace import write_whole
 
 NEW, KNOWN, ASIDE = "new", "known", "aside"
 BLANK, CONFLICT, NEAR_TEST = "blank", "conflict", "leakage"

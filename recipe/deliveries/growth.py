@@ -17,8 +17,8 @@ from recipe.dataset.delimited import csv_dialect, is_parquet, read_table
 from recipe.dataset.listing import LABELS, list_images, located_files
 from recipe.dataset.splits import SPLIT_NAMES, TRAIN
 from recipe.errors import DataError, WorkspaceError
+from recipe.runtime.workspace import write_whole
 from recipe.settings import Data
-from recipe.workspace import write_whole
 
 STAGED = "staged"  # in a claimed folder: what is to be put in place
 STEM_LENGTH, SUFFIX_LENGTH = 100, 20  # of a file's own name: with the delivery's id it stays below the 255 of disks

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recipe.errors import WorkspaceError
-from recipe.workspace import private_folder, shown
+from recipe.runtime.workspace import private_folder, shown
 
 INCOMING, QUARANTINE = Path("data") / "incoming", Path("data") / "quarantine"
 CLAIMED = "deliveries"  # in .recipe/: a folder for each delivery that is being taken in
@@ -130,17 +130,6 @@ def forget(folder: Path) -> None:
     shutil.rmtree(done)
     for older in folder.parent.glob(f"{DONE}*"):  # of a call that was killed here
         shutil.rmtree(older, ignore_errors=True)
-
-
-def finish_deliveries(workspace: Path) -> None:
-    """A data set that a killed process had half grown by a delivery is grown whole before a run reads it.
-
-    Whoever calls has the workspace for that run.
-    """
-    if any((folder / DECIDED).is_file() for folder in claimed(workspace)):
-        from recipe.deliveries.receive import finish_begun  # pandas, which an ordinary run need not pay for
-
-        finish_begun(workspace)
 
 
 def given(folder: Path) -> Path | None:

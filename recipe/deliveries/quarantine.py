@@ -10,8 +10,8 @@ import pandas as pd
 from recipe.dataset.listing import located_files
 from recipe.deliveries.growth import copy_beside
 from recipe.deliveries.incoming import QUARANTINE
-from recipe.spreadsheet import table_csv
-from recipe.workspace import write_whole
+from recipe.report.spreadsheet import table_csv
+from recipe.runtime.workspace import write_whole
 
 ASIDE = "aside"  # in a claimed folder: what is to go into quarantine
 REASONS, LETTER = "reasons.csv", "tell-the-sender.txt"

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recipe.dataset import Dataset
 from recipe.dataset.delimited import PARQUET_MAGIC, is_parquet, read_table
 from recipe.dataset.images import decode_images
 from recipe.dataset.labels import coded, label_numbers, label_style, label_text
 from recipe.dataset.listing import LABELS, ImageFile, Listing, is_image_name, list_images, located_files
 from recipe.dataset.manifest import COLUMNS_NAMED, Rejected, numbered, optional, place_in_words, quarantine_of
-from recipe.dataset.stored import INPUTS
+from recipe.dataset.preparation import as_dates, as_numbers, as_text, prepare_rows
+from recipe.dataset.stored import INPUTS, Dataset
 from recipe.dataset.tables import bytes_ids, content_ids, feature_columns, typed
 from recipe.deliveries.incoming import READY
 from recipe.errors import DataError, reworded
-from recipe.preparation import as_dates, as_numbers, as_text, prepare_rows
 from recipe.settings import Data, Image, Settings, nearest
 
 SPLIT_OF_DELIVERY = "delivery"  # what stands in the manifest until the ledger assigns a split

@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from recipe.checking import check_delivery, stamps
 from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates, read_rows
 from recipe.deliveries.growth import Growth, is_based_on, put_in_place, stage_growth
 from recipe.deliveries.incoming import DECIDED, INCOMING, QUARANTINE, arrivals, claim, claimed, forget, given
@@ -24,11 +23,12 @@ from recipe.deliveries.record import Kind, Outcome, write_outcome
 from recipe.deliveries.telling import letter, page_of, write_delivery_page
 from recipe.deliveries.versions import commit_version, data_path, keep_version
 from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
-from recipe.provenance import tracked_out, tracked_version
+from recipe.pipeline.check import check_delivery, stamps
 from recipe.report.findings import RunResult
+from recipe.report.spreadsheet import text_of
+from recipe.runtime.workspace import RUN_LOCK, STAGE_LOCK, locked, write_json, write_whole
 from recipe.settings import Settings, load_settings
-from recipe.spreadsheet import text_of
-from recipe.workspace import RUN_LOCK, STAGE_LOCK, locked, write_json, write_whole
+from recipe.versioning.provenance import tracked_out, tracked_version
 
 WATCH_LOCK = "watch.lock"
 ATTEMPTS, DESPITE_DRIFT = "attempts", "despite-drift"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from recipe.workspace import private_folder, write_json
+from recipe.runtime.workspace import private_folder, write_json
 
 Kind = Literal["accepted", "partly accepted", "nothing new", "drifted", "rejected", "first version"]
 TAKEN: tuple[Kind, ...] = ("accepted", "partly accepted")

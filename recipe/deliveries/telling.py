@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from recipe.checking import UNMET
 from recipe.dataset.manifest import place_in_words
 from recipe.deliveries.quarantine import REASONS
 from recipe.deliveries.record import TAKEN, Kind, Outcome
 from recipe.errors import WorkspaceError
 from recipe.evidence import Finding
+from recipe.pipeline.check import UNMET
 from recipe.report.findings import RunResult, StageResult, read, save
 from recipe.report.page import PAGE, Opening, write_page
 

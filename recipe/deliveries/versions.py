@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from recipe.errors import DataError, WorkspaceError
-from recipe.pipeline import BUSY, ERROR, stage_environment
-from recipe.provenance import dvc_file, tracked_out, tracked_version
+from recipe.pipeline.reproduce import BUSY, ERROR, stage_environment
 from recipe.settings import Settings
+from recipe.versioning.provenance import dvc_file, tracked_out, tracked_version
 
 BUSY_SECONDS = 120.0  # how long another DVC command is waited for; an ordinary one takes seconds
 BUSY_POLL_SECONDS = 1.0

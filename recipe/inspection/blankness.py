@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recipe.dataset.preparation import as_text
 from recipe.inspection.columns import is_text, numbers_of
-from recipe.preparation import as_text
 from recipe.settings.data import Blank
 
 TORN = "partly missing"  # the reason of an image of which a band at one side is a single value

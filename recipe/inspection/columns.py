@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recipe.dataset import Dataset
 from recipe.dataset.columns import date_format_of, number_style
+from recipe.dataset.preparation import as_dates, as_numbers, as_text
+from recipe.dataset.stored import Dataset
 from recipe.dataset.tables import LEADING_ZERO, feature_columns
-from recipe.preparation import as_dates, as_numbers, as_text
 
 Problem = Literal["constant", "missing", "identifier", "mixed_types", "number_as_text", "impossible_value"]
 Numbers = NDArray[np.float64]

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recipe.dataset import Dataset
 from recipe.dataset.clusters import equal_by_chance
+from recipe.dataset.stored import Dataset
 from recipe.inspection.columns import features, is_identifier
 
 Rows = NDArray[np.int64]

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recipe.dataset import Dataset
 from recipe.dataset.columns import MAX_CATEGORIES, date_format_of, number_style
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.manifest import MEASURED
+from recipe.dataset.preparation import SECONDS_A_DAY, as_dates, as_numbers, as_text, epoch_days
+from recipe.dataset.stored import Dataset
 from recipe.inspection.columns import features, is_identifier, is_text
 from recipe.inspection.content import pooled
-from recipe.preparation import SECONDS_A_DAY, as_dates, as_numbers, as_text, epoch_days
 from recipe.settings.data import Drift
 
 Numbers = NDArray[np.float64]

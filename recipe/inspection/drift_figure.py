@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from recipe import drawing
+from recipe.dataset.preparation import DAYS_A_YEAR
 from recipe.inspection.drift import WHOLE, Pair, Sample, read_alike
-from recipe.preparation import DAYS_A_YEAR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from recipe.dataset import Dataset
 from recipe.dataset.manifest import MEASURED
 from recipe.dataset.splits import SPLITS
+from recipe.dataset.stored import Dataset
 from recipe.errors import SettingsError
+from recipe.runtime.workspace import write_whole
 from recipe.settings import nearest
 from recipe.settings.data import Expectations
-from recipe.workspace import write_whole
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recipe.dataset import Dataset
+from recipe.dataset.preparation import as_text, epoch_days
 from recipe.dataset.splits import TEST
+from recipe.dataset.stored import Dataset
 from recipe.inspection.columns import dates_of, features, is_text, numbers_of
-from recipe.preparation import as_text, epoch_days
 from recipe.settings.data import Leakage
 
 Targets = NDArray[Any]  # int64 (N,) for classes, float32 (N, k) for a number

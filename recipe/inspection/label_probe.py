@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recipe.dataset import Dataset
 from recipe.dataset.splits import TRAIN, VALIDATION
+from recipe.dataset.stored import Dataset
 from recipe.inspection.content import sketches
-from recipe.intervals import NORMAL_975
+from recipe.statistics.intervals import NORMAL_975
 
 Targets = NDArray[Any]  # int64 (N,) for classes, float32 (N,) for a number
 

@@ -11,16 +11,16 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from recipe.dataset import Dataset
 from recipe.dataset.delimited import read_table
 from recipe.dataset.images import decode_images
 from recipe.dataset.labels import label_text
 from recipe.dataset.listing import LABELS, ImageFile, Listing, files_below, is_image_name, shown, stem
 from recipe.dataset.manifest import COLUMNS, MEASURED, Rejected, digest, no_column, numbered, optional, user_column
+from recipe.dataset.preparation import prepare_rows
+from recipe.dataset.stored import Dataset
 from recipe.dataset.tables import content_ids, typed
 from recipe.errors import DataError, reworded
 from recipe.inspection.columns import features
-from recipe.preparation import prepare_rows
 from recipe.settings import Image
 
 INPUTS = "inputs.npy"

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from recipe.connection import SQLITE, TrackingError, connect, tracking_uri
-from recipe.dataset import Dataset
+from recipe.dataset.preparation import prepare_rows
+from recipe.dataset.stored import Dataset
 from recipe.errors import WorkspaceError
-from recipe.preparation import prepare_rows
-from recipe.registry import CHAMPION, RegistryError, figure_on_test, find_version, registered_name
 from recipe.report.findings import read_measured
 from recipe.settings import Settings
-from recipe.tracking import FINAL_MODEL, FINAL_TEST
+from recipe.tracking.connection import SQLITE, TrackingError, connect, tracking_uri
+from recipe.tracking.publish import FINAL_MODEL, FINAL_TEST
+from recipe.tracking.registry import CHAMPION, RegistryError, figure_on_test, find_version, registered_name
 
 if TYPE_CHECKING:
-    from recipe.inference import FinalModel
+    from recipe.inference.inference import FinalModel
 
 logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 4_096  # of a memory map: torch wants what it may write to
-PROBABILITY = "probability_"  # begins the column of a class: recipe/inference.py
+PROBABILITY = "probability_"  # begins the column of a class: recipe/inference/inference.py
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def find_champion(workspace: Path, settings: Settings) -> Champion | None:
 
 
 def _registered(workspace: Path, settings: Settings) -> Champion | None:
-    from recipe.predict import load_registered
+    from recipe.inference.predict import load_registered
 
     uri = tracking_uri(workspace, settings)
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
@@ -83,7 +83,7 @@ def _registered(workspace: Path, settings: Settings) -> Champion | None:
 
 
 def _final(workspace: Path) -> Champion | None:
-    from recipe.predict import load_folder
+    from recipe.inference.predict import load_folder
 
     folder = workspace / FINAL_MODEL
     if not folder.is_dir():

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from recipe import drawing
-from recipe.dataset import Dataset
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TRAIN, VALIDATION
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_least, at_most, practice, skip
 from recipe.inspection.drift import Sample, drift, in_words, sample_of, shift_of_numbers
 from recipe.inspection.drift_figure import Compared, draw_shifts, moved
 from recipe.inspection.familiarity import Unfamiliar, unfamiliar
-from recipe.intervals import NORMAL_975, wilson
 from recipe.monitoring.batch import Batch
 from recipe.monitoring.champion import Answers, Champion, Figure
 from recipe.monitoring.history import Entry, draw_over_time
+from recipe.statistics.intervals import NORMAL_975, wilson
 
 BATCH = "batch"
 SHOWN = 16  # images in a gallery

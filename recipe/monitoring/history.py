@@ -15,7 +15,7 @@ import numpy as np
 from recipe import drawing
 from recipe.errors import WorkspaceError
 from recipe.monitoring.champion import Figure
-from recipe.workspace import private_folder
+from recipe.runtime.workspace import private_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture

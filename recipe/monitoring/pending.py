@@ -7,8 +7,8 @@ from pathlib import Path
 from recipe.dataset.listing import LABELS, is_image_name
 from recipe.dataset.stored import load_dataset
 from recipe.monitoring.history import read_entries
+from recipe.runtime.workspace import private_folder, write_json
 from recipe.settings import load_settings
-from recipe.workspace import private_folder, write_json
 
 FAILURES = "monitor_failures.json"  # in .recipe/: when each batch was last begun that could not be monitored
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")

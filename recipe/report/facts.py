@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recipe.redaction import redacted
-from recipe.tracking import published_runs
+from recipe.errors import redacted
+from recipe.report.published import published_runs
 
 LEDGER = ".recipe/test_ledger.jsonl"
 QUARANTINE = "tables/data.quarantine.csv"

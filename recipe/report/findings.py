@@ -9,9 +9,9 @@ from typing import Any
 
 from recipe.errors import WorkspaceError
 from recipe.evidence import SEVERITY, Finding, Verdict, from_json, judge, worst
-from recipe.report.freshness import is_current, read_lock
+from recipe.runtime.workspace import fingerprint, write_json, write_whole
 from recipe.settings import Settings, Stages
-from recipe.workspace import fingerprint, write_json, write_whole
+from recipe.versioning.freshness import is_current, read_lock
 
 STAGES = tuple(Stages.model_fields)  # in the recipe's order
 FINDINGS = "findings.json"

@@ -15,7 +15,7 @@ from recipe.evidence import Finding, Verdict
 from recipe.report.facts import Facts
 from recipe.report.findings import STAGES, RunResult, StageResult
 from recipe.report.numbers import duration, expectation, interval, number
-from recipe.workspace import write_whole
+from recipe.runtime.workspace import write_whole
 
 PAGE = "index.html"
 PREVIEW_ROWS = 8

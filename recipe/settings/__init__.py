@@ -22,7 +22,7 @@ from recipe.settings.squeeze import SqueezeStage, SqueezeThresholds
 from recipe.settings.strict import Strict
 from recipe.settings.tune import TuneStage, TuneThresholds
 from recipe.settings.watch import DeliveryThresholds, Watch
-from recipe.yaml12 import read_yaml
+from recipe.settings.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
 CLUSTERS = {  # the backends that have an address, how it is written, and an example of it

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from recipe.training.clusters import bootstrap_r2_of_clusters, by_cluster, share_interval
+from recipe.statistics.clusters import bootstrap_r2_of_clusters, by_cluster, share_interval
 from recipe.training.objective import Objective
 from recipe.training.split import Split
 

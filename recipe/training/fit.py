@@ -7,7 +7,7 @@ import math
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -15,14 +15,12 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import Tensor, nn
 
-from recipe import progress
-from recipe.experiment import Experiment, Training, set_seed
-from recipe.settings import CLUSTERS
+from recipe.runtime import progress
+from recipe.runtime.workspace import fingerprint, write_whole
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
+from recipe.training.experiment import Experiment, Training, set_seed
 from recipe.training.loop import History, train
-from recipe.training.sharing import Shared, share, shared_folder
 from recipe.training.split import Split
-from recipe.workspace import fingerprint, write_whole
 
 Stop = Callable[[int, History], bool]  # asked after each epoch; False ends the training
 
@@ -116,59 +114,21 @@ def fit_all(
             finished[key] = kept
             on_done(training)
     progress.training(0, len(due))
-    for number, trained in enumerate(_side_by_side(experiment, list(due.values())), start=1):
+    carried_out = (experiment.executor or one_after_another)(experiment, list(due.values()))
+    for number, trained in enumerate(carried_out, start=1):
         finished[shelf.key(trained.training)] = trained
         progress.training(number, len(due))
         on_done(trained.training)
     return [finished[shelf.key(training)] for training in trainings]
 
 
-def _side_by_side(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
-    """What comes of `trainings`, as they end, each on the shelf."""
-    if experiment.backend in CLUSTERS and trainings:
-        yield from _on_a_cluster(experiment, trainings)
-    elif experiment.workers == 1 or len(trainings) < 2 or experiment.backend == "sequential":
-        yield from (_fit_and_keep(experiment, training) for training in trainings)
-    else:
-        yield from _in_workers(experiment, trainings)
+def one_after_another(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
+    """What comes of `trainings`, each carried out in this process."""
+    yield from (fit_and_keep(experiment, training) for training in trainings)
 
 
-def _on_a_cluster(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
-    from recipe.cluster import carried_out
-
-    shelf = Shelf(experiment)
-    for trained in carried_out(experiment, trainings):
-        yield shelf.keep(trained)  # a worker elsewhere does not see the folder
-
-
-def _in_workers(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
-    from joblib import Parallel, delayed
-
-    shelf, shared = Shelf(experiment), share(experiment)
-    with shared_folder(experiment) as settings:
-        parallel = Parallel(experiment.workers, backend=experiment.backend, return_as="generator_unordered", **settings)
-        tasks = (delayed(_fit_in_worker)(shared, training, number) for number, training in enumerate(trainings))
-        for number, trained in parallel(tasks):
-            training = trainings[number]
-            if trained is None:
-                yield shelf.read(training) or _fit_and_keep(experiment, training)
-            else:
-                yield shelf.keep(trained)
-
-
-def _fit_in_worker(shared: Shared, training: Training, number: int) -> tuple[int, Trained | None]:
-    """Carry out the training with that number; where it is kept in a folder, it is not sent back as well."""
-    experiment = shared.whole()
-    device = experiment.device.claimed(experiment.workers)
-    device.settle()
-    trained = fit(replace(experiment, device=device), training)
-    if experiment.folder is None:
-        return number, trained
-    Shelf(experiment).write(trained)
-    return number, None
-
-
-def _fit_and_keep(experiment: Experiment, training: Training) -> Trained:
+def fit_and_keep(experiment: Experiment, training: Training) -> Trained:
+    """What comes of `training`, as it lies on the shelf."""
     return Shelf(experiment).keep(fit(experiment, training))
 
 
@@ -195,7 +155,7 @@ class Shelf:
         key = self.key(training)
         if key not in MEMORY and self.folder and (path := self.folder / f"{key}.pt").is_file():
             try:
-                os.utime(path)  # what nobody has asked for in a while is dropped: recipe/leftovers.py
+                os.utime(path)  # what nobody has asked for in a while is dropped: recipe/versioning/leftovers.py
                 content = _mapped(path)
             except (RuntimeError, EOFError, FileNotFoundError, BadZipFile, pickle.UnpicklingError):
                 return None  # a damaged file is worth one training, not a stopped run

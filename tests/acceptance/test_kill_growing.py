@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from recipe.connection import connect
 from recipe.deliveries.incoming import CLAIMED, DECIDED, INCOMING
 from recipe.deliveries.quarantine import QUARANTINE
 from recipe.deliveries.record import outcomes
-from recipe.provenance import tracked_version
-from recipe.registry import CHALLENGER, CHAMPION, PREVIOUS, alias_version
-from recipe.reign import rulings
+from recipe.tracking.connection import connect
+from recipe.tracking.decisions import rulings
+from recipe.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, alias_version
+from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import images_in, incoming, ready, write_images
 from tests.flows.conftest import environment
 from tests.growing import HELD, growing_workspace, settings_of
@@ -34,7 +34,7 @@ COMMIT_SECONDS = 2.5  # from the decision on a delivery to its end, on a busy ma
 WRITES = 6  # of a decision, to the registry
 NAME = "digits"
 RETRAIN = (sys.executable, "-m", "flows.retrain")
-COMPARISON = "recipe.challenge"
+COMPARISON = "recipe.promotion.challenge"
 DECISION_SECONDS = 12.0  # from the start of the comparison to the end of the flow
 
 pytestmark = pytest.mark.acceptance

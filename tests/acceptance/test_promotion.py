@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from recipe.dataset.manifest import Task
-from recipe.promotion import Contest, Decision, decide
+from recipe.promotion.rule import Contest, Decision, decide
 from recipe.settings.retrain import Rule
 from tests.contests import decisions, reign, share, surprise
 

@@ -29,8 +29,8 @@ from sklearn.datasets import load_digits
 
 from flows.serve import HOST, answers, free_port
 from recipe.cli import BAD_INPUT
-from recipe.connection import connect
-from recipe.processes import stop_session
+from recipe.runtime.processes import stop_session
+from recipe.tracking.connection import connect
 from tests.cluster.conftest import Dask, dask_at
 from tests.flows.conftest import Served, copy_of_project, serving
 from tests.flows.conftest import environment as environment_of_flows
@@ -202,8 +202,8 @@ def test_ray_without_a_gpu_refuses_a_training_that_needs_one(tmp_path: Path) -> 
     code = """
 import sys
 from dataclasses import replace
-from recipe.cluster import carried_out
-from recipe.experiment import make_experiment
+from recipe.executors import carried_out
+from recipe.training.experiment import make_experiment
 from recipe.models import Mlp
 from recipe.training.device import Device
 import torch

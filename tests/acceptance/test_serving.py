@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recipe.connection import connect
-from recipe.registry import CHAMPION, alias_version
+from recipe.tracking.connection import connect
+from recipe.tracking.registry import CHAMPION, alias_version
 from tests.deliveries.conftest import shuffled_digits
 from tests.flows.conftest import run
 from tests.growing import HELD, growing_workspace, settings_of

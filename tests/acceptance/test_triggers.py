@@ -11,15 +11,15 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from recipe.composition import compose_params
-from recipe.connection import connect
 from recipe.deliveries.record import outcomes
-from recipe.novelty import is_new, state_of
-from recipe.provenance import tracked_version
-from recipe.registry import CHALLENGER, CHAMPION, alias_version
-from recipe.reign import PERSON, RULE, Ruling, rulings
+from recipe.pipeline.changes import is_new, state_of
+from recipe.runtime.workspace import RUN_LOCK
 from recipe.settings import load_settings
-from recipe.workspace import RUN_LOCK
+from recipe.settings.composition import compose_params
+from recipe.tracking.connection import connect
+from recipe.tracking.decisions import PERSON, RULE, Ruling, rulings
+from recipe.tracking.registry import CHALLENGER, CHAMPION, alias_version
+from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import images_in, incoming, ready, write_images
 from tests.flows.conftest import Served, run, served_workspace
 from tests.growing import HELD, growing_workspace, settings_of

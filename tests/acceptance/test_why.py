@@ -15,8 +15,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from recipe.cli import BAD_INPUT, OPEN
-from recipe.composition import compose_params
-from recipe.tracking import published_runs
+from recipe.report.published import published_runs
+from recipe.settings.composition import compose_params
 from tests.made_runs import commit, dvc_add, make_run_apart
 from tests.runs import kill_tree, started
 from tests.workspaces import make_workspace, recipe

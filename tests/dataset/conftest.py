@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from recipe.dataset import Dataset, ingest, load_dataset
+from recipe.dataset.ingestion import ingest
+from recipe.dataset.stored import Dataset, load_dataset
 from recipe.settings import Data, Settings, parse_settings
 
 CONF = Path(__file__).parents[2] / "conf"

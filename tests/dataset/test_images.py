@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from recipe.dataset.preparation import prepare_image
 from recipe.dataset.stored import Dataset
 from recipe.errors import DataError
-from recipe.preparation import prepare_image
 from tests.dataset.conftest import Prepare
 
 

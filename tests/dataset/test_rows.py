@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recipe.dataset.preparation import prepare_rows
 from recipe.dataset.rows import readable_rows
 from recipe.dataset.tables import fit_rows
-from recipe.preparation import prepare_rows
 from recipe.settings import load_settings
 from tests.exported import write_tumours
 from tests.workspaces import ROOT

@@ -8,8 +8,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from recipe.dataset.delimited import read_table
+from recipe.dataset.preparation import prepare_rows
 from recipe.errors import DataError
-from recipe.preparation import prepare_rows
 from tests.dataset.conftest import Prepare
 
 

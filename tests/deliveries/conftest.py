@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from recipe.composition import compose_params
 from recipe.deliveries.incoming import INCOMING, READY
 from recipe.deliveries.receive import receive
 from recipe.deliveries.record import Outcome
 from recipe.settings import load_settings
+from recipe.settings.composition import compose_params
 from tests.faults.data import breast_cancer, digits
 from tests.workspaces import make_workspace
 

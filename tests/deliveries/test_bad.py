@@ -20,7 +20,7 @@ from PIL import Image
 from recipe.deliveries.incoming import INCOMING
 from recipe.deliveries.record import Outcome, outcomes
 from recipe.deliveries.telling import ENDS
-from recipe.provenance import tracked_version
+from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import (
     HELD,
     HELD_ROWS,

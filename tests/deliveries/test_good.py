@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from recipe.composition import compose_params
-from recipe.dataset import ingest
 from recipe.dataset.delimited import read_table
+from recipe.dataset.ingestion import ingest
 from recipe.deliveries.incoming import arrivals
 from recipe.deliveries.receive import receive
-from recipe.provenance import tracked_version
 from recipe.settings import load_settings
+from recipe.settings.composition import compose_params
+from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import (
     HELD,
     HELD_ROWS,

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from recipe.composition import compose
 from recipe.deliveries.fates import ASIDE, KNOWN, NEW
 from recipe.deliveries.receive import judged
 from recipe.deliveries.record import Outcome
@@ -12,6 +11,7 @@ from recipe.deliveries.telling import write_delivery_page
 from recipe.evidence import Finding, Verdict
 from recipe.report.findings import RunResult, StageResult, read, save
 from recipe.settings import parse_settings
+from recipe.settings.composition import compose
 from tests.workspaces import ROOT
 
 COUNTS = {NEW: 90, KNOWN: 0, ASIDE: 10}

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_diabetes
 
-from recipe.composition import compose_params
-from recipe.dataset import ingest, load_dataset
+from recipe.dataset.ingestion import ingest
+from recipe.dataset.stored import load_dataset
 from recipe.deliveries.fates import examine
 from recipe.deliveries.growth import Growth, put_in_place, stage_growth
 from recipe.deliveries.incoming import (
@@ -31,8 +31,9 @@ from recipe.deliveries.reading import read_delivery
 from recipe.deliveries.receive import receive
 from recipe.deliveries.record import outcomes
 from recipe.errors import DataError, WorkspaceError
+from recipe.runtime.workspace import RUN_LOCK, locked
 from recipe.settings import load_settings
-from recipe.workspace import RUN_LOCK, locked
+from recipe.settings.composition import compose_params
 from tests.deliveries.conftest import (
     HELD,
     HELD_ROWS,

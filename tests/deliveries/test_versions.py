@@ -7,7 +7,7 @@ import pytest
 
 from recipe.deliveries.versions import commit_version, keep_version
 from recipe.errors import WorkspaceError
-from recipe.provenance import tracked_version
+from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import rows_of_table
 from tests.flows.conftest import copy_of_project
 

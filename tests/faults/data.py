@@ -12,7 +12,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
-from recipe.dataset import Dataset, ingest, load_dataset
+from recipe.dataset.ingestion import ingest
+from recipe.dataset.stored import Dataset, load_dataset
 from recipe.settings import Settings, parse_settings
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from recipe.composition import compose_params
+from recipe.settings.composition import compose_params
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDERS = (".dvc", "conf", "flows", "recipe", "tasks")

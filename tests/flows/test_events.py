@@ -20,11 +20,11 @@ from flows.events import announced
 from flows.retrain import carry_out, retrain
 from flows.watch import watch_incoming
 from recipe.deliveries.record import Outcome, untold, write_outcome
-from recipe.novelty import is_new
-from recipe.registry import CHAMPION, alias_version
-from recipe.reign import PERSON, RULE, promote
+from recipe.pipeline.changes import is_new
+from recipe.promotion.history import conclude, standing
 from recipe.settings import load_settings
-from recipe.succession import conclude, standing
+from recipe.tracking.decisions import PERSON, RULE, promote
+from recipe.tracking.registry import CHAMPION, alias_version
 from tests.challenged import NAME, challenged_workspace, client_of
 from tests.flows.conftest import PATIENCE, REPOSITORY, environment
 

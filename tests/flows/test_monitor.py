@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from flows.monitor import monitor_production
-from recipe.composition import compose_params
+from recipe.settings.composition import compose_params
 from tests.flows.conftest import REPOSITORY
 from tests.workspaces import make_workspace
 

@@ -22,12 +22,12 @@ from sklearn.datasets import load_breast_cancer
 
 from flows.monitor import monitor_production
 from flows.serve import HOST, answers, free_port
-from recipe.dataset import load_dataset
+from recipe.dataset.stored import load_dataset
 from recipe.deliveries.record import outcomes
-from recipe.provenance import tracked_version
+from recipe.promotion.history import history
 from recipe.report.findings import read
 from recipe.settings import load_settings
-from recipe.succession import history
+from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import incoming, ready, shuffled_digits, write_images
 from tests.flows.conftest import PATIENCE, Served, environment, served_workspace, serving
 from tests.growing import growing_workspace, settings_of

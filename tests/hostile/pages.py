@@ -10,19 +10,19 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from recipe.attribution import Attribution, Step
-from recipe.composition import compose
-from recipe.dataset import load_dataset
+from recipe.attribution.attribute import Attribution, Step
+from recipe.attribution.report import write_why
+from recipe.dataset.stored import load_dataset
 from recipe.deliveries.record import Outcome
 from recipe.deliveries.telling import write_delivery_page
 from recipe.evidence import Finding, judge
-from recipe.monitoring import monitor
+from recipe.monitoring.monitor import monitor
+from recipe.pipeline.stage import Stage, saved
 from recipe.report.facts import facts_of
 from recipe.report.findings import RunResult, StageResult, describe, read_judged, save
 from recipe.report.page import write_page
-from recipe.report.why import write_why
 from recipe.settings import Settings, parse_settings
-from recipe.stage import Stage, saved
+from recipe.settings.composition import compose
 from tasks.data import PRACTICES
 from tasks.ingest import work as ingest_stage
 from tests.faults.data import breast_cancer, digits

@@ -16,11 +16,11 @@ from PIL import Image
 from recipe.dataset.delimited import read_table
 from recipe.dataset.listing import list_images
 from recipe.errors import RecipeError
+from recipe.inference.predict import ModelError, load_folder
 from recipe.inspection.expectations import read_suites
-from recipe.predict import ModelError, load_folder
 from recipe.report.findings import read
 from recipe.settings import load_settings
-from recipe.yaml12 import read_yaml
+from recipe.settings.yaml12 import read_yaml
 from tests import exported
 from tests.faults.data import composed, digits
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.inspection import content
 from recipe.inspection.content import near_pairs
 from tests.faults.data import arrays, digits

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
-from recipe.attribution import Attribution, Step
-from recipe.report.why import headline, remarks, signed, why_table, write_why
+from recipe.attribution.attribute import Attribution, Step
+from recipe.attribution.report import headline, remarks, signed, why_table, write_why
 
 WHY = Attribution(
     a="digits/3",

@@ -12,8 +12,8 @@ import yaml
 from sklearn.datasets import load_digits
 
 from recipe import drawing
-from recipe.composition import compose
 from recipe.evidence import Finding, to_json
+from recipe.settings.composition import compose
 
 REPOSITORY = Path(__file__).parents[2]
 

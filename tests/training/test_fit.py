@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from recipe.experiment import Experiment
+from recipe.training.experiment import Experiment
 from recipe.training.fit import MEMORY, Trained, fit, fit_all
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recipe.experiment import Experiment
-from recipe.training import History, train
+from recipe.training.experiment import Experiment
+from recipe.training.loop import History, train
 from recipe.training.split import Split
 
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from recipe import drawing
-from recipe.causes import CROSSES, IGNORES, crosses
+from recipe.diagnostics.causes import CROSSES, IGNORES, crosses
+from recipe.diagnostics.probes import all_equal, everything, gradient_reach, replacement_reach, some, stirred_model
 from recipe.evidence import Finding, at_least, at_most, practice, skip
-from recipe.experiment import Experiment
-from recipe.probes import all_equal, everything, gradient_reach, replacement_reach, some, stirred_model
+from recipe.training.experiment import Experiment
 
 SEARCHED = 1024  # examples among which one is looked for that is not equal to the few
 

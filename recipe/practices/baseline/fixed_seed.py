@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from recipe.evidence import Finding, at_most, practice
-from recipe.experiment import Experiment
+from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit
 
 BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # what a float of so many bytes is compared as

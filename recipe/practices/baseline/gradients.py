@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from recipe import drawing
-from recipe.bounds import floor_of, to_learn
-from recipe.causes import constant_in_words, not_held
+from recipe.diagnostics.bounds import floor_of, to_learn
+from recipe.diagnostics.causes import constant_in_words, not_held
+from recipe.diagnostics.probes import Constant, Units, constant_units, everything, some, stir, watch_units
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
-from recipe.experiment import Experiment, Training
-from recipe.probes import Constant, Units, constant_units, everything, some, stir, watch_units
-from recipe.training import History, train
+from recipe.training.experiment import Experiment, Training
+from recipe.training.loop import History, train
 from recipe.training.split import Split
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.bounds import floor_of, to_learn
+from recipe.diagnostics.bounds import floor_of, to_learn
+from recipe.diagnostics.probes import everything, some
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
-from recipe.experiment import Experiment
-from recipe.probes import everything, some
+from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 from recipe.training.objective import takes_log_probabilities
 

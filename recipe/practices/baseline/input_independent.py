@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from recipe import drawing
-from recipe.bounds import floor_of, to_learn
-from recipe.causes import IGNORES, NOT_FINITE
+from recipe.diagnostics.bounds import floor_of, to_learn
+from recipe.diagnostics.causes import IGNORES, NOT_FINITE
+from recipe.diagnostics.probes import everything, ignores_input, rows, some, stirred_model
 from recipe.evidence import Finding, at_least, practice
-from recipe.experiment import Experiment, Training
-from recipe.probes import everything, ignores_input, rows, some, stirred_model
 from recipe.training.evaluation import Evaluation, evaluate_outputs, mean_interval, metric_name, scores
+from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 from recipe.training.split import Split
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recipe import drawing
-from recipe.decoding import label_of, picture
-from recipe.distortion import Distortion, distortion
+from recipe.diagnostics.decoding import label_of, picture
+from recipe.diagnostics.distortion import Distortion, distortion
+from recipe.diagnostics.probes import everything, some
 from recipe.evidence import Finding, at_least, at_most, practice
-from recipe.experiment import Experiment
-from recipe.probes import everything, some
+from recipe.training.experiment import Experiment
 
 CHANCE = 1e-6  # p-value, over all columns, below which two splits are not one distribution; healthy sets stay silent
 BINS = 60

@@ -1,10 +1,10 @@
 """baseline/linear: the number to beat."""
 
 from recipe import drawing
-from recipe.baselines import linear_training
 from recipe.evidence import Finding, practice
-from recipe.experiment import Experiment
+from recipe.training.baselines import linear_training
 from recipe.training.evaluation import metric_name
+from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.bounds import floor_of, to_learn
+from recipe.diagnostics.bounds import floor_of, to_learn
+from recipe.diagnostics.probes import all_equal, everything, some
 from recipe.evidence import Finding, at_most, practice, skip
-from recipe.experiment import Experiment
-from recipe.probes import all_equal, everything, some
 from recipe.training.evaluation import mean_interval
+from recipe.training.experiment import Experiment
 from recipe.training.split import Split
 
 

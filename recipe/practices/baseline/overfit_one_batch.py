@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from recipe import drawing
-from recipe.bounds import lowest_loss, no_share, or_zero, unjudged
-from recipe.causes import built_in_causes, likely_causes
-from recipe.decoding import label_of, picture
+from recipe.diagnostics.bounds import lowest_loss, no_share, or_zero, unjudged
+from recipe.diagnostics.causes import built_in_causes, likely_causes
+from recipe.diagnostics.decoding import label_of, picture
+from recipe.diagnostics.probes import everything, rows, some_unlike
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
-from recipe.experiment import Experiment, Training
-from recipe.probes import everything, rows, some_unlike
-from recipe.training import train
+from recipe.training.experiment import Experiment, Training
+from recipe.training.loop import train
 from recipe.training.split import Split
 
 FASTER = (10.0, 100.0, 1000.0)  # times the learning rate; linear models on tables need up to 100 in so few steps

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.decoding import label_of, picture
+from recipe.diagnostics.decoding import label_of, picture
+from recipe.diagnostics.probes import rows
 from recipe.evidence import Finding, practice, skip
-from recipe.experiment import Experiment
-from recipe.probes import rows
-from recipe.training.clusters import share_interval
+from recipe.statistics.clusters import share_interval
 from recipe.training.evaluation import Evaluation, metric_name
+from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 
 SHOWN_CLASSES = 30  # the worst of them, where there are more

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
+from recipe.diagnostics.probes import everything, some
 from recipe.evidence import Finding, at_most, practice
-from recipe.experiment import Experiment, set_seed
-from recipe.probes import everything, some
+from recipe.training.experiment import Experiment, set_seed
 
 SCHEDULED = "initial_lr"  # what torch's schedulers write into an optimizer's groups
 

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recipe.bounds import floor_of, to_learn
-from recipe.causes import BROADCAST, pairs_everything, single_losses
+from recipe.diagnostics.bounds import floor_of, to_learn
+from recipe.diagnostics.causes import BROADCAST, pairs_everything, single_losses
+from recipe.diagnostics.probes import everything, rows, some, stirred_model
 from recipe.evidence import Finding, at_most, practice
-from recipe.experiment import Experiment
-from recipe.probes import everything, rows, some, stirred_model
 from recipe.training.evaluation import metric, metric_name
+from recipe.training.experiment import Experiment
 
 WEIGHED = 1e-3  # of the loss: more is no rounding
 ROUNDING = 1e-4  # of the loss: of a smaller difference, float32's seven digits leave too few to hold to WEIGHED

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from recipe import drawing
+from recipe.diagnostics.modes import Modes, compare_modes
+from recipe.diagnostics.probes import everything, rows, some
 from recipe.evidence import Finding, at_most, practice
-from recipe.experiment import Experiment
-from recipe.modes import Modes, compare_modes
-from recipe.probes import everything, rows, some
 from recipe.training.evaluation import evaluate, metric_name
+from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
 
 EXAMPLES = 256  # on which the two modes are compared

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from recipe import drawing
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.blankness import blank_images, blank_rows
 from recipe.inspection.columns import features
-from recipe.intervals import wilson
+from recipe.statistics.intervals import wilson
 
 SHOWN = 16  # images in the gallery
 

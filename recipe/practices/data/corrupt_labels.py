@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from recipe.dataset import Dataset
 from recipe.dataset.labels import label_numbers
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.misspelling import faulty_classes, outlying_numbers
-from recipe.intervals import wilson
+from recipe.statistics.intervals import wilson
 
 COLUMNS = ["id", "path", "label", "reason", "suggested"]
 PLAIN_REASONS = {"the label is missing": "missing", "the label is not a finite number": "not a number"}

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from recipe import drawing
-from recipe.dataset import Dataset
 from recipe.dataset.columns import number_style
 from recipe.dataset.manifest import MEASURED
+from recipe.dataset.preparation import DAYS_A_YEAR, as_text, epoch_days
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.columns import dates_of, features, numbers_of, problems
-from recipe.preparation import DAYS_A_YEAR, as_text, epoch_days
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

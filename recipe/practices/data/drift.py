@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from recipe.dataset import Dataset
 from recipe.dataset.splits import TEST, TRAIN, VALIDATION
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.drift import WHOLE, Sample, in_words, sample_of
 from recipe.inspection.drift import drift as drift_between

@@ -6,11 +6,11 @@ from collections.abc import Sized
 import pandas as pd
 
 from recipe import drawing
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.coincidence import NONE, Coincidences, expected_coincidences
 from recipe.inspection.content import Rows, compared_columns, equal_groups, equal_pairs
-from recipe.intervals import wilson
+from recipe.statistics.intervals import wilson
 
 SHOWN = 8  # groups in the gallery
 COLUMNS = ["id_a", "path_a", "id_b", "path_b", "label_a", "label_b", "conflict", "kind"]

@@ -1,6 +1,6 @@
 """data/expectations: the tabular facts, ours and the user's own, as Great Expectations suites."""
 
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.expectations import (
     ExpectationReport,

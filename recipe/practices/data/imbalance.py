@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from recipe import drawing
-from recipe.dataset import Dataset
 from recipe.dataset.splits import SPLITS
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice, skip
 
 MOST_BARS = 30  # classes that a figure has room for

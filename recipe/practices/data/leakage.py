@@ -5,8 +5,8 @@ from itertools import combinations
 import pandas as pd
 
 from recipe import drawing
-from recipe.dataset import Dataset
 from recipe.dataset.splits import SPLITS
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.columns import features
 from recipe.inspection.content import equal_groups, equal_pairs, near_pairs

@@ -1,8 +1,8 @@
 """data/unreadable: what could not be read, and why."""
 
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
-from recipe.intervals import wilson
+from recipe.statistics.intervals import wilson
 
 
 @practice("data/unreadable")

@@ -2,7 +2,7 @@
 
 from recipe.deliveries.fates import BLANK, Examined
 from recipe.evidence import Finding, at_most, practice
-from recipe.intervals import wilson
+from recipe.statistics.intervals import wilson
 
 
 @practice("data/blank")

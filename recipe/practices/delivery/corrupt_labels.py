@@ -2,8 +2,8 @@
 
 from recipe.deliveries.fates import Examined
 from recipe.evidence import Finding, at_most, practice
-from recipe.intervals import wilson
 from recipe.settings import nearest
+from recipe.statistics.intervals import wilson
 
 
 @practice("data/corrupt_labels")

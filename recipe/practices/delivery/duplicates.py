@@ -4,7 +4,7 @@ import pandas as pd
 
 from recipe.deliveries.fates import CONFLICT, KNOWN, Examined
 from recipe.evidence import Finding, at_most, practice
-from recipe.intervals import wilson
+from recipe.statistics.intervals import wilson
 
 
 @practice("data/duplicates")

@@ -5,7 +5,7 @@ import pandas as pd
 from recipe.deliveries.fates import NEAR_TEST, Examined
 from recipe.deliveries.reading import SPLIT_OF_DELIVERY
 from recipe.evidence import Finding, at_most, practice
-from recipe.intervals import wilson
+from recipe.statistics.intervals import wilson
 
 COLUMNS = ["kind", "id_a", "path_a", "split_a", "id_b", "path_b", "split_b", "group", "column", "score", "distance"]
 

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from recipe import drawing
-from recipe.bounds import floor_of, to_learn
+from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.evidence import Finding, at_most, practice, skip
-from recipe.experiment import Experiment, Training
+from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 
 RECOMMENDED = "torch.optim.Adam at 0.0003"

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from recipe import drawing
 from recipe.evidence import Finding, at_most, practice, skip
-from recipe.experiment import Experiment
+from recipe.training.experiment import Experiment
 
 SCHEDULED = "initial_lr"  # what torch's schedulers write into an optimizer's groups
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from recipe import drawing
-from recipe.bounds import lower_bound, no_share, or_zero, unjudged
-from recipe.causes import likely_causes
+from recipe.diagnostics.bounds import lower_bound, no_share, or_zero, unjudged
+from recipe.diagnostics.causes import likely_causes
+from recipe.diagnostics.probes import everything, some, some_unlike, stirred_model
 from recipe.evidence import Finding, at_most, practice
-from recipe.experiment import Experiment
 from recipe.models import count_parameters
-from recipe.probes import everything, some, some_unlike, stirred_model
 from recipe.training.evaluation import evaluate, metric_name
+from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
 
 TRIED = 64  # examples on which likely causes, and a straight line, are looked for

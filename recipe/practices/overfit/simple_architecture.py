@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from recipe.comparison import Change, Comparison, compare, learning_curves, row
 from recipe.evidence import Finding, at_least, practice
-from recipe.experiment import ADAM, Experiment, Training
+from recipe.training.comparison import Change, Comparison, compare, learning_curves, row
 from recipe.training.evaluation import metric_name
+from recipe.training.experiment import ADAM, Experiment, Training
 from recipe.training.targets import Component
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width

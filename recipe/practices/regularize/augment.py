@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from recipe.comparison import Change, compare, finding
-from recipe.decoding import picture
+from recipe.diagnostics.decoding import picture
+from recipe.diagnostics.probes import everything, some
 from recipe.evidence import Finding, practice, skip
-from recipe.experiment import Experiment, Training, set_seed
-from recipe.probes import everything, some
+from recipe.training.comparison import Change, compare, finding
+from recipe.training.experiment import Experiment, Training, set_seed
 from recipe.training.split import Split
 
 if TYPE_CHECKING:

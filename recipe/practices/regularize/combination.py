@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from recipe import drawing
-from recipe.comparison import Change, Comparison, compare, in_words, row, with_seeds
 from recipe.evidence import Finding, at_least, practice
-from recipe.experiment import Experiment, Training
 from recipe.practices.regularize.augment import augment_changes
 from recipe.practices.regularize.dropout import dropout_changes
 from recipe.practices.regularize.early_stopping import early_stopping_changes
 from recipe.practices.regularize.more_data import more_data_trainings
 from recipe.practices.regularize.smaller_model import smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay_changes
+from recipe.training.comparison import Change, Comparison, compare, in_words, row, with_seeds
+from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from recipe.comparison import Change, compare, finding
 from recipe.evidence import Finding, at_most, practice, skip
-from recipe.experiment import Experiment, Training
+from recipe.training.comparison import Change, compare, finding
+from recipe.training.experiment import Experiment, Training
 
 
 @practice("regularize/dropout")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from recipe.comparison import Change, compare, finding, with_seeds
 from recipe.evidence import Finding, practice, skip
-from recipe.experiment import Experiment
+from recipe.training.comparison import Change, compare, finding, with_seeds
+from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.comparison import with_seeds
 from recipe.evidence import Finding, practice, skip
-from recipe.experiment import Experiment
+from recipe.training.comparison import with_seeds
+from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from recipe import drawing
-from recipe.comparison import validation, with_seeds
 from recipe.evidence import Finding, practice, skip
-from recipe.experiment import Experiment, Training
-from recipe.training.clusters import by_cluster
+from recipe.statistics.clusters import by_cluster
+from recipe.training.comparison import validation, with_seeds
+from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from recipe.comparison import Change, compare, finding
 from recipe.errors import TargetError
 from recipe.evidence import Finding, practice, skip
-from recipe.experiment import Experiment, Training
+from recipe.training.comparison import Change, compare, finding
+from recipe.training.experiment import Experiment, Training
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from recipe.comparison import Change, compare, finding
 from recipe.evidence import Finding, practice, skip
-from recipe.experiment import Experiment, Training
+from recipe.training.comparison import Change, compare, finding
+from recipe.training.experiment import Experiment, Training
 
 
 @practice("regularize/weight_decay")

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.ensemble import (
+from recipe.evidence import Finding, at_most, practice, skip
+from recipe.statistics.clusters import resampled
+from recipe.training.ensemble import (
     BINS,
     Temperature,
     average,
@@ -14,9 +16,7 @@ from recipe.ensemble import (
     stacked_outputs,
     train_members,
 )
-from recipe.evidence import Finding, at_most, practice, skip
-from recipe.experiment import Experiment
-from recipe.training.clusters import resampled
+from recipe.training.experiment import Experiment
 
 ROUNDS = 200  # resamples of the examples, for the interval
 

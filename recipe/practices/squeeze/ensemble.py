@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.ensemble import average, stacked_outputs, train_members
 from recipe.evidence import Finding, at_least, practice
-from recipe.experiment import Experiment
 from recipe.training.best_epochs import folds_of
+from recipe.training.ensemble import average, stacked_outputs, train_members
 from recipe.training.evaluation import evaluate_outputs, mean_interval, metric_name, scores
+from recipe.training.experiment import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.baselines import linear_training
 from recipe.dataset.manifest import Task
-from recipe.ensemble import average, ensemble_temperature, train_members
 from recipe.evidence import Finding, at_least, at_most, practice, skip
-from recipe.experiment import Experiment
-from recipe.paired import chance
+from recipe.statistics.paired import chance
+from recipe.training.baselines import linear_training
+from recipe.training.ensemble import average, ensemble_temperature, train_members
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs, mean_interval, metric_name, scores
+from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 from recipe.training.split import Split
 

@@ -10,12 +10,12 @@ import pandas as pd
 
 from recipe import drawing
 from recipe.evidence import Finding, at_most, practice, skip
-from recipe.experiment import Experiment
-from recipe.pilot import search_from_pilot
-from recipe.search import Trial, in_order, rungs, validation_losses
-from recipe.space import Axis, Space, draw_scale, space_of
 from recipe.training.evaluation import mean_interval
+from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
+from recipe.tuning.pilot import search_from_pilot
+from recipe.tuning.search import Trial, in_order, rungs, validation_losses
+from recipe.tuning.space import Axis, Space, draw_scale, space_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from recipe import drawing
-from recipe.comparison import Gain, gain, with_seeds
 from recipe.evidence import Finding, at_least, practice, skip
-from recipe.experiment import Experiment, Training
-from recipe.pilot import search_from_pilot
-from recipe.search import Trial, at_best_epoch, in_order, new_seeds
-from recipe.space import space_of
+from recipe.training.comparison import Gain, gain, with_seeds
+from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
+from recipe.tuning.pilot import search_from_pilot
+from recipe.tuning.search import Trial, at_best_epoch, in_order, new_seeds
+from recipe.tuning.space import space_of
 
 LEAST_LOSS = 1e-12  # what a share is taken of, where the search found a loss of zero
 

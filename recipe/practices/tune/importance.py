@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from recipe import drawing
 from recipe.evidence import Finding, practice, skip
-from recipe.experiment import Experiment
-from recipe.pilot import pilot, search_from_pilot
-from recipe.search import rungs
-from recipe.space import Point, Space, space_of
+from recipe.training.experiment import Experiment
+from recipe.tuning.pilot import pilot, search_from_pilot
+from recipe.tuning.search import rungs
+from recipe.tuning.space import Point, Space, space_of
 
 TREES = 32  # of the forest; Optuna's 64 take twice as long, and move the shares by far less than the bootstrap does
 

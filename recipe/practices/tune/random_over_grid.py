@@ -10,12 +10,12 @@ import pandas as pd
 
 from recipe import drawing
 from recipe.evidence import Finding, practice, skip
-from recipe.experiment import Experiment
-from recipe.pilot import Pilot, PilotTrial, pilot
-from recipe.search import validation_losses
-from recipe.space import draw_scale
 from recipe.training.evaluation import mean_interval
+from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
+from recipe.tuning.pilot import Pilot, PilotTrial, pilot
+from recipe.tuning.search import validation_losses
+from recipe.tuning.space import draw_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
-from recipe.experiment import Experiment, make_experiment
+from recipe.training.experiment import Experiment, make_experiment
 
 TRAIN, VALIDATION = 1000, 1300
 Make = Callable[..., Experiment]

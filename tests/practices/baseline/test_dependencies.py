@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from recipe.experiment import Experiment, make_experiment
+from recipe.diagnostics.probes import gradient_reach, ignores_input, replacement_reach
 from recipe.models import Mlp
 from recipe.practices.baseline.dependencies import dependencies
-from recipe.probes import gradient_reach, ignores_input, replacement_reach
+from recipe.training.experiment import Experiment, make_experiment
 from tasks.baseline import PRACTICES
 from tests.faults.models import Checkpointed, IgnoresInput, RootsWhatIsNegative, ViewsForTranspose
 from tests.practices.baseline.conftest import Make

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recipe.composition import compose_params
-from recipe.dataset import ingest
-from recipe.distortion import distortion
-from recipe.experiment import Experiment
-from recipe.loading import load_experiment
+from recipe.dataset.ingestion import ingest
+from recipe.diagnostics.distortion import distortion
 from recipe.models import Cnn, Mlp
+from recipe.pipeline.loading import load_experiment
+from recipe.pipeline.stage import Stage
 from recipe.practices.baseline.just_before_net import just_before_net
 from recipe.settings import load_settings
-from recipe.stage import Stage
+from recipe.settings.composition import compose_params
+from recipe.training.experiment import Experiment
 from tests.faults import transforms
 from tests.practices.baseline.conftest import Make
 from tests.workspaces import ROOT

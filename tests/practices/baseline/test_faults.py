@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from recipe.evidence import Finding, Practice
-from recipe.experiment import Experiment
 from recipe.models import Cnn, Mlp
+from recipe.pipeline.stage import Stage
 from recipe.practices.baseline.dependencies import dependencies
 from recipe.practices.baseline.gradients import gradients
 from recipe.practices.baseline.input_independent import input_independent
@@ -21,7 +21,7 @@ from recipe.practices.baseline.special_case import special_case
 from recipe.practices.baseline.whole_test_set import whole_test_set
 from recipe.report.findings import read_judged
 from recipe.settings.baseline import WholeTestSet
-from recipe.stage import Stage
+from recipe.training.experiment import Experiment
 from recipe.training.split import Split
 from recipe.training.targets import Component
 from tasks.baseline import PRACTICES

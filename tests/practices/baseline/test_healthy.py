@@ -2,8 +2,8 @@
 
 import pytest
 
-from recipe.experiment import Experiment
 from recipe.models import Cnn, Linear, Mlp, ResNet
+from recipe.training.experiment import Experiment
 from tasks.baseline import PRACTICES
 from tests.practices.baseline.conftest import Make
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from recipe.diagnostics.modes import compare_modes
+from recipe.diagnostics.probes import constant_units, stir
 from recipe.models import Cnn, Linear, Mlp, ResNet
-from recipe.modes import compare_modes
 from recipe.practices.baseline.gradients import gradients
 from recipe.practices.baseline.overfit_one_batch import overfit_one_batch
 from recipe.practices.baseline.whole_test_set import whole_test_set
-from recipe.probes import constant_units, stir
 from tests.faults.models import BatchNormed, NormalisesOneNumber
 from tests.practices.baseline.conftest import Make
 

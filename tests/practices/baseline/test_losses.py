@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recipe.diagnostics.probes import some, some_unlike
 from recipe.evidence import Finding
-from recipe.experiment import Experiment
 from recipe.models import Mlp
 from recipe.practices.baseline.gradients import gradients
 from recipe.practices.baseline.init_bias import init_bias
@@ -16,7 +16,7 @@ from recipe.practices.baseline.input_independent import input_independent
 from recipe.practices.baseline.loss_at_init import loss_at_init
 from recipe.practices.baseline.overfit_one_batch import overfit_one_batch
 from recipe.practices.baseline.special_case import special_case
-from recipe.probes import some, some_unlike
+from recipe.training.experiment import Experiment
 from tests.faults.losses import broadcast_mse, summed_cross_entropy
 from tests.faults.models import IgnoresInput
 from tests.practices.baseline.conftest import Make

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recipe.experiment import ADAM
 from recipe.models import Cnn, Linear, Mlp
 from recipe.practices.baseline.dependencies import dependencies
 from recipe.practices.baseline.fixed_seed import fixed_seed
@@ -22,6 +21,7 @@ from recipe.practices.baseline.overfit_one_batch import overfit_one_batch
 from recipe.practices.baseline.predictions import predictions
 from recipe.practices.baseline.simplify import simplify
 from recipe.practices.baseline.special_case import special_case
+from recipe.training.experiment import ADAM
 from tests.practices.baseline.conftest import Make
 
 ENTROPY = np.random.default_rng()  # seeded by nothing: another number at every call

@@ -3,7 +3,7 @@ from functools import cache
 
 import pytest
 
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from tests.faults.data import ingested
 
 

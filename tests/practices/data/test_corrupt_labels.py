@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.evidence import judge
 from recipe.inspection.misspelling import distance
 from recipe.practices.data.corrupt_labels import corrupt_labels

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.evidence import judge
 from recipe.practices.data.drift import drift
 from tests.faults.data import arrays, breast_cancer, composed, digits, table

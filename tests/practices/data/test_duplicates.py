@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.evidence import judge
 from recipe.practices.data.duplicates import duplicates
 from tests.faults.data import arrays, breast_cancer, composed, digits, image_folder, ingested, table

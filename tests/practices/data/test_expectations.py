@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.errors import SettingsError
 from recipe.evidence import judge
 from recipe.practices.data.expectations import expectations

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recipe.dataset import Dataset
+from recipe.dataset.stored import Dataset
 from recipe.evidence import judge
 from recipe.practices.data.imbalance import imbalance
 from tests.faults.data import arrays, breast_cancer, composed, digits, table

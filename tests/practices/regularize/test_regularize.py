@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from recipe.experiment import Experiment, make_experiment
 from recipe.models import Cnn, Linear, Mlp, ResNet
 from recipe.practices.regularize import combination as combined
 from recipe.practices.regularize.augment import augment
@@ -19,6 +18,7 @@ from recipe.practices.regularize.first_layer import first_layer
 from recipe.practices.regularize.more_data import _law, more_data
 from recipe.practices.regularize.smaller_model import smaller_model, smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay, weight_decay_changes
+from recipe.training.experiment import Experiment, make_experiment
 from recipe.training.fit import MEMORY, fit_all
 from recipe.training.targets import Component
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recipe.ensemble import average, calibration_error, choose_temperature, error_by_chance, fit_temperature
-from recipe.experiment import Experiment, make_experiment
+from recipe.dataset.test_ledger import LEDGER, readings, record_reading
 from recipe.models import Cnn, Linear, Mlp
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.final_test import final_test
-from recipe.test_set import LEDGER, readings, record_reading
+from recipe.training.ensemble import average, calibration_error, choose_temperature, error_by_chance, fit_temperature
+from recipe.training.experiment import Experiment, make_experiment
 from recipe.training.split import Split
 from recipe.training.targets import Component
 

@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recipe.comparison import with_seeds
-from recipe.experiment import Experiment, Training, make_experiment
 from recipe.models import Mlp
 from recipe.practices.tune.bayesian import bayesian
 from recipe.practices.tune.confirm import chosen, confirm
 from recipe.practices.tune.importance import importance
 from recipe.practices.tune.random_over_grid import random_over_grid
-from recipe.search import new_seeds, validation_losses
 from recipe.settings import Stages
 from recipe.settings.tune import Bayesian, Importance, Range, Space, TuneStage
+from recipe.training.comparison import with_seeds
+from recipe.training.experiment import Experiment, Training, make_experiment
 from recipe.training.fit import fit_all
 from recipe.training.targets import Component
+from recipe.tuning.search import new_seeds, validation_losses
 
 NOTHING = Space(optimizer={}, training={}, model={})
 

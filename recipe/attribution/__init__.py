@@ -1,0 +1,1 @@
+"""What made one run differ from another."""

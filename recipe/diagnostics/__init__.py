@@ -1,0 +1,1 @@
+"""Probes of a net, and the likely causes of what they show."""

@@ -1,0 +1,27 @@
+"""Where independent trainings are carried out: a module for each value of `fanout.backend`, named after it.
+
+Such a module has a function `executor(fanout, device, own_modules)` that gives what `fit_all` calls: with an experiment
+and trainings, it yields the result of each as it ends, kept on the experiment's shelf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from recipe.settings import Settings
+from recipe.settings.own_code import own_modules
+from recipe.training.device import Device
+from recipe.training.experiment import Experiment, Training
+from recipe.training.fit import Trained
+from recipe.training.identity import targets_of
+
+Executor = Callable[[Experiment, Sequence[Training]], Iterator[Trained]]
+
+
+def executor_of(settings: Settings, workspace: Path, device: Device) -> Executor:
+    """What carries out the trainings of the workspace, as the settings say."""
+    module = import_module(f"{__name__}.{settings.fanout.backend}")
+    executor: Executor = module.executor(settings.fanout, device, tuple(own_modules(targets_of(settings), workspace)))
+    return executor

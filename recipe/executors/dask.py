@@ -1,0 +1,164 @@
+"""Trainings on a Dask cluster, by Dask's own client.
+
+joblib's backend for Dask cannot send the data again when the worker that holds them dies, and waits for ever where no
+worker is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from recipe.executors import parcel
+from recipe.executors.cluster import Cluster
+from recipe.executors.parcel import ClusterError, Parcel, fit_parcel, pack_training, require_listening
+from recipe.runtime.answering import ANSWER_SECONDS
+from recipe.runtime.stage_process import first_line
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+    from recipe.settings import Fanout
+    from recipe.training.device import Device
+    from recipe.training.experiment import Training
+    from recipe.training.fit import Trained
+
+WORKERLESS_SECONDS = 60.0  # Dask's nanny starts a worker that died again in about 5
+POLL_SECONDS = 1.0
+
+
+def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Cluster:
+    """The executor of `fanout.backend=dask`."""
+    return Cluster(carry_out, fanout.address or "", own_modules)
+
+
+def carry_out(address: str, packed: Parcel, trainings: Sequence[Training]) -> Iterator[Trained]:
+    """The results of `trainings` as they come in from the workers of the scheduler at `address`.
+
+    The training of a worker that dies is begun again on another.
+
+    Raises:
+        ClusterError: the scheduler does not answer or has no workers, or a worker cannot do what this process could.
+    """
+    with _connected(address) as client:
+        _require_fit(client)
+        sent = _send(client, packed, trainings)
+        try:
+            for future in _as_they_end(client, list(sent), address):
+                yield replace(_result(future, address), training=sent[future])
+        finally:
+            client.cancel(list(sent))
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Client]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ClusterError(
+            "fanout=dask needs the package 'distributed', which is not installed: pip install distributed."
+        ) from error
+    require_listening(address.partition("://")[2], f"a Dask scheduler ({address})")
+    try:
+        asyncio.run(asyncio.wait_for(_greet(address), ANSWER_SECONDS))
+    except (OSError, TimeoutError, TypeError, ValueError) as error:
+        reason = first_line(error) if str(error) else f"no answer in {ANSWER_SECONDS:.0f} s"
+        raise ClusterError(
+            f"What listens at {address} does not answer as a Dask scheduler ({reason}): mend fanout.address, or Dask's "
+            "settings for TLS."
+        ) from error
+    with Client(address, timeout=ANSWER_SECONDS, set_as_default=False) as client:
+        yield client
+
+
+async def _greet(address: str) -> None:
+    """Exchange greetings with the scheduler, for which a client would wait for ever."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    comm = await connect(address, timeout=ANSWER_SECONDS, **Security().get_connection_args("client"))
+    await comm.close()
+
+
+def _require_fit(client: Client) -> None:
+    """Look at the workers before anything is sent: one that cannot read what it is sent would end."""
+    for worker, threads in client.nthreads().items():
+        if threads != 1:
+            raise ClusterError(
+                f"The Dask worker {worker} has {threads} threads, and a training needs a process of its own: start "
+                "workers with --nthreads 1, and --nworkers for as many as there are cores."
+            )
+    for worker, answer in client.run(importlib.import_module, parcel.__name__, on_error="return").items():
+        if isinstance(answer, Exception):
+            raise ClusterError(
+                f"The Dask worker {worker} cannot import '{parcel.__name__}' ({first_line(answer)}): start it in an "
+                "environment that has this project and what it needs."
+            )
+
+
+def _send(client: Client, packed: Parcel, trainings: Sequence[Training]) -> dict[Future[Trained], Training]:
+    """The trainings, each on its way; the parcel is a task of its own, so that it too is done again when it is lost."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that it is large
+        place = client.submit(_itself, packed, pure=False)
+        return {
+            client.submit(fit_parcel, place, pack_training(training), pure=False): training for training in trainings
+        }
+
+
+def _itself(packed: Parcel) -> Parcel:
+    return packed
+
+
+def _as_they_end(client: Client, futures: Sequence[Future[Trained]], address: str) -> Iterator[Future[Trained]]:
+    ended: SimpleQueue[Future[Trained]] = SimpleQueue()
+    for future in futures:
+        future.add_done_callback(ended.put)
+    due, seen = len(futures), time.monotonic()
+    while due:
+        try:
+            future = ended.get(timeout=POLL_SECONDS)
+        except Empty:
+            if _has_workers(client):
+                seen = time.monotonic()
+            elif time.monotonic() - seen > WORKERLESS_SECONDS:
+                raise ClusterError(
+                    f"The Dask scheduler at {address} has had no worker for {WORKERLESS_SECONDS:.0f} s: start some "
+                    f"with `dask worker {address} --nthreads 1`, and start again; what was finished is kept."
+                ) from None
+            continue
+        yield future
+        due, seen = due - 1, time.monotonic()
+
+
+def _has_workers(client: Client) -> bool:
+    """Whether the scheduler has any; one that no longer answers says so by the futures that it loses."""
+    try:
+        return bool(client.nthreads())
+    except OSError:
+        return True
+
+
+def _result(future: Future[Trained], address: str) -> Trained:
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise ClusterError(
+            f"A training was begun again and again, and each time its worker died, the last one at "
+            f"{error.last_worker.address}, perhaps for want of memory: see what that worker's output says."
+        ) from error
+    except CancelledError as error:
+        raise ClusterError(
+            f"The Dask scheduler at {address} was lost: start it and its workers again, and the same command goes on "
+            "from what was finished."
+        ) from error

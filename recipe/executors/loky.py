@@ -1,0 +1,68 @@
+"""Trainings in processes of this machine, by joblib and its backend loky."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from recipe.executors.sharing import Shared, share, shared_folder
+from recipe.training.fit import Shelf, Trained, fit, fit_and_keep, one_after_another
+
+if TYPE_CHECKING:
+    from recipe.settings import Fanout
+    from recipe.training.device import Device
+    from recipe.training.experiment import Experiment, Training
+
+
+def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Processes:
+    """The executor of `fanout.backend=loky`: a process for each core, or for each accelerator that trainings use."""
+    return Processes(fanout.workers or (device.count if device.torch.type != "cpu" else _cores()))
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Carries out trainings in so many processes; a single training needs none."""
+
+    workers: int
+
+    def __call__(self, experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
+        """What comes of `trainings`, as they end, each on the shelf."""
+        if self.workers == 1 or len(trainings) < 2:
+            yield from one_after_another(experiment, trainings)
+            return
+        from joblib import Parallel, delayed
+
+        shelf, shared = Shelf(experiment), share(experiment)
+        with shared_folder(experiment) as settings:
+            parallel = Parallel(self.workers, backend="loky", return_as="generator_unordered", **settings)
+            tasks = (
+                delayed(_fit_in_worker)(shared, training, number, self.workers)
+                for number, training in enumerate(trainings)
+            )
+            for number, trained in parallel(tasks):
+                training = trainings[number]
+                if trained is None:
+                    yield shelf.read(training) or fit_and_keep(experiment, training)
+                else:
+                    yield shelf.keep(trained)
+
+
+def _fit_in_worker(shared: Shared, training: Training, number: int, workers: int) -> tuple[int, Trained | None]:
+    """Carry out the training with that number; where it is kept in a folder, it is not sent back as well."""
+    experiment = shared.whole()
+    device = experiment.device.claimed(workers)
+    device.settle()
+    trained = fit(replace(experiment, device=device), training)
+    if experiment.folder is None:
+        return number, trained
+    Shelf(experiment).write(trained)
+    return number, None
+
+
+def _cores() -> int:
+    """The cores that this process may use, where the system tells; else all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

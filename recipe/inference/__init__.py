@@ -1,0 +1,1 @@
+"""The final model: exported, admitted, and asked for predictions."""

@@ -1,0 +1,52 @@
+"""The final model alone: the ensemble trained from what tune chose, exported; no test label is read.
+
+    python -m recipe.final_model --workspace FOLDER
+
+does it in a scratch workspace that tune has gone through; the stage squeeze does it in its own.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from recipe.inference.export import export_model
+from recipe.pipeline.loading import load_experiment, raw_examples
+from recipe.pipeline.stage import Stage
+from recipe.runtime import progress
+from recipe.runtime.stage_process import DONE, is_told, run_process
+from recipe.runtime.workspace import private_folder
+from recipe.settings import load_settings
+from recipe.training.ensemble import ensemble_temperature, train_members
+from recipe.training.experiment import Experiment
+
+
+def export_final(stage: Stage, experiment: Experiment) -> None:
+    """Train the members, where they are not yet, and export them with their preparation to models/final."""
+    members = train_members(experiment)
+    raw = raw_examples(stage)
+    export_model(
+        stage.workspace / "models" / "final",
+        [member.model(experiment).cpu() for member in members],
+        transform=raw.transform,
+        preparation=raw.preparation,
+        temperature=ensemble_temperature(experiment, members),
+        example=raw.inputs,
+    )
+
+
+def main() -> int:
+    """Make the model of the workspace that the command line names; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m recipe.final_model", description="The final model alone.")
+    parser.add_argument("--workspace", type=Path, help="where params.yaml is and outputs go")
+
+    def make(workspace: Path) -> int:
+        stage = Stage("squeeze", workspace, load_settings(workspace))
+        with progress.displayed(stage.name, private_folder(workspace) / progress.PLACE if is_told() else None):
+            export_final(stage, load_experiment(stage, build_on="tune").checked())
+        return DONE
+
+    return run_process("The final model", make, parser.parse_args().workspace)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

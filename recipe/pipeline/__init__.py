@@ -1,0 +1,1 @@
+"""The pipeline: stages measure, gates decide, DVC reproduces."""

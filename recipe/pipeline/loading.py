@@ -1,0 +1,110 @@
+"""From params.yaml and the prepared data to the experiment that the practices of a stage work on."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from recipe.dataset.stored import MANIFEST, PREPARED, load_dataset
+from recipe.dataset.test_ledger import readings, record_reading
+from recipe.executors import executor_of
+from recipe.runtime.workspace import TRAININGS, fingerprint
+from recipe.settings import Settings
+from recipe.training.device import choose_device, on_any_device
+from recipe.training.experiment import Experiment, Training, component, training_from_json
+from recipe.training.identity import digest, identity
+from recipe.training.objective import Objective, default_loss
+from recipe.training.prepared import build_transform, decoder, first_examples, split_of
+from recipe.training.split import Split, View
+
+if TYPE_CHECKING:
+    from recipe.pipeline.stage import Stage
+
+
+def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
+    """The experiment of the workspace's settings and prepared data.
+
+    Args:
+        build_on: the stage whose chosen training is the base here; without its file, the settings' own is.
+
+    Raises:
+        TargetError: a `_target_` cannot be found or built.
+        DataError: the prepared data cannot be read.
+    """
+    settings, workspace = stage.settings, stage.workspace
+    device = choose_device(settings.device, settings.precision)
+    device.settle()
+    dataset = load_dataset(workspace, settings, whole=False)
+    transform = build_transform(dataset, settings)
+    loss = component("loss", settings.loss)
+    task = dataset.preparation["task"]
+    n_outputs = len(dataset.preparation["classes"]) if task == "classification" else dataset.targets.shape[1]
+    training = _settings_training(settings, len(dataset.where("train")))
+    chosen = workspace / "chosen" / f"{build_on}.json"
+    if build_on and chosen.is_file():
+        training = training_from_json(json.loads(chosen.read_text(encoding="utf-8")))
+    return Experiment(
+        train=split_of(dataset, "train", transform, settings),
+        validation=split_of(dataset, "validation", transform, settings),
+        objective=Objective(task, n_outputs, on_any_device(loss.as_function()) if loss else default_loss(task)),
+        training=training,
+        augment=component("augment", settings.augment),
+        classes=tuple(dataset.preparation["classes"] or ()),
+        features=tuple(dataset.preparation["features"] or ()),
+        decode=decoder(dataset, settings),
+        device=device,
+        stages=settings.stages,
+        thresholds=settings.thresholds,
+        seeds=settings.budget.seeds,
+        trials=settings.budget.trials,
+        members=settings.budget.members,
+        executor=executor_of(settings, workspace, device),
+        fingerprint=identity(workspace, settings),
+        folder=str(stage.home / ".recipe" / TRAININGS),
+        loss_name=loss.name if loss else "the default loss",
+    )
+
+
+def with_test(experiment: Experiment, stage: Stage) -> Experiment:
+    """The same with the test split behind its door: opened by name, each reading written to the ledger."""
+    settings, workspace = stage.settings, stage.workspace
+    dataset = load_dataset(workspace, settings, whole=False)
+    version = fingerprint(digest(workspace / PREPARED / MANIFEST))
+
+    def open_test(reader: str) -> Split:
+        return split_of(dataset, "test", build_transform(dataset, settings), settings)
+
+    def note_reading(reader: str, examples: int, figure: float) -> int:
+        record_reading(stage.home, reader, version, examples, figure, settings.data.name)
+        return len(readings(stage.home, settings.data.name))
+
+    return replace(experiment, open_test=open_test, note_reading=note_reading)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What an exported model needs to take raw input: two examples before the transform, and how they were prepared."""
+
+    inputs: Tensor
+    transform: View | None
+    preparation: dict[str, Any]
+
+
+def raw_examples(stage: Stage) -> Raw:
+    """Two prepared training examples, images (2, C, H, W) in 0..1 or rows (2, F), and what happens to them next."""
+    dataset = load_dataset(stage.workspace, stage.settings, whole=False)
+    return Raw(first_examples(dataset, 2), build_transform(dataset, stage.settings), dataset.preparation)
+
+
+def _settings_training(settings: Settings, examples: int) -> Training:
+    """The base training as the settings name it."""
+    model = component("model", settings.model)
+    optimizer = component("optimizer", settings.optimizer)
+    assert model is not None and optimizer is not None, "settings are checked for both where they are composed"
+    steps_per_epoch = math.ceil(examples / settings.batch_size)
+    epochs = max(settings.budget.epochs, math.ceil(settings.budget.steps / steps_per_epoch))
+    return Training(model, optimizer, epochs=epochs, batch_size=settings.batch_size, seed=settings.seed)

@@ -1,0 +1,1 @@
+"""Challenger against champion: the contest, the rule, and who was champion when."""

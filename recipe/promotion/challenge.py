@@ -1,0 +1,240 @@
+"""The challenger against the champion, on test examples that neither has seen; both answer raw inputs as they serve.
+
+    python -m recipe.challenge [VERSION]
+
+reads the test labels, notes the reading, and writes the decision to reports/challenge/; it promotes nobody.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recipe import drawing
+from recipe.dataset.clusters import clusters_of
+from recipe.dataset.labels import label_numbers
+from recipe.dataset.splits import TEST
+from recipe.dataset.stored import Dataset, load_dataset
+from recipe.dataset.test_ledger import readings, record_reading
+from recipe.dataset.unseen import unseen
+from recipe.errors import DataError
+from recipe.inference.inference import FinalModel
+from recipe.inference.predict import load_folder, registered_files
+from recipe.promotion.history import VERDICT
+from recipe.promotion.rule import Contest, Decision, decide, draw, worn
+from recipe.report.spreadsheet import table_csv
+from recipe.runtime.stage_process import DONE, run_process
+from recipe.runtime.workspace import write_json, write_whole
+from recipe.settings import Settings, load_settings
+from recipe.settings.retrain import Rule
+from recipe.statistics.paired import answer_scores
+from recipe.tracking.connection import connect, tracking_uri
+from recipe.tracking.registry import CHALLENGER, CHAMPION, RegistryError, alias_version, answering, registered_name
+
+PARTS, PICTURE = "parts.csv", "difference.png"
+READER = "retrain/challenge"
+FEWEST_VALUES, MOST_VALUES = 2, 8  # of a column that cuts the examples into slices: more would be too small to judge
+MOST_SLICES = 40  # parts in all: each makes the correction for many looks stricter
+THIRDS = ("low", "middle", "high")  # of a quantity that is the label
+TIMED, ROUNDS = 256, 3  # examples a round; the fastest round is the one least disturbed
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What came of a challenge: who against whom, and the decision; `promote` carries it out or does not."""
+
+    name: str
+    challenger: str
+    champion: str
+    decision: Decision
+    warning: str
+
+
+def challenge(workspace: Path, settings: Settings, version: str | None = None) -> Challenge:
+    """Compare a version (default: the challenger) with the champion, and write what came of it.
+
+    Raises:
+        RegistryError: there is no challenger, or no champion.
+        TrackingError: the registry does not answer.
+        ModelError: one of them cannot be read.
+        DataError: the prepared data cannot be read, or are not what a model takes.
+    """
+    client = connect(tracking_uri(workspace, settings))
+    name = registered_name(settings.data.name)
+    with answering():
+        champion = alias_version(client, name, CHAMPION)
+        challenger = version or alias_version(client, name, CHALLENGER)
+    if champion is None or challenger is None:
+        missing = CHAMPION if champion is None else CHALLENGER
+        raise RegistryError(f"{name} has no {missing} to compare: train one with `recipe run`.")
+    dataset = load_dataset(workspace, settings)
+    with ExitStack() as stack:
+        folders = [stack.enter_context(registered_files(f"models:/{name}/{one}")) for one in (challenger, champion)]
+        contest, rows = _contest(dataset, folders)
+    decision = decide(contest, settings.retrain.rule)
+    warning = _note_reading(workspace, settings, len(rows), decision)
+    verdict = Challenge(name, challenger, champion, decision, warning)
+    _write(workspace, verdict, settings.retrain.rule)
+    return verdict
+
+
+def _contest(dataset: Dataset, folders: list[Path]) -> tuple[Contest, NDArray[np.int64]]:
+    rows = _untouched(dataset, folders)
+    models = [load_folder(folder) for folder in folders]
+    challenger, champion = (_scores(model, dataset, rows) for model in models)
+    seconds = _seconds(models, dataset, rows)
+    clusters = clusters_of(dataset)[rows]
+    sizes = [sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders]
+    contest = Contest(
+        challenger,
+        champion,
+        dataset.preparation["task"],
+        dict(_parts(dataset, rows)),
+        challenger_size=sizes[0],
+        champion_size=sizes[1],
+        challenger_seconds=seconds[0],
+        champion_seconds=seconds[1],
+        groups=clusters if len(np.unique(clusters)) < len(rows) else None,
+    )
+    return contest, rows
+
+
+def _untouched(dataset: Dataset, folders: list[Path]) -> NDArray[np.int64]:
+    """The test examples that neither model has seen.
+
+    Raises:
+        DataError: it is not known what one of them has seen.
+    """
+    rows = dataset.where(TEST)
+    contents = dataset.manifest["content_id"].iloc[rows]
+    for folder in folders:
+        fresh = unseen(folder, contents)
+        if fresh is None:
+            raise DataError(
+                f"{folder} does not say which examples the model was trained on: it was registered by an earlier "
+                "version of recipe, so promote one by hand, with `recipe promote VERSION`."
+            )
+        rows, contents = rows[fresh], contents[fresh]
+    return rows
+
+
+def _scores(model: FinalModel, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    if not len(rows):
+        return np.empty(0)
+    answers = answer(model, dataset, rows)["prediction"]
+    return answer_scores(answers, dataset.manifest["label"].iloc[rows], dataset.preparation["task"])
+
+
+def answer(model: FinalModel, dataset: Dataset, rows: NDArray[np.int64]) -> pd.DataFrame:
+    """What `model` says of the raw examples `rows`: it prepares them itself, as when it serves.
+
+    Raises:
+        DataError: they lack something that the model takes.
+    """
+    try:
+        if dataset.rows is not None:
+            return model.predict(dataset.rows.iloc[rows])
+        if _stored_size(model.preparation) == _stored_size(dataset.preparation):
+            return model.predict_images(list(dataset.inputs[rows]))
+        return model.predict_images([model.prepare_image(*_file(dataset, row)) for row in rows])
+    except (ValueError, OSError) as error:
+        raise DataError(f"The examples do not fit a registered model ({str(error).rstrip('.')}).") from error
+
+
+def _stored_size(preparation: Mapping[str, Any]) -> tuple[int, int, int]:
+    pixels = preparation["pixels"]
+    return pixels["channels"], pixels["height"], pixels["width"]
+
+
+def _file(dataset: Dataset, row: int) -> tuple[bytes, str]:
+    name = str(dataset.manifest["path"].iat[row])
+    return (dataset.workspace / dataset.settings.data.path / name).read_bytes(), name
+
+
+def _seconds(models: list[FinalModel], dataset: Dataset, rows: NDArray[np.int64]) -> list[float]:
+    """What one example takes each model, the fastest of some rounds in turn; 0 where there is none to time."""
+    timed = rows[:TIMED]
+    best = [math.inf] * len(models)
+    for _ in range(ROUNDS if len(timed) else 0):
+        for place, model in enumerate(models):
+            began = time.perf_counter()
+            answer(model, dataset, timed)
+            best[place] = min(best[place], (time.perf_counter() - began) / len(timed))
+    return [seconds if math.isfinite(seconds) else 0.0 for seconds in best]
+
+
+def _parts(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """The classes, and the slices that columns of few values cut; a quantity's low, middle and high third."""
+    labels = dataset.manifest["label"].iloc[rows].reset_index(drop=True)
+    if dataset.preparation["classes"] is not None:
+        yield from _masks("class", labels.astype("str"))
+    elif len(labels) >= len(THIRDS):
+        ranks = pd.Series(label_numbers(labels)).rank(method="first")
+        yield from _masks("label", pd.qcut(ranks, len(THIRDS), labels=list(THIRDS)).astype("str"))
+    for name, values in _columns(dataset, rows):
+        if FEWEST_VALUES <= values.nunique() <= MOST_VALUES:
+            yield from _masks(name, values)
+
+
+def _columns(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[str, pd.Series]]:
+    """Columns of categories: a table's own, and what the user's manifest says of images."""
+    held = dataset.rows if dataset.rows is not None else dataset.manifest[[*dataset.user_columns, "source"]]
+    for name in list(held.columns)[:MOST_SLICES]:
+        if name != dataset.settings.data.label and not pd.api.types.is_float_dtype(held[name]):
+            yield str(name), held[name].iloc[rows].reset_index(drop=True).astype("str")
+
+
+def _masks(name: str, values: pd.Series) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    for value in sorted(values.unique()):
+        yield f"{name} {value}" if name in ("class", "label") else f"{name} = {value}", (values == value).to_numpy()
+
+
+def _note_reading(workspace: Path, settings: Settings, examples: int, decision: Decision) -> str:
+    """The reading in the ledger; gives the warning when the test set has been read too often."""
+    if not examples:
+        return ""
+    record_reading(workspace, READER, settings.data.name, examples, decision.challenger, settings.data.name)
+    limit = int(settings.thresholds.squeeze.final_test.max_readings)
+    return worn(len(readings(workspace, settings.data.name)), limit)
+
+
+def _write(workspace: Path, verdict: Challenge, rule: Rule) -> None:
+    """decision.json, parts.csv and the picture, in reports/challenge/."""
+    folder = (workspace / VERDICT).parent
+    decision = verdict.decision
+    write_whole(folder / PARTS, table_csv(decision.parts))
+    write_whole(folder / PICTURE, drawing.to_png(draw(decision, rule)))
+    told = {key: value for key, value in asdict(decision).items() if key != "parts"}
+    content = {**told, "interval": list(decision.interval)}
+    finite = {key: _finite(value) for key, value in content.items()}
+    who = {"name": verdict.name, "version": verdict.challenger, "against": verdict.champion}
+    write_json(workspace / VERDICT, {**finite, **who, "warning": verdict.warning})
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Challenge from the command line; 0 once compared, 2 on bad input."""
+    given = sys.argv[1:] if arguments is None else arguments
+
+    def compare(workspace: Path) -> int:
+        challenge(workspace, load_settings(workspace), given[0] if given else None)
+        return DONE
+
+    return run_process("The comparison with the champion", compare)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The model registry: a version for each final model, known by the hash of its files, found by name."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recipe.errors import RecipeError
+from recipe.tracking.connection import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+MODEL_HASH = "recipe.model_hash"
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # what MLflow says of a model, of an alias
+REFERENCE = re.compile(r"(?:models:/+)?(?P<name>[^/@:]+)(?:/(?P<version>\d{1,9})|@(?P<alias>[^/@:]+))?")
+
+
+class RegistryError(RecipeError):
+    """A registered model that is not there."""
+
+
+def register_model(
+    client: "MlflowClient",
+    name: str,
+    folder: Path,
+    run_id: str,
+    tags: Mapping[str, str],
+    beside: Sequence[Path] = (),
+) -> str:
+    """The version under which the model in `folder` is registered.
+
+    A model is known by its files, so the same one is registered once. Its files are kept with the run, since `folder`
+    is written anew by the next run of the pipeline. Who becomes the champion: recipe/tracking/decisions.py.
+
+    Args:
+        beside: files that are kept with the model's.
+    """
+    name = registered_name(name)
+    content = folder_hash(folder)
+    known = client.search_model_versions(f"name = '{name}' and tags.`{MODEL_HASH}` = '{content}'")
+    if known:
+        return str(known[0].version)
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    artifact_path = f"model-{content[:8]}"
+    client.log_artifacts(run_id, str(folder), artifact_path)
+    for file in beside:
+        client.log_artifact(run_id, str(file), artifact_path)
+    source = f"{client.get_run(run_id).info.artifact_uri}/{artifact_path}"
+    return str(client.create_model_version(name, source, run_id, tags={MODEL_HASH: content, **tags}).version)
+
+
+def find_version(client: "MlflowClient", reference: str) -> "ModelVersion":
+    """The version that `reference` names: `models:/NAME/VERSION`, `models:/NAME@ALIAS`, or a name, for its champion.
+
+    Raises:
+        RegistryError: there is none such.
+        TrackingError: the registry does not answer.
+    """
+    match = REFERENCE.fullmatch(reference)
+    if match is None:
+        raise RegistryError(
+            f"'{reference}' names no model: give a folder that holds one, models:/NAME/VERSION or models:/NAME@ALIAS."
+        )
+    name, number, alias = match["name"], match["version"], match["alias"] or CHAMPION
+    with answering():
+        found = version_named(client, name, number, alias)
+        if found is not None:
+            return found
+        names = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none"
+    raise RegistryError(
+        f"'{reference}' is neither a folder that holds a model nor a registered one: registered are {names}."
+    )
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """What MLflow refuses or does not answer within is told in one sentence.
+
+    Raises:
+        TrackingError: it did.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise TrackingError(
+            f"MLflow's registry does not answer ({reason}): see to tracking.uri or the server."
+        ) from error
+
+
+def alias_version(client: "MlflowClient", name: str, alias: str) -> str | None:
+    """The version that has `alias`; None where none has it, or there is no such model.
+
+    Raises:
+        mlflow.exceptions.MlflowException: the registry does not answer.
+    """
+    found = version_named(client, name, None, alias)
+    return None if found is None else str(found.version)
+
+
+def version_named(client: "MlflowClient", name: str, number: str | None, alias: str) -> "ModelVersion | None":
+    """The version of a model by its number, or without one by its alias; None where there is none such.
+
+    Raises:
+        mlflow.exceptions.MlflowException: the registry does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if number is not None:
+            return client.get_model_version(name, number)
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code not in MISSING:
+            raise
+        return None
+
+
+def figure_on_test(tags: Mapping[str, str]) -> tuple[float, float, float] | None:
+    """The figure on the test set that a version was registered with, and the ends of its interval; None without one."""
+    try:
+        return float(tags["test"]), float(tags["test_low"]), float(tags["test_high"])
+    except (KeyError, ValueError):
+        return None
+
+
+def registered_name(name: str) -> str:
+    """`name` as MLflow allows it: without the characters that separate a version or an alias."""
+    return re.sub(r"[/:@'\"%]", "-", name)
+
+
+def folder_hash(folder: Path) -> str:
+    """The hash of all files under `folder`, by relative path and content."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,298 @@
+"""An experiment: everything the practices work on, made from settings or by hand from a model, a loss and tensors."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from recipe.errors import SettingsError, TargetError
+from recipe.evidence import Finding, Practice, judge
+from recipe.models import set_last_bias
+from recipe.settings import Part, Stages, Thresholds
+from recipe.training.device import Device, on_any_device
+from recipe.training.loop import Augment, Optimizer
+from recipe.training.objective import Objective, Task, check_loss, default_loss
+from recipe.training.split import Split
+from recipe.training.targets import Component, place_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROLES = ("model", "optimizer", "augment")
+HAND_MADE = itertools.count()
+ADAM = Component("optimizer", "torch.optim.Adam", {"lr": 3e-4, "fused": True})
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that decides the bits of one training, apart from the data.
+
+    `share` is the part of the training examples that is used; `keep_best` ends with the weights of the lowest
+    validation loss; `init_bias` sets the last bias to the best constant guess before the first step; `until` ends the
+    training after the first epoch whose mean training loss is no higher.
+    """
+
+    model: Component
+    optimizer: Component
+    augment: Component | None = None
+    epochs: int = 10
+    batch_size: int = 64
+    seed: int = 0
+    share: float = 1.0
+    keep_best: bool = False
+    init_bias: bool = True
+    until: float | None = None
+
+    def having(self, **changes: Any) -> Training:
+        """The same with other values."""
+        return replace(self, **changes)
+
+    def parameters(self) -> dict[str, Any]:
+        """The training as flat names and plain values: what identifies it, and what a tracker shows."""
+        flat: dict[str, Any] = {
+            name: getattr(self, name) for name in ("epochs", "batch_size", "seed", "share", "keep_best", "init_bias")
+        }
+        if self.until is not None:
+            flat["until"] = self.until
+        for role in ROLES:
+            component: Component | None = getattr(self, role)
+            flat[role] = component.identity if component else "none"
+            flat |= {f"{role}.{key}": value for key, value in (component.settings if component else {}).items()}
+        return flat
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A model, a loss, an optimizer and splits of tensors with names.
+
+    Args:
+        train, validation: as the net receives them, or with a view that makes them so. Practices of the stages before
+            squeeze that speak of a test set mean `validation`.
+        training: the base that every practice varies: model, optimizer, augmentation, budget, seed.
+        augment: the augmentation at hand for regularize; no training uses it unless its own `augment` says so.
+        classes: their names, in the order of the outputs; empty for regression.
+        features: the names of a table's prepared inputs; empty for images. See `input_names` for those of the net's.
+        decode: turns what enters the net, on the CPU, back into what a person can look at: images (N, C, H, W) in
+            0..1, or a table's own columns as text (N, columns), in its own units; None where that is not known.
+        seeds, trials, members: the budget of comparisons, of the search and of the ensemble.
+        executor: carries out independent trainings, and gives what comes of each as it ends, kept; None: one after
+            another, in this process.
+        fingerprint: names data and code, so that finished trainings are found again.
+        folder: where finished trainings are kept; None: in memory only.
+        open_test: gives the test split to the practice it is called for; None where there is none.
+        note_reading: writes a reading of the test labels (who, how many, the figure) to the ledger; gives how many
+            there have been.
+    """
+
+    train: Split
+    validation: Split
+    objective: Objective
+    training: Training
+    augment: Component | None = None
+    classes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    decode: Callable[[Tensor], Tensor | pd.DataFrame] | None = None
+    device: Device = field(default_factory=Device)
+    stages: Stages = field(default_factory=Stages)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    seeds: int = 2
+    trials: int = 6
+    members: int = 2
+    executor: Callable[[Experiment, Sequence[Training]], Iterator[Any]] | None = None
+    fingerprint: str = ""
+    folder: str | None = None
+    loss_name: str = "the default loss"
+    open_test: Callable[[str], Split] | None = None
+    note_reading: Callable[[str, int, float], int] | None = None
+
+    def variant(self, name: str, **changes: Any) -> Experiment:
+        """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""
+        return replace(self, fingerprint=f"{self.fingerprint}/{name}", **changes)
+
+    @property
+    def variant_name(self) -> str:
+        """What `variant` called it; empty where nothing was changed."""
+        return self.fingerprint.partition("/")[2]
+
+    @property
+    def task(self) -> Task:
+        return self.objective.task
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example as the net receives it."""
+        return tuple(self.train.head(1).batch(torch.zeros(1, dtype=torch.long))[0].shape[1:])
+
+    def input_names(self, count: int) -> list[str]:
+        """The names of the net's `count` inputs: a table's features, unless a transform has changed their number."""
+        return list(self.features) if len(self.features) == count else [f"input {i}" for i in range(count)]
+
+    def new_model(self, seed: int | None = None, training: Training | None = None) -> nn.Module:
+        """A fresh model, initialised from `seed` alone, on the experiment's device.
+
+        Raises:
+            TargetError: it cannot be built, or what was built is not an `nn.Module`.
+        """
+        training = training or self.training
+        set_seed(training.seed if seed is None else seed)
+        model = training.model.build(input_shape=self.input_shape, n_outputs=self.objective.n_outputs)
+        if not isinstance(model, nn.Module):
+            raise TargetError(
+                f"model: {training.model.name} returned {type(model).__name__}: return a torch.nn.Module."
+            )
+        self._settle_lazy_layers(model)
+        if training.init_bias:
+            set_last_bias(model, self.objective.prior_outputs(self.train.targets.cpu()))
+        return model.to(self.device.torch)
+
+    def _settle_lazy_layers(self, model: nn.Module) -> None:
+        """Layers that take their size from the first input get it before an optimizer or a bias asks for it."""
+        if any(map(is_lazy, itertools.chain(model.parameters(), model.buffers()))):
+            with torch.no_grad():
+                model.eval()(torch.zeros(1, *self.input_shape))
+            model.train()
+
+    def new_optimizer(self, model: nn.Module, training: Training | None = None) -> Optimizer:
+        """The optimizer over the parameters of `model`."""
+        return (training or self.training).optimizer.build(model.parameters())
+
+    def new_augment(self, training: Training) -> Augment | None:
+        return on_any_device(training.augment.as_function()) if training.augment else None
+
+    def checked(self) -> Experiment:
+        """The same, after one real batch has gone through augmentation, model and loss.
+
+        Raises:
+            TargetError: one of them, or the optimizer, does not do what the contract says.
+        """
+        model = self.new_model()
+        optimizer = self.new_optimizer(model)
+        if not all(callable(getattr(optimizer, call, None)) for call in ("zero_grad", "step")):
+            name = self.training.optimizer.name
+            raise TargetError(f"optimizer: {name} returned {type(optimizer).__name__}: return a torch.optim.Optimizer.")
+        few = self.train.head(2)
+        if self.augment is not None:
+            self.augment.as_batch_function(few.untransformed(torch.arange(len(few))))
+        few = few.to(self.device.torch)
+        inputs, targets = few.batch(torch.arange(len(few), device=few.device))
+        name = self.training.model.name
+        try:
+            outputs = model(inputs)
+        except Exception as error:
+            message = str(error).strip().split("\n", 1)[0]
+            raise TargetError(
+                f"model: {name} raised {type(error).__name__} on inputs {tuple(inputs.shape)}: {message}"
+                f"{place_of(error)}."
+            ) from error
+        due = (len(inputs), self.objective.n_outputs)
+        if not isinstance(outputs, Tensor) or tuple(outputs.shape) != due:
+            got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            if self._shape_is_a_finding(got, due):
+                return self
+            raise TargetError(f"model: {name} gives {got} for inputs {tuple(inputs.shape)} where {due} is due.")
+        if not outputs.requires_grad:
+            raise TargetError(
+                f"model: {name} gives outputs without a gradient: detach nothing, and leave weights free."
+            )
+        check_loss(self.objective, outputs, targets, self.loss_name)
+        return self
+
+    def _shape_is_a_finding(self, got: object, due: tuple[int, int]) -> bool:
+        """(N,) for one regression target trains, wrongly, by broadcasting: that is for the practices to show."""
+        return self.task == "regression" and due[1] == 1 and got == due[:1]
+
+    def examine(self, practice: Practice) -> Finding:
+        """What `practice` finds here, judged by this experiment's thresholds."""
+        return judge(practice(self), self.thresholds.of(practice.id.partition("/")[0]))
+
+
+def make_experiment(
+    model: Callable[..., nn.Module],
+    train: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor],
+    *,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    optimizer: Component = ADAM,
+    augment: Component | None = None,
+    model_settings: Mapping[str, Any] = {},
+    classes: tuple[str, ...] = (),
+    **training: Any,
+) -> Experiment:
+    """An experiment by hand, for a test of your own: a model factory, inputs and targets, and a loss.
+
+    Args:
+        model: called with `model_settings` and, where it names them, `input_shape` and `n_outputs`.
+        train, validation: inputs (N, ...) and targets, int64 (N,) for classes or float32 (N, k) for regression.
+        loss: `loss(outputs, targets)`, the mean over the batch; None follows the task.
+        training: `epochs`, `batch_size`, `seed` and what else a Training holds.
+    """
+    targets = train[1]
+    task: Task = "classification" if targets.dim() == 1 and not targets.is_floating_point() else "regression"
+    n_outputs = int(targets.max()) + 1 if task == "classification" else targets.shape[1]
+    return Experiment(
+        train=Split(*train),
+        validation=Split(*validation),
+        objective=Objective(task, n_outputs, on_any_device(loss) if loss else default_loss(task)),
+        training=Training(Component("model", model, model_settings), optimizer, **training),
+        augment=augment,
+        classes=classes or tuple(str(i) for i in range(n_outputs) if task == "classification"),
+        fingerprint=f"hand-made {next(HAND_MADE)}",
+        loss_name=getattr(loss, "__name__", type(loss).__name__) if loss else "the default loss",
+    )
+
+
+def training_to_json(training: Training) -> dict[str, Any]:
+    """`training` as plain JSON values, for the file that one stage leaves to the next.
+
+    Raises:
+        TargetError: a part is a function or class given as such, which no file can name.
+    """
+    content = {field.name: getattr(training, field.name) for field in fields(training)}
+    for role in ROLES:
+        part: Component | None = content[role]
+        if part is not None and not isinstance(part.call, str):
+            raise TargetError(
+                f"{role}: {part.name} was given as an object: name it by a dotted _target_ to write it down."
+            )
+        content[role] = {"_target_": part.call, **part.settings} if part else None
+    return content
+
+
+def training_from_json(content: Mapping[str, Any]) -> Training:
+    """The training that `training_to_json` wrote.
+
+    Raises:
+        SettingsError: it holds other names than a training has, or lacks one.
+    """
+    names = {field.name for field in fields(Training)}
+    if set(content) != names:
+        odd = ", ".join(sorted(set(content) ^ names))
+        raise SettingsError(
+            f"The chosen training does not fit this version ({odd}): run the stage that chose it again."
+        )
+    parts = {role: content[role] and _part_from_json(role, content[role]) for role in ROLES}
+    return Training(**{**content, **parts})
+
+
+def _part_from_json(role: str, content: Mapping[str, Any]) -> Component:
+    return Component(role, content["_target_"], {key: value for key, value in content.items() if key != "_target_"})
+
+
+def component(role: str, part: Part) -> Component | None:
+    """A `_target_` of the settings as something to build; None where there is none."""
+    return Component(role, part.target, part.settings) if part.target else None
+
+
+def set_seed(seed: int) -> None:
+    """Seed every generator that a model, a transform or an augmentation may draw from."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - a user's own augmentation may use the global one
+    random.seed(seed)

@@ -1,0 +1,88 @@
+"""The prepared data set as the training loop sees it: splits of tensors, and the way back to what a person looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recipe.dataset.clusters import clusters_of
+from recipe.dataset.rows import readable_rows
+from recipe.dataset.stored import INPUTS, PREPARED, Dataset
+from recipe.settings import Settings
+from recipe.training.device import on_any_device
+from recipe.training.experiment import component
+from recipe.training.split import Split, View, acts_alone, memory_mapped
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BYTES_PER_FLOAT = 4
+TRIED = 16  # examples on which a transform is tried: does it act on each alone, without chance?
+
+
+def split_of(dataset: Dataset, name: str, transform: View | None, settings: Settings) -> Split:
+    """One split as the training loop takes it: resident, transformed once where that changes nothing."""
+    rows = dataset.where(name)
+    ids = tuple(dataset.manifest["id"].to_numpy()[rows].tolist())
+    targets = torch.from_numpy(np.ascontiguousarray(dataset.targets[rows]))
+    view = None if dataset.preparation["kind"] == "table" else to_unit
+    groups = _clusters(dataset, rows)
+    transform = on_any_device(transform) if transform else None
+    size = dataset.inputs.shape[0] * int(np.prod(dataset.inputs.shape[1:])) * BYTES_PER_FLOAT
+    if size > settings.data.memory_limit_mb * 2**20:
+        file = dataset.workspace / PREPARED / INPUTS
+        return Split(
+            memory_mapped(str(file)), targets, view, transform, None, ids, torch.from_numpy(rows), str(file), groups
+        )
+    inputs = torch.from_numpy(np.ascontiguousarray(dataset.inputs[rows]))
+    split = Split(inputs, targets, view, transform, ids=ids, groups=groups)
+    return split.computed_once() if len(split) and acts_alone(split.head(TRIED)) else split
+
+
+def _clusters(dataset: Dataset, rows: NDArray[np.int64]) -> Tensor | None:
+    """The cluster of each of `rows`; None where no two of them share one."""
+    clusters = clusters_of(dataset)[rows]
+    return torch.from_numpy(clusters) if len(np.unique(clusters)) < len(rows) else None
+
+
+def to_unit(batch: Tensor) -> Tensor:
+    """Bytes (N, C, H, W) as float32 in 0..1."""
+    return batch.float().div_(255)
+
+
+def build_transform(dataset: Dataset, settings: Settings) -> View | None:
+    """The data's transform, offered the training statistics of the pixels.
+
+    Raises:
+        TargetError: it cannot be built, or does not take a batch and give one.
+    """
+    part = component("data.transform", settings.data.transform)
+    if part is None:
+        return None
+    pixels = dataset.preparation["pixels"] or {}
+    return part.as_batch_function(first_examples(dataset, 2), mean=pixels.get("mean"), std=pixels.get("std"))
+
+
+def first_examples(dataset: Dataset, count: int) -> Tensor:
+    """The first training examples as a transform gets them: images in 0..1, rows as they are."""
+    inputs = torch.from_numpy(np.ascontiguousarray(dataset.inputs[dataset.where("train")[:count]]))
+    return inputs if dataset.preparation["kind"] == "table" else to_unit(inputs)
+
+
+def decoder(dataset: Dataset, settings: Settings) -> Callable[[Tensor], Tensor | pd.DataFrame] | None:
+    """What turns the net's inputs back into what a person looks at; not known behind a transform of the user's own."""
+    preparation = dataset.preparation
+    transform = settings.data.transform.target
+    if preparation["kind"] == "table":
+        return None if transform else lambda batch: readable_rows(batch.numpy(), preparation)
+    if transform is None:
+        return lambda batch: batch
+    if transform != "recipe.transforms.Standardize":
+        return None
+    mean, std = (torch.tensor(preparation["pixels"][name]).view(-1, 1, 1) for name in ("mean", "std"))
+    return lambda batch: batch * std + mean

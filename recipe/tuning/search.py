@@ -1,0 +1,159 @@
+"""A search over the settings of a training, the same whatever the number of workers and wherever it was interrupted.
+
+Trials are asked for and told in batches of a fixed size, and each batch goes through its rungs together. What is asked
+next is a function of what was told before, and a finished training is never carried out again: so a search that was
+killed repeats its questions, reads the answers, and goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from recipe.training.experiment import Experiment, Training
+from recipe.training.fit import Trained, fit_all
+from recipe.tuning.space import Point, Space, space_of
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.samplers import BaseSampler
+
+NEW_SEEDS = 1000  # from here on come the seeds that no trial of a search has had
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial: where it lies, what it trains in full, and the validation loss after each rung that it reached.
+
+    A loss is not finite where the training diverged; `losses` goes by epochs.
+    """
+
+    number: int
+    point: Point
+    training: Training
+    losses: Mapping[int, float]
+
+    @property
+    def finished(self) -> bool:
+        """Whether it went through every rung, up to all epochs."""
+        return self.training.epochs in self.losses
+
+    @property
+    def loss(self) -> float:
+        """After its last rung."""
+        return self.losses[max(self.losses)]
+
+
+def search(experiment: Experiment, warm: Sequence[Point] = ()) -> list[Trial]:
+    """`experiment.trials` trials by Optuna's tree-structured Parzen estimator, in order; trial 0 is the start itself.
+
+    Each batch trains to the first rung, and its best `1 / reduction` to the end (synchronous successive halving,
+    Jamieson and Talwalkar 2016); the start goes to the end always.
+
+    Args:
+        warm: points to try right after the start, such as the best of an earlier, cheaper search.
+    """
+    space = space_of(experiment)
+    settings = experiment.stages.tune.bayesian
+    given = [space.point(space.start), *warm][: experiment.trials]
+    trials: list[Trial] = []
+    while len(trials) < experiment.trials:
+        numbers = range(len(trials), min(len(trials) + settings.batch, experiment.trials))
+        points = given[numbers.start : numbers.stop]
+        points += _ask(space, trials, range(numbers.start + len(points), numbers.stop), startup=settings.batch)
+        batch = [_trial(space, number, point, {}) for number, point in zip(numbers, points, strict=True)]
+        trials += _through_rungs(experiment, batch)
+    return trials
+
+
+def rungs(experiment: Experiment) -> tuple[int, ...]:
+    """The epochs after which a batch is thinned out, and at the end all epochs."""
+    full = experiment.training.epochs
+    return tuple(sorted({max(1, math.ceil(full * experiment.stages.tune.bayesian.rung)), full}))
+
+
+def new_seeds(experiment: Experiment, training: Training) -> list[Training]:
+    """`training` with as many seeds as a comparison has, none of which a search has seen."""
+    first = experiment.training.seed + NEW_SEEDS
+    return [training.having(seed=first + number) for number in range(experiment.seeds)]
+
+
+def validation_losses(run: Trained) -> Tensor:
+    """The loss of each validation example (N,) at the best epoch, which is chosen on other examples than itself."""
+    return at_best_epoch(run)[0]
+
+
+def at_best_epoch(run: Trained) -> tuple[Tensor, Tensor]:
+    """The loss and the score of each validation example, both (N,), at the epoch that is best for other examples.
+
+    The best of many epochs looks better on the examples that chose it than it is.
+    """
+    return run.history.best_losses.double(), run.history.best_scores.double()
+
+
+def mean_loss(run: Trained) -> float:
+    """The validation loss of `run` at its best epoch; infinite where it diverged from the start."""
+    loss = validation_losses(run).mean().item()
+    return loss if math.isfinite(loss) else math.inf
+
+
+def in_order(trials: Sequence[Trial]) -> list[Trial]:
+    """The best first: those that were trained further before those that were not, then by loss."""
+    return sorted(trials, key=lambda trial: (-max(trial.losses), trial.loss, trial.number))
+
+
+def _through_rungs(experiment: Experiment, batch: Sequence[Trial]) -> list[Trial]:
+    """`batch` with the losses of the rungs that each trial reached."""
+    reached = {trial.number: trial for trial in batch}
+    going_on = list(batch)
+    for epochs in rungs(experiment):
+        runs = fit_all(experiment, [trial.training.having(epochs=epochs) for trial in going_on])
+        for trial, run in zip(going_on, runs, strict=True):
+            losses = {**reached[trial.number].losses, epochs: mean_loss(run)}
+            reached[trial.number] = replace(trial, losses=losses)
+        count = math.ceil(len(batch) / experiment.stages.tune.bayesian.reduction)
+        best = in_order([reached[trial.number] for trial in going_on])[:count]
+        going_on = [trial for trial in reached.values() if trial in best or trial.number == 0]
+    return list(reached.values())
+
+
+def _ask(space: Space, told: Sequence[Trial], numbers: range, startup: int) -> list[Point]:
+    """Where the trials `numbers` lie: a function of the trials told so far, and of nothing else."""
+    if not numbers:
+        return []
+    from optuna.samplers import TPESampler
+
+    # The seed follows from the batch, so that no generator's state has to outlive an interruption.
+    seed = space.start.seed + numbers.start
+    study = _study(space, told, TPESampler(seed=seed, multivariate=True, n_startup_trials=startup))
+    distributions = {axis.name: axis.distribution() for axis in space.axes}
+    return [study.ask(distributions).params for _ in numbers]
+
+
+def _study(space: Space, told: Sequence[Trial], sampler: BaseSampler) -> Study:
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=sampler)
+    distributions = {axis.name: axis.distribution() for axis in space.axes}
+    for trial in told:
+        study.add_trial(
+            create_trial(
+                params=dict(trial.point),
+                distributions=distributions,
+                value=trial.loss if trial.finished else None,
+                intermediate_values=dict(trial.losses),
+                state=TrialState.COMPLETE if trial.finished else TrialState.PRUNED,
+            )
+        )
+    return study
+
+
+def _trial(space: Space, number: int, point: Point, losses: Mapping[int, float]) -> Trial:
+    training = space.start if number == 0 else space.training(point, number)
+    return Trial(number, point, training, losses)

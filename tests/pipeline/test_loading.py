@@ -1,0 +1,168 @@
+"""What names an experiment's data and code, and whose ledgers a stage in a scratch workspace uses."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from recipe.dataset.ingestion import ingest
+from recipe.dataset.stored import INPUTS, PREPARED
+from recipe.dataset.test_ledger import LEDGER
+from recipe.pipeline.loading import identity, load_experiment, with_test
+from recipe.pipeline.stage import Stage
+from recipe.settings import load_settings
+from recipe.settings.composition import compose_params
+from recipe.training.fit import fit
+from recipe.training.split import Split
+from recipe.training.targets import Component
+from tests.workspaces import ROOT
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return make_workspace(tmp_path / "workspace", "data=diabetes")
+
+
+def make_workspace(workspace: Path, *overrides: str) -> Path:
+    """A workspace with prepared data and no code of its own."""
+    workspace.mkdir()
+    for name in ("conf", "dvc.yaml", "requirements.lock"):
+        (workspace / name).symlink_to(ROOT / name)
+    compose_params(workspace, overrides)
+    ingest(workspace, load_settings(workspace))
+    return workspace
+
+
+def test_inputs_that_are_prepared_otherwise_are_other_data(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(workspace)
+    before = identity(workspace, settings)
+    ingest(workspace, settings)
+    assert identity(workspace, settings) == before
+    monkeypatch.setattr("recipe.dataset.ingestion.prepare_rows", lambda rows, preparation: np.ones((len(rows), 10)))
+    ingest(workspace, settings)
+    assert np.load(workspace / PREPARED / INPUTS).max() == 1
+    assert identity(workspace, settings) != before
+
+
+def test_an_edited_model_is_other_code_though_the_settings_name_no_source_of_it(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "own_net.py").write_text("from recipe.models import Mlp\n\nclass Net(Mlp): ...\n", encoding="utf-8")
+    compose_params(workspace, ["data=diabetes", "model._target_=own_net.Net"])
+    params = workspace / "params.yaml"
+    params.write_text(params.read_text().replace("model: own_net.py", "model: recipe/models.py"), encoding="utf-8")
+    before = identity(workspace, load_settings(workspace))
+    (workspace / "own_net.py").write_text("from recipe.models import Linear as Net\n", encoding="utf-8")
+    assert identity(workspace, load_settings(workspace)) != before
+
+
+def test_a_scratch_workspace_reads_the_test_set_on_the_account_of_its_home(workspace: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    shutil.copytree(workspace, scratch, symlinks=True)
+    stage = Stage("squeeze", scratch, load_settings(scratch), home=workspace)
+    experiment = with_test(load_experiment(stage), stage)
+    assert experiment.note_reading is not None
+    assert experiment.note_reading("squeeze/final_test", 66, 0.5) == 1
+    assert json.loads((workspace / LEDGER).read_text())["reader"] == "squeeze/final_test"
+    assert not (scratch / LEDGER).exists()
+
+
+def test_a_scratch_workspace_splits_as_its_home_does(workspace: Path, tmp_path: Path) -> None:
+    rows = workspace / "rows.csv"
+    rows.write_text("a,label\n" + "".join(f"{row},{row * 1.5}\n" for row in range(100)), encoding="utf-8")
+    compose_params(workspace, ["data=table", f"data.path={rows}"])
+    ingest(workspace, load_settings(workspace))
+    (known,) = [path for path in (workspace / ".recipe" / "splits").iterdir() if path.name.startswith("rows")]
+    scratch = workspace / ".recipe" / "check" / "one"
+    scratch.mkdir(parents=True)
+    settings = load_settings(workspace)
+    absolute = settings.model_copy(update={"data": settings.data.model_copy(update={"path": str(rows)})})
+    ingest(scratch, absolute, home=workspace)
+    assert [path for path in (workspace / ".recipe" / "splits").iterdir() if path.name.startswith("rows")] == [known]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "low", "high"),
+    [
+        (("data=digits",), 0.0, 1.0),
+        (("data=digits", "data.transform._target_=tests.faults.transforms.unscaled"), 0.0, 1.0),
+        (("data=digits", "data.memory_limit_mb=1"), 0.0, 1.0),
+        (("data=diabetes",), -6.0, 6.0),
+    ],
+    ids=["standardised afterwards", "the user's own transform", "inputs that stay on disk", "a table"],
+)
+def test_an_augmentation_gets_the_range_that_it_is_promised(
+    tmp_path: Path, overrides: tuple[str, ...], low: float, high: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "recipe.training.prepared.BYTES_PER_FLOAT", 40
+    )  # so that a megabyte is too little for the digits
+    workspace = make_workspace(tmp_path / "workspace", *overrides)
+    experiment = load_experiment(Stage("regularize", workspace, load_settings(workspace)))
+    assert (experiment.train.rows is not None) == ("data.memory_limit_mb=1" in overrides)
+    seen: list[torch.Tensor] = []
+
+    def watched(batch: torch.Tensor) -> torch.Tensor:
+        seen.append(batch)
+        return batch
+
+    plain = experiment.training.having(model=Component("model", "recipe.models.Linear"), epochs=1)
+    augmented = fit(experiment, plain.having(augment=Component("augment", watched)))
+    values = torch.cat(seen)
+    assert low <= values.min() and values.max() <= high
+    assert len(values) == len(experiment.train)
+    if high == 1:
+        assert values.min() == 0 and values.max() == 1
+    else:
+        assert abs(values.mean()) < 0.05 and abs(values.std() - 1) < 0.05
+    # what changes nothing trains to the same bits, so the transform is still between it and the net
+    assert torch.equal(augmented.outputs, fit(experiment, plain).outputs)
+
+
+def test_an_augmentation_that_inverts_pixels_keeps_them_in_range_and_the_net_gets_them_standardised(
+    tmp_path: Path,
+) -> None:
+    workspace = make_workspace(tmp_path / "workspace", "data=digits")
+    train = load_experiment(Stage("regularize", workspace, load_settings(workspace))).train
+    index = torch.arange(50)
+    plain, inverted = train.batch(index)[0], train.batch(index, lambda batch: (1 - batch).clamp(0, 1))[0]
+    # x -> (x - mean) / std turns 1 - x into the mirror image of x about (1 - 2 mean) / (2 std)
+    assert torch.allclose(plain + inverted, (plain + inverted)[0, 0, 0, 0].expand_as(plain), atol=1e-5)
+
+
+def test_groups_and_copies_reach_the_splits_and_single_examples_do_not(workspace: Path) -> None:
+    def split(table: pd.DataFrame) -> Split:
+        path = workspace / "table.csv"
+        table.to_csv(path, index=False)
+        compose_params(workspace, ["data=table", f"data.path={path}", "data.label=label", "data.split.seed=1"])
+        settings = load_settings(workspace)
+        ingest(workspace, settings)
+        return load_experiment(Stage("baseline", workspace, settings)).train
+
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.standard_normal((120, 3)), columns=list("abc")).assign(label=["x", "y"] * 60)
+    groups = split(table.assign(group=np.arange(120) // 10)).groups
+    assert groups is not None and groups.bincount().max() == 10
+    copied = split(pd.concat([table, table.iloc[:40]])).groups
+    assert copied is not None and copied.bincount().max() == 2
+    assert split(table).groups is None
+    coarse = pd.DataFrame(random.integers(0, 3, (120, 2)), columns=list("ab")).assign(label=["x", "y"] * 60)
+    assert split(coarse).groups is None  # equal by chance, not copied
+
+
+def test_an_edited_import_and_another_torch_are_other_trainings(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "own_layers.py").touch()
+    (workspace / "own_net.py").write_text("import own_layers\nfrom recipe.models import Mlp as Net\n", encoding="utf-8")
+    compose_params(workspace, ["data=diabetes", "model._target_=own_net.Net"])
+    before = identity(workspace, load_settings(workspace))
+    (workspace / "own_layers.py").write_text("# edited", encoding="utf-8")
+    edited = identity(workspace, load_settings(workspace))
+    assert edited != before
+    monkeypatch.setattr(torch, "__version__", "2.12.0")
+    assert identity(workspace, load_settings(workspace)) != edited

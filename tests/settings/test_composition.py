@@ -1,0 +1,221 @@
+"""Overrides compose to params.yaml; a wrong one is a sentence with the nearest right key."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recipe.errors import RecipeError, SettingsError
+from recipe.settings import Settings, parse_settings
+from recipe.settings.composition import change_params, compose, compose_params
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    for name in ("dvc.yaml", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def test_the_committed_params_are_the_composed_defaults() -> None:
+    assert yaml.safe_load((ROOT / "params.yaml").read_text()) == compose(ROOT, [])
+
+
+@pytest.mark.parametrize("stage", ["ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze"])
+def test_the_defaults_in_conf_are_those_of_the_code(stage: str) -> None:
+    settings = Settings.model_validate(compose(ROOT, []))
+    for section in (settings.stages, settings.thresholds):
+        given = getattr(section, stage)
+        assert given == type(given)()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["sed=1"], "did you mean 'seed'"),
+        (["data=mnst5k"], "did you mean 'mnist5k'"),
+        (["thresholds.data.blank.max_shar=0.1"], "did you mean 'thresholds.data.blank.max_share'"),
+        (["seed=-1"], "'seed' .* -1"),
+        (["budget.epochs=many"], "'budget.epochs' .* 'many'"),
+        (["device=tpu"], "'device' .* 'tpu'"),
+        (["data=table"], "'data.path' is missing"),
+        (["data=image_folder", "data.path=nowhere"], "nowhere is not there"),
+        (["seed"], "has no value"),
+    ],
+)
+def test_a_wrong_override_is_one_sentence(workspace: Path, overrides: list[str], words: str) -> None:
+    with pytest.raises(RecipeError, match=words) as caught:
+        compose_params(workspace, overrides)
+    assert "\n" not in str(caught.value)
+    assert not (workspace / "params.yaml").exists()
+
+
+def test_a_foreign_target_starts_from_no_settings_and_takes_its_own(workspace: Path) -> None:
+    (workspace / "nets.py").touch()
+    settings = compose(workspace, ["model._target_=nets.MyNet", "model.layers=3"])
+    assert settings["model"] == {"_target_": "nets.MyNet", "layers": 3}
+
+
+def test_a_path_in_an_override_counts_from_where_the_command_is_given(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "photos").mkdir()
+    (workspace / "mine").mkdir()
+    monkeypatch.chdir(elsewhere)
+    outside = compose(workspace, ["data=image_folder", "data.path=photos"])
+    monkeypatch.chdir(workspace)
+    inside = compose(workspace, ["data=image_folder", "data.path=./mine"])
+    assert outside["data"]["path"] == str(elsewhere / "photos")
+    assert inside["data"]["path"] == "mine"
+
+
+def test_what_ones_own_files_import_of_ones_own_becomes_a_dependency(workspace: Path) -> None:
+    (workspace / "nets.py").write_text("import layers")
+    (workspace / "losses.py").write_text("import layers, nets")
+    (workspace / "layers.py").write_text("import blocks")
+    (workspace / "blocks.py").touch()
+    sources = compose(workspace, ["data=digits", "model._target_=nets.MyNet", "loss._target_=losses.mine"])["sources"]
+    assert (sources["model"], sources["loss"]) == ("nets.py", "losses.py")
+    assert [sources[f"imported_{place}"] for place in (1, 2, 3)] == ["blocks.py", "layers.py", "recipe/models.py"]
+
+
+def test_more_modules_than_can_be_watched_are_told_with_the_remedy(workspace: Path) -> None:
+    (workspace / "nets.py").write_text("import " + ", ".join(f"part{number}" for number in range(9)))
+    for number in range(9):
+        (workspace / f"part{number}.py").touch()
+    with pytest.raises(SettingsError, match=r"9 more modules of your own \(part0, part1, .*at most 8 are watched: put"):
+        compose(workspace, ["data=digits", "model._target_=nets.MyNet"])
+
+
+def test_unchanged_settings_leave_the_file_untouched(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits"])
+    before = path.stat().st_mtime_ns
+    compose_params(workspace, ["data=digits"])
+    assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (["data=table", "data.path=patients.csv"], "patients"),
+        (["data=image_folder", "data.path=photos"], "photos"),
+        (["data=table", "data.path=patients.csv", "data.name=clinic"], "clinic"),
+        (["data=digits"], "digits"),
+    ],
+)
+def test_data_of_ones_own_are_named_after_their_path(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, overrides: list[str], name: str
+) -> None:
+    monkeypatch.chdir(workspace)
+    (workspace / "patients.csv").touch()
+    (workspace / "photos").mkdir()
+    assert parse_settings(compose(workspace, overrides)).data.name == name
+
+
+@pytest.mark.parametrize("name", ["a b", "zürich", "a(1)", "x&y#1", "it's", "a,b", "x=y", "{c}"])
+def test_a_path_may_be_written_as_it_is(workspace: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("HOME", str(workspace))
+    (workspace / name).mkdir()
+    assert compose(workspace, ["data=image_folder", f"data.path={name}"])["data"]["path"] == name
+    assert compose(workspace, ["data=image_folder", f"data.path=~/{name}"])["data"]["path"] == name
+
+
+def test_another_range_takes_the_place_of_the_one_that_is_there(workspace: Path) -> None:
+    settings = compose(workspace, ["stages.tune.space.optimizer.lr={low: 1e-4, high: 1e-2}"])
+    assert settings["stages"]["tune"]["space"]["optimizer"]["lr"] == {"low": 1e-4, "high": 1e-2}
+
+
+def test_a_model_that_has_gone_is_missed_though_nothing_else_has_changed(workspace: Path) -> None:
+    (workspace / "own_net.py").write_text("Net = dict\n", encoding="utf-8")
+    words = ["data=digits", "model._target_=own_net.Net"]
+    compose_params(workspace, words)
+    (workspace / "own_net.py").unlink()
+    with pytest.raises(RecipeError, match=r"no module named 'own_net'.* put its folder on PYTHONPATH"):
+        compose_params(workspace, words)
+
+
+def test_a_change_of_params_keeps_what_it_does_not_name(workspace: Path) -> None:
+    compose_params(workspace, ["data=digits", "budget=quick", "seed=3", "model=mlp", "model.width=40"])
+    before = yaml.safe_load((workspace / "params.yaml").read_text())
+
+    change_params(workspace, ["retrain.approval=manual", "seed=0"])  # 0 is what conf/ has
+
+    expected = {**before, "seed": 0, "retrain": {**before["retrain"], "approval": "manual"}}
+    assert yaml.safe_load((workspace / "params.yaml").read_text()) == expected
+
+
+def test_a_change_of_params_to_what_they_are_leaves_the_file_alone(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits", "optimizer.lr=0.002"])
+    before = path.read_bytes()
+    change_params(workspace, ["data=digits", "optimizer.lr=0.002"])
+    assert path.read_bytes() == before
+
+
+def test_a_change_of_params_may_choose_from_a_menu(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits", "model=mlp", "seed=3"])
+    change_params(workspace, ["model=cnn"])  # the default of conf/, so that nothing there differs
+    settings = yaml.safe_load(path.read_text())
+    assert settings["model"]["_target_"] == "recipe.models.Cnn" and "hidden" in settings["model"]
+    assert (settings["data"]["name"], settings["seed"]) == ("digits", 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [(["retrain.aproval=manual"], "retrain.approval"), (["retrain.approval=perhaps"], "perhaps")],
+)
+def test_a_wrong_change_of_params_is_one_sentence_and_changes_nothing(
+    workspace: Path, overrides: list[str], words: str
+) -> None:
+    path = compose_params(workspace, ["data=digits"])
+    before = path.read_bytes()
+    with pytest.raises(RecipeError, match=words):
+        change_params(workspace, overrides)
+    assert path.read_bytes() == before
+
+
+def test_a_change_of_params_to_another_data_set_begins_anew(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=breast_cancer", "seed=3", "watch.max_bad_share=0.2"])
+    change_params(workspace, ["data=digits", "budget=quick"])
+    assert yaml.safe_load(path.read_text()) == compose(workspace, ["data=digits", "budget=quick"])
+
+
+def test_another_part_has_neither_settings_nor_source_of_the_one_before(workspace: Path) -> None:
+    (workspace / "nets.py").touch()
+    path = compose_params(workspace, ["data=digits", "model=resnet"])
+    change_params(workspace, ["model._target_=nets.MyNet", "model.layers=3"])
+    settings = yaml.safe_load(path.read_text())
+    assert settings["model"] == {"_target_": "nets.MyNet", "layers": 3}
+    assert settings["sources"]["model"] == "nets.py"
+    change_params(workspace, ["model=mlp"])
+    settings = yaml.safe_load(path.read_text())
+    assert settings["model"] == compose(workspace, ["data=digits", "model=mlp"])["model"]
+    assert settings["sources"]["model"] == "recipe/models.py"
+
+
+def test_what_follows_a_setting_follows_its_change_back(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits", "watch.max_bad_share=0.3"])
+    change_params(workspace, ["watch.max_bad_share=0.5"])  # as conf/ has it
+    assert yaml.safe_load(path.read_text()) == compose(workspace, ["data=digits"])
+
+
+def test_a_setting_of_a_part_of_ones_own_is_changed(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits", "loss._target_=torch.nn.HuberLoss", "loss.delta=2.0"])
+    change_params(workspace, ["loss.delta=3.0"])
+    assert yaml.safe_load(path.read_text())["loss"] == {"_target_": "torch.nn.HuberLoss", "delta": 3.0}
+
+
+def test_params_are_changed_where_conf_alone_is_not_whole(workspace: Path, tmp_path: Path) -> None:
+    config = workspace / "conf" / "config.yaml"
+    config.write_text(config.read_text().replace("- data: mnist5k", "- data: table"))
+    table = tmp_path / "rows.csv"
+    table.write_text("a,label\n1,x\n")
+    path = compose_params(workspace, [f"data.path={table}"])
+    change_params(workspace, ["seed=3"])
+    settings = yaml.safe_load(path.read_text())
+    assert (settings["data"]["path"], settings["seed"]) == ("rows.csv", 3)

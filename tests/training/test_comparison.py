@@ -1,0 +1,74 @@
+"""A change is compared with its control fairly, and a gain comes with an interval that means what it says."""
+
+import math
+
+import torch
+
+from recipe.training.comparison import Change, compare, gain, validation, with_seeds
+from recipe.training.experiment import Experiment
+from recipe.training.fit import MEMORY
+
+
+def two_way(seeds: int, examples: int, generator: torch.Generator, seed_std: float) -> torch.Tensor:
+    """Differences (seeds, examples) with a true mean of zero, an effect of each seed and of each example."""
+    by_seed = seed_std * torch.randn(seeds, 1, generator=generator, dtype=torch.double)
+    by_example = torch.randn(1, examples, generator=generator, dtype=torch.double)
+    return by_seed + by_example + torch.randn(seeds, examples, generator=generator, dtype=torch.double)
+
+
+def coverage(seed_std: float) -> float:
+    generator = torch.Generator().manual_seed(0)
+    gains = [gain(two_way(3, 200, generator, seed_std)) for _ in range(400)]
+    return sum(one.low <= 0 <= one.high for one in gains) / len(gains)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says_where_examples_vary() -> None:
+    assert 0.92 <= coverage(seed_std=0.0) <= 1.0
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says_where_seeds_vary() -> None:
+    assert 0.92 <= coverage(seed_std=0.5) <= 1.0
+
+
+def test_an_interval_from_examples_alone_would_be_too_sure_where_seeds_vary() -> None:
+    generator = torch.Generator().manual_seed(0)
+    differences = two_way(3, 200, generator, seed_std=0.5)
+    naive = 1.96 * differences.mean(0).std().item() / math.sqrt(200)
+    found = gain(differences)
+    assert found.high - found.low > 2 * naive
+
+
+def test_a_gain_that_is_the_same_everywhere_has_no_width() -> None:
+    found = gain(torch.full((2, 5), 0.25, dtype=torch.double))
+    assert (found.low, found.value, found.high) == (0.25, 0.25, 0.25)
+    assert found.holds(0.2)
+    assert not found.holds(0.3)
+
+
+def test_a_diverged_training_never_holds() -> None:
+    found = gain(torch.tensor([[1.0, math.inf], [1.0, 2.0]], dtype=torch.double))
+    assert not found.holds(-math.inf)
+
+
+def test_early_stopping_costs_no_training(digits_cnn: Experiment) -> None:
+    validation(digits_cnn, digits_cnn.training)
+    trained = len(MEMORY)
+    validation(digits_cnn, digits_cnn.training.having(keep_best=True))
+    assert len(MEMORY) == trained
+
+
+def test_both_sides_of_a_comparison_have_the_same_seeds_and_budget(digits_cnn: Experiment) -> None:
+    control = digits_cnn.training.having(seed=7)
+    changed = control.having(model=control.model.having(width=4))
+    ways = [(one.seed, one.epochs, one.batch_size) for one in with_seeds(digits_cnn, control)]
+    assert ways == [(one.seed, one.epochs, one.batch_size) for one in with_seeds(digits_cnn, changed)]
+    assert [seed for seed, *_ in ways] == [7, 8]
+
+
+def test_a_change_that_hurts_has_a_negative_gain_that_does_not_hold(digits_cnn: Experiment) -> None:
+    starve = Change("too narrow", lambda training: training.having(model=training.model.having(width=1, hidden=0)))
+    found = compare(digits_cnn, digits_cnn.training.having(epochs=10), starve)
+    assert found.gain.high < 0
+    assert not found.gain.holds()
+    assert found.metric < found.control_metric
+    assert math.isclose(found.control_loss - found.loss, found.gain.value, rel_tol=1e-9)
