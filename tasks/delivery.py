@@ -7,15 +7,15 @@ from recipe.deliveries.fates import Examined, examine, write_fates
 from recipe.deliveries.reading import read_delivery
 from recipe.evidence import Finding, Practice
 from recipe.pipeline.stage import Stage, main
+from recipe.practices.data.blank import blank_of_delivery
+from recipe.practices.data.corrupt_labels import corrupt_labels_of_delivery
 from recipe.practices.data.distributions import distributions
-from recipe.practices.delivery.blank import blank
-from recipe.practices.delivery.corrupt_labels import corrupt_labels
-from recipe.practices.delivery.drift import drift
-from recipe.practices.delivery.duplicates import duplicates
-from recipe.practices.delivery.expectations import expectations
-from recipe.practices.delivery.label_noise import label_noise
-from recipe.practices.delivery.leakage import leakage
-from recipe.practices.delivery.unreadable import unreadable
+from recipe.practices.data.drift import drift_of_delivery
+from recipe.practices.data.duplicates import duplicates_of_delivery
+from recipe.practices.data.expectations import expectations_of_delivery
+from recipe.practices.data.label_noise import label_noise_of_delivery
+from recipe.practices.data.leakage import leakage_of_delivery
+from recipe.practices.data.unreadable import unreadable_of_delivery
 from recipe.report.spreadsheet import table_csv
 from recipe.runtime.workspace import write_whole
 
@@ -33,14 +33,14 @@ def of_itself(practice: Practice) -> Practice:
 
 PRACTICES = (
     of_itself(distributions),
-    unreadable,
-    blank,
-    corrupt_labels,
-    duplicates,
-    leakage,
-    label_noise,
-    drift,
-    expectations,
+    unreadable_of_delivery,
+    blank_of_delivery,
+    corrupt_labels_of_delivery,
+    duplicates_of_delivery,
+    leakage_of_delivery,
+    label_noise_of_delivery,
+    drift_of_delivery,
+    expectations_of_delivery,
 )
 
 

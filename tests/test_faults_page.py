@@ -11,9 +11,10 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "what-makes-each-practice-fail.md"
 SECTION = re.compile(r"^## (\w+)$", re.MULTILINE)
 ROW = re.compile(r"^\| `([a-z_]+/[a-z_]+)` \| (.+?) \| (?:`(.+?)::(\w+)` )?\|$", re.MULTILINE)
+OF_DELIVERY = "_of_delivery"  # ends the name of a practice of a delivery
 LIMITS = {"at_most", "at_least"}  # what a requirement is made by
 
-Row = tuple[str, str]  # the section, which is the folder that its practices lie in, and the practice's id
+Row = tuple[str, str]  # the section, which is the stage or what else it is asked of, and the practice's id
 
 
 def rows() -> dict[Row, tuple[str, str, str]]:
@@ -32,18 +33,15 @@ def practices() -> dict[Row, tuple[Path, str]]:
             for decorator in getattr(node, "decorator_list", []):
                 if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "practice":
                     section = "monitor" if file.parent.name == "monitoring" else file.parent.name
+                    section = "delivery" if node.name.endswith(OF_DELIVERY) else section
                     found[section, ast.literal_eval(decorator.args[0])] = (file, node.name)
     return found
 
 
 def requires(file: Path) -> bool:
-    """Whether the practice in `file` requires anything: by itself, or by the practice that it hands on to."""
+    """Whether the practice in `file` requires anything."""
     nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-    if LIMITS & {node.id for node in nodes if isinstance(node, ast.Name)}:
-        return True
-    imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    same_name = [name for name in imported if name.startswith("recipe.practices.") and name.endswith(f".{file.stem}")]
-    return any(requires(ROOT.joinpath(*name.split(".")).with_suffix(".py")) for name in same_name)
+    return bool(LIMITS & {node.id for node in nodes if isinstance(node, ast.Name)})
 
 
 def test_every_practice_has_its_row_and_no_other_has_one() -> None:

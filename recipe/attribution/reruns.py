@@ -26,7 +26,7 @@ from recipe.pipeline.reproduce import run_apart, stage_environment
 from recipe.runtime.progress import PLACE, watched
 from recipe.runtime.workspace import RUN_LOCK, TRAININGS, fingerprint, locked, private_folder, write_whole
 from recipe.settings import PARAMS
-from recipe.settings.composition import lookup
+from recipe.settings.defaults import lookup
 from recipe.tracking.past_runs import SHORT
 from recipe.tracking.publish import NOT_IN_KEY, data_version
 from recipe.versioning.provenance import FINAL_MODEL, code_in, content_hash, model_stages, stage_settings

@@ -69,6 +69,36 @@ class Examined:
         reasons = self.fates[["reason", "kind"]].iloc[rows].reset_index(drop=True)
         return pd.concat([self.dataset.quarantine, pd.concat([known, reasons], axis=1)], ignore_index=True)
 
+    @property
+    def new_rows(self) -> np.ndarray:
+        """The rows of the delivery that would be taken, int64 in order."""
+        return self.rows(NEW)
+
+    @property
+    def known(self) -> pd.DataFrame:
+        """The rows of `fates` of what is in already, or came before in the delivery."""
+        return self.fates[self.fates["fate"] == KNOWN]
+
+    @property
+    def conflicting(self) -> pd.DataFrame:
+        """The rows of `fates` of what is known under another label."""
+        return self.fates[self.fates["kind"] == CONFLICT]
+
+    @property
+    def near_held_out(self) -> pd.DataFrame:
+        """The rows of `fates` of near copies of validation and test examples."""
+        return self.fates[self.fates["kind"] == NEAR_TEST]
+
+    @property
+    def blank(self) -> pd.DataFrame:
+        """What was set aside for holding nothing, as `set_aside` has it."""
+        return self.set_aside[self.set_aside["kind"] == BLANK]
+
+    @property
+    def unlabelled(self) -> pd.DataFrame:
+        """What was set aside for its label, as `set_aside` has it."""
+        return self.set_aside[self.set_aside["kind"] == "label"]
+
     @cached_property
     def new(self) -> Dataset:
         """The examples that would be taken."""
@@ -114,7 +144,10 @@ def _blank(delivered: Delivered) -> Fates:
     both = stacked(reference, beside, dataset, np.arange(len(dataset.manifest)))
     rows = features(both)
     settings = dataset.settings.stages.data.blank
-    found = blank_images(both.inputs, settings) if rows is None else blank_rows(rows, settings)
+    if rows is None:
+        found = blank_images(both.inputs, settings.flat, settings.noise, settings.band)
+    else:
+        found = blank_rows(rows, settings.missing_share)
     places = found["row"].to_numpy() - len(beside)
     is_torn = (found["reason"] == TORN) & (rows is None)  # rows are called so for empty cells
     usual = _usual_ground(dataset) if is_torn.any() else np.zeros(len(dataset.manifest), dtype=bool)

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from recipe.dataset.preparation import as_text
 from recipe.inspection.columns import is_text, numbers_of
-from recipe.settings.data import Blank
 
 TORN = "partly missing"  # the reason of an image of which a band at one side is a single value
 CHUNK = 2_048  # images measured at once
@@ -17,26 +16,26 @@ FEWEST_COLUMNS = 3  # in fewer an empty or constant row is nothing unusual
 BLACK, SATURATED = 8, 247  # mean brightness out of 255
 
 
-def blank_images(images: NDArray[np.uint8], settings: Blank) -> pd.DataFrame:
+def blank_images(images: NDArray[np.uint8], most_flat: float, most_noise: float, least_band: float) -> pd.DataFrame:
     """The images `(N, C, H, W)` that hold nothing. Columns: row, reason, score (0 to 1, higher is emptier)."""
     measured = pd.concat(
         [_measured(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)], ignore_index=True
     )
-    flat = measured["deviation"] <= settings.flat
+    flat = measured["deviation"] <= most_flat
     mean = measured["mean"]
     reason = (
         pd.Series("constant", index=measured.index).mask(mean <= BLACK, "black").mask(mean >= SATURATED, "saturated")
     )
-    score = 1 - 0.1 * measured["deviation"] / max(settings.flat, 1e-12)
+    score = 1 - 0.1 * measured["deviation"] / max(most_flat, 1e-12)
 
-    noise = ~flat & (measured["smoothness"] <= settings.noise) & (min(images.shape[2:]) >= SMALLEST_SIDE)
+    noise = ~flat & (measured["smoothness"] <= most_noise) & (min(images.shape[2:]) >= SMALLEST_SIDE)
     if noise.any() and measured["smoothness"][~flat & ~noise].median() >= SMOOTH_SET:
         reason = reason.mask(noise, "noise")
         score = score.mask(noise, 0.9 - 0.2 * measured["smoothness"].clip(lower=0))
     else:
         noise[:] = False
 
-    torn = ~flat & ~noise & (measured["band"] >= settings.band) & (measured["fill"] != measured["fill"].mode().iloc[0])
+    torn = ~flat & ~noise & (measured["band"] >= least_band) & (measured["fill"] != measured["fill"].mode().iloc[0])
     if torn.mean() > FEW:
         torn[:] = False
     reason = reason.mask(torn, TORN)
@@ -46,10 +45,10 @@ def blank_images(images: NDArray[np.uint8], settings: Blank) -> pd.DataFrame:
     return pd.DataFrame({"row": np.flatnonzero(found), "reason": reason[found], "score": score[found]})
 
 
-def blank_rows(rows: pd.DataFrame, settings: Blank) -> pd.DataFrame:
+def blank_rows(rows: pd.DataFrame, missing_share: float) -> pd.DataFrame:
     """The rows of raw columns that hold nothing. Columns: row, reason, score (0 to 1, higher is emptier)."""
     missing = np.mean([as_text(rows[name]).isna() for name in rows], axis=0)
-    empty = missing >= settings.missing_share if rows.shape[1] >= FEWEST_COLUMNS else np.zeros(len(rows), dtype=bool)
+    empty = missing >= missing_share if rows.shape[1] >= FEWEST_COLUMNS else np.zeros(len(rows), dtype=bool)
     constant = _constant_rows(rows) & ~empty
     found = empty | constant
     reason = np.where(missing == 1, "empty", np.where(empty, "partly missing", "constant"))

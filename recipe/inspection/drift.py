@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ from recipe.dataset.preparation import SECONDS_A_DAY, as_dates, as_numbers, as_t
 from recipe.dataset.stored import Dataset
 from recipe.inspection.columns import features, is_identifier, is_text
 from recipe.inspection.content import pooled
-from recipe.settings.data import Drift
 
 Numbers = NDArray[np.float64]
 
@@ -92,7 +91,27 @@ def sample_of(dataset: Dataset, rows: NDArray[np.int64], label_style: str | None
     )
 
 
-def drift(reference: Sample, batch: Sample, settings: Drift, label: str = "label") -> pd.DataFrame:
+class Sensitivity(Protocol):
+    """From where on a distribution counts as moved: see conf/stages/data.yaml."""
+
+    @property
+    def alpha(self) -> float:
+        """The share of healthy batches with anything flagged, at most."""
+
+    @property
+    def distance(self) -> float:
+        """Of one column, 0 to 1."""
+
+    @property
+    def separation(self) -> float:
+        """Of a classifier that tells the samples apart, 0 to 1."""
+
+    @property
+    def classifier_rows(self) -> int:
+        """Examples of each sample that this classifier sees."""
+
+
+def drift(reference: Sample, batch: Sample, settings: Sensitivity, label: str = "label") -> pd.DataFrame:
     """How `batch` differs from `reference`: a row a column, one named `label` where both are labelled, and `(all)`.
 
     Scores are the Kolmogorov-Smirnov distance of numbers and dates, or the difference in the share missing where that
@@ -144,7 +163,7 @@ def _rejected(p_values: Numbers, alpha: float) -> NDArray[np.bool_]:
     return rejected
 
 
-def _column_shifts(reference: pd.DataFrame, batch: pd.DataFrame, settings: Drift) -> Iterator[tuple[str, Shift]]:
+def _column_shifts(reference: pd.DataFrame, batch: pd.DataFrame, settings: Sensitivity) -> Iterator[tuple[str, Shift]]:
     limit = settings.distance
     for name in reference:
         if name not in batch:
@@ -362,7 +381,7 @@ def _category_detail(counts: NDArray[np.int64], names: list[str | None]) -> str:
 # The whole
 
 
-def _shift_of_whole(reference: np.ndarray, batch: np.ndarray, settings: Drift) -> Shift:
+def _shift_of_whole(reference: np.ndarray, batch: np.ndarray, settings: Sensitivity) -> Shift:
     """How well a classifier that learnt on half of both samples tells the other halves apart, both ways round.
 
     The p-value is that of Mann and Whitney for the batch scoring higher, the smaller of the two halves' twice. Scores

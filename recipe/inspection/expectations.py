@@ -25,7 +25,7 @@ from recipe.dataset.stored import Dataset
 from recipe.errors import SettingsError
 from recipe.runtime.workspace import write_whole
 from recipe.settings import nearest
-from recipe.settings.data import Expectations
+from recipe.settings.defaults import conf_defaults
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
@@ -123,7 +123,7 @@ def suites_of(dataset: Dataset) -> Path | None:
     """Where the user's own suites are; None where the default place holds none."""
     suites = dataset.settings.stages.data.expectations.suites
     path = dataset.workspace / suites
-    return None if suites == Expectations().suites and not path.exists() else path
+    return None if suites == conf_defaults()["stages"]["data"]["expectations"]["suites"] and not path.exists() else path
 
 
 def docs_folder(dataset: Dataset) -> Path:

@@ -10,7 +10,6 @@ from recipe.dataset.preparation import as_text, epoch_days
 from recipe.dataset.splits import TEST
 from recipe.dataset.stored import Dataset
 from recipe.inspection.columns import dates_of, features, is_text, numbers_of
-from recipe.settings.data import Leakage
 
 Targets = NDArray[Any]  # int64 (N,) for classes, float32 (N, k) for a number
 
@@ -23,20 +22,24 @@ NUMBER_INSIDE = r"(-?\d+(?:\.\d+)?)"
 MISSING_PLACE = -1.0  # standard deviations below the smallest number: a missing cell is a place of its own
 
 
-def column_scores(dataset: Dataset, settings: Leakage) -> pd.DataFrame:
+def column_scores(dataset: Dataset, most_rows: int, class_limit: float, number_limit: float) -> pd.DataFrame:
     """The raw columns of a table, those that tell most first. Columns: column, score (0 chance, 1 perfect), leaks.
 
     For classes the score is balanced accuracy out of fold, scaled; for a number the larger of the rank correlation and
     the R2 out of fold. Test labels are left alone. Images have no columns that the net would see: no rows.
+
+    Args:
+        most_rows: examples that are looked at, drawn at random.
+        class_limit, number_limit: the score from which a column leaks the label, by what the label is.
     """
     rows = features(dataset)
     if rows is None:
         return pd.DataFrame({"column": pd.Series(dtype="str"), "score": [], "leaks": pd.Series(dtype="bool")})
     known = np.flatnonzero((dataset.manifest["split"] != TEST).to_numpy())
-    chosen = np.random.default_rng(dataset.settings.seed).permutation(known)[: settings.column_rows]
+    chosen = np.random.default_rng(dataset.settings.seed).permutation(known)[:most_rows]
     is_class = dataset.preparation["classes"] is not None
     targets = np.asarray(dataset.targets[chosen])
-    limit = settings.column_score if is_class else settings.rank_correlation
+    limit = class_limit if is_class else number_limit
     scores = {name: _best_score(rows[name].iloc[chosen], targets, is_class) for name in rows}
     table = pd.DataFrame({"column": list(scores), "score": list(scores.values())})
     table["leaks"] = table["score"] >= limit

@@ -7,8 +7,6 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 
-from recipe.settings.data import CorruptLabels
-
 SHORTEST_WORD = 4  # of shorter words one letter makes another: cat, car, cap
 SECOND_SLIP = 8  # letters from which two slips are still the same word
 LONGEST_WORD = 30  # letters; in longer names one slip is looked for
@@ -19,7 +17,7 @@ GAP_IN_RANGES = 2.0  # of a Pareto tail's largest values one in ten leaves such 
 MOST_STRAYS = 2  # examples in a class that is taken for a slip although its name is plausible
 
 
-def faulty_classes(counts: pd.Series, settings: CorruptLabels) -> dict[str, tuple[str, str]]:
+def faulty_classes(counts: pd.Series, misspelt_share: float, stray_share: float) -> dict[str, tuple[str, str]]:
     """The classes that are no classes: name to reason and the class that was probably meant (or nothing).
 
     `counts` holds the number of examples by class, as given, spaces and all.
@@ -28,11 +26,11 @@ def faulty_classes(counts: pd.Series, settings: CorruptLabels) -> dict[str, tupl
     faulty = {name: ("a case or space variant", other) for name, other in _variants(counts).items()}
     faulty |= {
         name: ("a misspelling", other)
-        for name, other in _misspellings(counts, settings.misspelt_share).items()
+        for name, other in _misspellings(counts, misspelt_share).items()
         if name not in faulty
     }
     rest = counts[[name for name in counts.index if name not in faulty]]
-    return faulty | {name: (reason, "") for name, reason in _strays(rest, settings.stray_share).items()}
+    return faulty | {name: (reason, "") for name, reason in _strays(rest, stray_share).items()}
 
 
 def outlying_numbers(numbers: np.ndarray) -> np.ndarray:

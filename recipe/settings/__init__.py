@@ -4,24 +4,20 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from recipe.errors import SettingsError
-from recipe.settings.baseline import BaselineStage, BaselineThresholds
-from recipe.settings.data import DataStage, DataThresholds
-from recipe.settings.ingest import IngestStage, IngestThresholds
+from recipe.settings.declared import Declared, declared, section
+from recipe.settings.defaults import completed
 from recipe.settings.monitor import Monitor
-from recipe.settings.overfit import OverfitStage, OverfitThresholds
-from recipe.settings.regularize import RegularizeStage, RegularizeThresholds
 from recipe.settings.retrain import Retrain
-from recipe.settings.squeeze import SqueezeStage, SqueezeThresholds
 from recipe.settings.strict import Strict
-from recipe.settings.tune import TuneStage, TuneThresholds
-from recipe.settings.watch import DeliveryThresholds, Watch
+from recipe.settings.tune import Searched
+from recipe.settings.watch import Watch
 from recipe.settings.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
@@ -60,7 +56,7 @@ def parse_settings(content: Any, origin: str = "the settings") -> "Settings":
     if not isinstance(content, Mapping):
         raise SettingsError(f"{origin} holds no settings: compose them with `recipe run`.")
     try:
-        return Settings.model_validate(content)
+        return Settings.model_validate(completed(content))
     except ValidationError as error:
         raise SettingsError(_sentence(error, origin)) from None
 
@@ -186,34 +182,31 @@ class Sources(Strict):
     imported_8: str
 
 
-class Thresholds(Strict):
+MEASURING, LIMITS = declared()
+STAGES = ("ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze")
+JOINED = {"tune": Searched}  # what a stage has beside its practices
+
+_MEASURING = {stage: section(stage, MEASURING[stage], JOINED.get(stage, Strict)) for stage in STAGES}
+_LIMITS = {stage: section(stage, LIMITS[stage]) for stage in (*STAGES, "delivery")}
+_Stages: Any = section("Stages", _MEASURING, Declared)
+_Thresholds: Any = section("Thresholds", _LIMITS, Declared)
+
+
+class Stages(_Stages):
+    """`stages`: how each practice of each stage measures, by attributes, such as `baseline.loss_at_init.seeds`."""
+
+    NAME: ClassVar[str] = "stages"
+
+
+class Thresholds(_Thresholds):
     """`thresholds`: per stage, practice and limit."""
 
-    ingest: IngestThresholds = IngestThresholds()
-    data: DataThresholds = DataThresholds()
-    baseline: BaselineThresholds = BaselineThresholds()
-    overfit: OverfitThresholds = OverfitThresholds()
-    regularize: RegularizeThresholds = RegularizeThresholds()
-    tune: TuneThresholds = TuneThresholds()
-    squeeze: SqueezeThresholds = SqueezeThresholds()
-    delivery: DeliveryThresholds = DeliveryThresholds()
+    NAME: ClassVar[str] = "thresholds"
 
     def of(self, stage: str) -> dict[str, dict[str, float]]:
         """The limits of one stage: practice name to limit name to number."""
         limits: dict[str, dict[str, float]] = getattr(self, stage).model_dump()
         return limits
-
-
-class Stages(Strict):
-    """`stages`: how each stage measures."""
-
-    ingest: IngestStage = IngestStage()
-    data: DataStage = DataStage()
-    baseline: BaselineStage = BaselineStage()
-    overfit: OverfitStage = OverfitStage()
-    regularize: RegularizeStage = RegularizeStage()
-    tune: TuneStage = TuneStage()
-    squeeze: SqueezeStage = SqueezeStage()
 
 
 class Settings(Strict):

@@ -14,6 +14,7 @@ import yaml
 from recipe.errors import DataError, SettingsError
 from recipe.runtime.workspace import write_whole
 from recipe.settings import PARAMS, load_settings, nearest, parse_settings
+from recipe.settings.defaults import FOLLOWS, lookup
 from recipe.settings.own_code import lasting, own_modules, source_of, spec_of
 from recipe.settings.yaml12 import read_yaml
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_target_` names; any setting may follow
 GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
 SPACE = "stages.tune.space."  # below it, a range for each setting that is searched
-FOLLOWS = re.compile(r"\$\{([\w.]+)\}")  # how a setting in conf/ names another whose value it takes
 IMPORTED = "imported_"  # begins the places in `sources` of what the user's files import
 PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites")  # settings that name files of the user's
 
@@ -186,14 +186,6 @@ def make_paths_absolute(settings: dict[str, Any], workspace: Path) -> None:
         if section.get(key) is not None:
             section[key] = str(workspace / section[key])
     settings["sources"] = {role: str(workspace / source) for role, source in settings["sources"].items()}
-
-
-def lookup(settings: Mapping[str, Any], dotted: str) -> Any:
-    """What `settings` hold under a dotted name; an empty mapping where they hold nothing."""
-    value: Any = settings
-    for part in dotted.split("."):
-        value = (value or {}).get(part)
-    return {} if value is None else value
 
 
 def _normalised(overrides: Sequence[str], folder: Path) -> list[str]:

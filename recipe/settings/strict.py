@@ -1,6 +1,11 @@
 """The base of every settings class: frozen, and a key that it does not know is an error."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Factor = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Strict(BaseModel):

@@ -1,9 +1,10 @@
-"""How the tune stage measures, and the limits of its gate; conf/stages/tune.yaml says where each default comes from."""
+"""Where the tune stage searches; conf/stages/tune.yaml says where each default comes from."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from recipe.settings.defaults import conf_defaults
 from recipe.settings.strict import Strict
 
 
@@ -37,12 +38,10 @@ class Range(Strict):
 class Space(Strict):
     """`stages.tune.space`: which settings of which part of a training are searched."""
 
-    optimizer: dict[str, Range] = Field(
-        default={"lr": Range(times=(0.3, 20)), "weight_decay": Range(low=1e-3, high=1.0, log=True)}
-    )
-    training: dict[Literal["batch_size"], Range] = Field(default={"batch_size": Range(times=(0.5, 2))})
-    model: dict[str, Range] = Field(default={"dropout": Range(low=0.0, high=0.5), "width": Range(times=(0.67, 1.5))})
-    augment: dict[str, Range] = Field(default={})
+    optimizer: dict[str, Range]
+    training: dict[Literal["batch_size"], Range]
+    model: dict[str, Range]
+    augment: dict[str, Range]
 
     def names(self) -> list[str]:
         """Every setting that is searched, as axes are named."""
@@ -50,68 +49,16 @@ class Space(Strict):
         return [*self.training, *(f"{part}.{name}" for part in parts for name in getattr(self, part))]
 
 
-class RandomOverGrid(Strict):
-    """tune/random_over_grid: the two axes, the values of the grid's axes, the share of the training examples."""
+class Searched(Strict):
+    """What of `stages.tune` is no practice's own: the space, in which the axes of tune/random_over_grid lie."""
 
-    axes: tuple[str, str] = ("optimizer.lr", "batch_size")
-    side: int = Field(default=3, ge=2)
-    share: float = Field(default=0.3, gt=0, le=1)
-
-
-class Bayesian(Strict):
-    """tune/bayesian: trials at once, the first rung as a share of the epochs, one in how many goes on, warm starts."""
-
-    batch: int = Field(default=4, ge=1)
-    rung: float = Field(default=0.25, gt=0, le=1)
-    reduction: float = Field(default=4, gt=1)
-    warm: int = Field(default=3, ge=0)
-
-
-class Importance(Strict):
-    """tune/importance: how many trials it takes, and rounds of the bootstrap."""
-
-    min_trials: int = Field(default=12, ge=4)
-    rounds: int = Field(default=20, ge=2)
-
-
-class Confirm(Strict):
-    """tune/confirm: how many of the best are trained again."""
-
-    candidates: int = Field(default=1, ge=1)
-
-
-class TuneStage(Strict):
-    """`stages.tune`: how each practice measures."""
-
-    space: Space = Space()
-    random_over_grid: RandomOverGrid = RandomOverGrid()
-    bayesian: Bayesian = Bayesian()
-    importance: Importance = Importance()
-    confirm: Confirm = Confirm()
+    space: Space
 
     @model_validator(mode="after")
     def _axes_are_searched(self) -> Self:
-        known = {**dict.fromkeys(self.space.names()), **dict.fromkeys(Space().names())}  # one taken away is no slip
-        for axis in self.random_over_grid.axes:
+        default = conf_defaults()["stages"]["tune"]["random_over_grid"]["axes"]  # one taken away is no slip
+        known = dict.fromkeys([*self.space.names(), *default])
+        for axis in self.random_over_grid.axes:  # type: ignore[attr-defined] # joined to this section
             if axis not in known:
                 raise ValueError(f"random_over_grid.axes names {axis}, which space does not: {', '.join(known)}")
         return self
-
-
-class BayesianLimits(Strict):
-    """tune/bayesian."""
-
-    max_diverged: float = Field(default=0.5, ge=0, le=1)
-
-
-class ConfirmLimits(Strict):
-    """tune/confirm."""
-
-    min_lead: float = 0.0
-
-
-class TuneThresholds(Strict):
-    """`thresholds.tune`: what the gate holds each practice to."""
-
-    bayesian: BayesianLimits = BayesianLimits()
-    confirm: ConfirmLimits = ConfirmLimits()

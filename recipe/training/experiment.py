@@ -101,8 +101,8 @@ class Experiment:
     features: tuple[str, ...] = ()
     decode: Callable[[Tensor], Tensor | pd.DataFrame] | None = None
     device: Device = field(default_factory=Device)
-    stages: Stages = field(default_factory=Stages)
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    stages: Stages = field(default_factory=Stages.default)
+    thresholds: Thresholds = field(default_factory=Thresholds.default)
     seeds: int = 2
     trials: int = 6
     members: int = 2

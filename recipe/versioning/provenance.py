@@ -14,7 +14,7 @@ from yaml import YAMLError
 
 from recipe.runtime.workspace import fingerprint
 from recipe.settings import Stages
-from recipe.settings.composition import lookup
+from recipe.settings.defaults import lookup
 from recipe.settings.yaml12 import read_yaml
 from recipe.versioning.freshness import read_lock
 

@@ -31,7 +31,7 @@ from flows.serve import HOST, answers, free_port
 from recipe.cli import BAD_INPUT
 from recipe.runtime.processes import stop_session
 from recipe.tracking.connection import connect
-from tests.cluster.conftest import Dask, dask_at
+from tests.executors.conftest import Dask, dask_at
 from tests.flows.conftest import Served, copy_of_project, serving
 from tests.flows.conftest import environment as environment_of_flows
 from tests.flows.conftest import wait_for as wait_for_words
@@ -202,15 +202,16 @@ def test_ray_without_a_gpu_refuses_a_training_that_needs_one(tmp_path: Path) -> 
     code = """
 import sys
 from dataclasses import replace
-from recipe.executors import carried_out
+from recipe.executors.cluster import Cluster
+from recipe.executors.ray import carry_out
 from recipe.training.experiment import make_experiment
 from recipe.models import Mlp
 from recipe.training.device import Device
 import torch
 rows = (torch.zeros(8, 4), torch.tensor([0, 1] * 4))
-experiment = replace(make_experiment(Mlp, rows, rows), device=Device("cuda"), backend="ray", address=sys.argv[1])
+experiment = replace(make_experiment(Mlp, rows, rows), device=Device("cuda"))
 try:
-    list(carried_out(experiment, [experiment.training]))
+    list(Cluster(carry_out, sys.argv[1])(experiment, [experiment.training]))
 except Exception as error:
     print(f"{type(error).__name__}: {error}")
 """

@@ -40,6 +40,9 @@ def own_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     another_process()
 
 
+OWN = ("own_net",)
+
+
 def another_process() -> None:
     """Forget what this process knows of code, as one that starts does."""
     parcel._code_of.cache_clear()
@@ -49,7 +52,7 @@ def another_process() -> None:
 
 def with_own_net(experiment: Experiment) -> Experiment:
     training = replace(experiment.training, model=Component("model", "own_net.Net"))
-    return replace(experiment, training=training, own_modules=("own_net",))
+    return replace(experiment, training=training)
 
 
 def refused(packed: Parcel, experiment: Experiment, words: str) -> None:
@@ -79,13 +82,13 @@ def test_an_edited_library_is_named(mlp: Experiment) -> None:
 
 def test_a_net_of_the_users_own_is_trained_where_the_worker_has_the_same(mlp: Experiment, own_net: Path) -> None:
     own = with_own_net(mlp)
-    packed = pack(own)
+    packed = pack(own, OWN)
     another_process()
     assert torch.equal(fit_parcel(packed, pack_training(own.training)).outputs, fit(mlp, mlp.training).outputs)
 
 
 def test_a_net_that_the_worker_lacks_is_named(mlp: Experiment, own_net: Path) -> None:
-    packed = pack(with_own_net(mlp))
+    packed = pack(with_own_net(mlp), OWN)
     own_net.unlink()
     another_process()
     refused(
@@ -95,7 +98,7 @@ def test_a_net_that_the_worker_lacks_is_named(mlp: Experiment, own_net: Path) ->
 
 def test_a_net_that_was_edited_since_the_worker_started_is_named(mlp: Experiment, own_net: Path) -> None:
     own = with_own_net(mlp)
-    packed = pack(own)
+    packed = pack(own, OWN)
     fit_parcel(packed, pack_training(own.training))
     own_net.write_text("from recipe.models import Linear as Net\n")  # here too, but this process goes on with the old
     edited = replace(packed, code={**packed.code, "own_net": digest(own_net)})

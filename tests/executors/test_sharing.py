@@ -10,11 +10,12 @@ import pytest
 import torch
 from joblib.externals.loky.backend import queues
 
+from recipe.executors.loky import Processes
+from recipe.executors.sharing import Block, share
 from recipe.models import Linear
 from recipe.runtime.workspace import SHARED, TRAININGS
 from recipe.training.experiment import Experiment, make_experiment
 from recipe.training.fit import MEMORY, fit_all
-from recipe.training.sharing import Block, share
 from recipe.versioning.leftovers import clear_trainings
 
 MEGABYTE = 2**20
@@ -28,7 +29,7 @@ def large(tmp_path: Path) -> Experiment:
     made = make_experiment(Linear, (rows, targets), (rows[:100], targets[:100]), epochs=1, batch_size=4096)
     names = tuple(f"{number:032x}" for number in range(len(rows)))
     folder = str(tmp_path / ".recipe" / TRAININGS)
-    return replace(made, train=replace(made.train, ids=names), folder=folder, backend="loky", workers=2)
+    return replace(made, train=replace(made.train, ids=names), folder=folder, executor=Processes(2))
 
 
 def test_a_task_is_small_whatever_the_data_and_so_is_what_comes_back(

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from recipe.inspection.drift import WHOLE, Sample, drift
-from recipe.settings.data import Drift
+from recipe.settings import Stages
 from tests.faults.data import breast_cancer, digits
 
-SETTINGS = Drift()
+SETTINGS = Stages.default().data.drift
 ROUNDS = 25  # at a rate of 1 % more than 3 of them are flagged once in 10,000 runs
 MOST_FLAGGED = 3
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from recipe.errors import SettingsError, TargetError
 from recipe.evidence import Finding, at_least, practice
+from recipe.executors.loky import Processes
 from recipe.pipeline.stage import Stage
 from recipe.report.findings import read_judged
 from recipe.settings import Settings
@@ -109,7 +110,7 @@ def test_trainings_of_worker_processes_are_recorded_too(
     from recipe.training.targets import Component
 
     monkeypatch.setattr("recipe.training.fit.MEMORY", {})
-    spread = replace(digits_cnn, backend="loky", workers=2)
+    spread = replace(digits_cnn, executor=Processes(2))
     base = spread.training.having(epochs=1, model=Component("model", f"{Cnn.__module__}.Cnn"))
     fit_all(spread, [base, base.having(seed=1)])
     assert [record["name"] for record in training_records()] == ["seed=0", "seed=1"]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from recipe.errors import RecipeError, SettingsError
-from recipe.settings import Settings, parse_settings
+from recipe.settings import Settings, Stages, Thresholds, parse_settings
 from recipe.settings.composition import change_params, compose, compose_params
 
 ROOT = Path(__file__).parents[2]
@@ -25,12 +25,18 @@ def test_the_committed_params_are_the_composed_defaults() -> None:
     assert yaml.safe_load((ROOT / "params.yaml").read_text()) == compose(ROOT, [])
 
 
-@pytest.mark.parametrize("stage", ["ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze"])
-def test_the_defaults_in_conf_are_those_of_the_code(stage: str) -> None:
+def test_an_experiment_made_by_hand_has_the_defaults_of_conf() -> None:
     settings = Settings.model_validate(compose(ROOT, []))
-    for section in (settings.stages, settings.thresholds):
-        given = getattr(section, stage)
-        assert given == type(given)()
+    assert (Stages.default(), Thresholds.default()) == (settings.stages, settings.thresholds)
+
+
+def test_params_of_an_older_version_have_the_defaults_of_conf_for_what_they_lack() -> None:
+    content = compose(ROOT, ["stages.baseline.loss_at_init.seeds=7"])
+    del content["stages"]["baseline"]["gradients"], content["thresholds"]["delivery"]
+    del content["stages"]["baseline"]["loss_at_init"]["examples"]
+    settings = parse_settings(content)
+    assert settings.stages == Stages.default(baseline={"loss_at_init": {"seeds": 7}})
+    assert settings.thresholds == Thresholds.default()
 
 
 @pytest.mark.parametrize(

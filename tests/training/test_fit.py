@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from recipe.executors.loky import Processes
 from recipe.training.experiment import Experiment
 from recipe.training.fit import MEMORY, Trained, fit, fit_all
 
@@ -27,7 +28,7 @@ def test_the_same_training_gives_the_same_bits_again_and_another_seed_does_not(d
 def test_side_by_side_gives_the_same_bits_as_one_after_the_other(digits_cnn: Experiment) -> None:
     trainings = [digits_cnn.training.having(seed=seed, epochs=1) for seed in range(3)]
     one = fit_all(digits_cnn, trainings)
-    two = fit_all(digits_cnn.variant("again", workers=2, backend="loky"), trainings)
+    two = fit_all(digits_cnn.variant("again", executor=Processes(2)), trainings)
     assert all(same(a, b) for a, b in zip(one, two, strict=True))
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from recipe.executors.loky import Processes
 from recipe.models import Linear, Mlp
 from recipe.settings import Stages
-from recipe.settings.tune import Bayesian, Range, Space, TuneStage
+from recipe.settings.tune import Range, Space
 from recipe.training.experiment import Experiment, make_experiment
 from recipe.training.fit import MEMORY, fit_all
 from recipe.training.targets import Component
@@ -73,7 +74,7 @@ def test_two_workers_find_what_one_finds(table: Experiment) -> None:
     alone = figures(search(table))
     MEMORY.clear()
 
-    assert figures(search(replace(table, backend="loky", workers=2, fingerprint="side by side"))) == alone
+    assert figures(search(replace(table, executor=Processes(2), fingerprint="side by side"))) == alone
 
 
 def test_a_search_that_was_killed_ends_as_if_it_had_not_been(table: Experiment, tmp_path: Path) -> None:
@@ -103,9 +104,9 @@ def test_finished_trials_are_read_and_not_trained_again(
 
 def test_a_trial_that_diverges_does_not_stop_the_search(diabetes: tuple[Tensor, Tensor], tmp_path: Path) -> None:
     rows, targets = diabetes
-    wild = Space(optimizer={"lr": Range(times=(1, 1e30))}, model={}, training={})
+    wild = Space(optimizer={"lr": Range(times=(1, 1e30))}, model={}, training={}, augment={})
     made = make_experiment(Linear, (rows[:300], targets[:300]), (rows[300:], targets[300:]), optimizer=SGD, epochs=4)
-    made = replace(made, trials=8, stages=Stages(tune=TuneStage(space=wild)), folder=str(tmp_path / "trainings"))
+    made = replace(made, trials=8, stages=Stages.default(tune={"space": wild}), folder=str(tmp_path / "trainings"))
 
     trials = search(made)
 
@@ -128,9 +129,9 @@ def test_what_the_parts_do_not_declare_is_left_out_by_name(diabetes: tuple[Tenso
 
 
 def test_a_setting_of_ones_own_is_searched_among_its_choices(table: Experiment) -> None:
-    own = Space(optimizer={}, training={}, model={"depth": Range(choices=(1, 2, 3))})
+    own = Space(optimizer={}, training={}, model={"depth": Range(choices=(1, 2, 3))}, augment={})
 
-    trials = search(replace(table, stages=Stages(tune=TuneStage(space=own))))
+    trials = search(replace(table, stages=Stages.default(tune={"space": own})))
 
     depths = {trial.training.model.settings.get("depth", 2) for trial in trials}
     assert depths <= {1, 2, 3}
@@ -181,8 +182,8 @@ def test_the_loss_of_a_training_is_that_of_an_epoch_chosen_on_other_examples(tab
 
 
 def test_a_batch_of_one_and_a_single_rung_are_a_plain_search(table: Experiment) -> None:
-    plain = TuneStage(bayesian=Bayesian(batch=1, rung=1))
+    plain = {"bayesian": {"batch": 1, "rung": 1}}
 
-    trials = search(replace(table, stages=Stages(tune=plain), trials=5))
+    trials = search(replace(table, stages=Stages.default(tune=plain), trials=5))
 
     assert all(trial.finished for trial in trials)

@@ -2,15 +2,26 @@
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from recipe import drawing
 from recipe.diagnostics.causes import CROSSES, IGNORES, crosses
 from recipe.diagnostics.probes import all_equal, everything, gradient_reach, replacement_reach, some, stirred_model
 from recipe.evidence import Finding, at_least, at_most, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment
 
 SEARCHED = 1024  # examples among which one is looked for that is not equal to the few
+
+
+class Settings(Strict):
+    examples: int = Field(ge=2)
+
+
+class Limits(Strict):
+    max_crossing: float = Field(ge=0)
+    min_own: float = Field(ge=0, le=1)
 
 
 @practice("baseline/dependencies")

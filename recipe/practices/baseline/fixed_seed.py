@@ -1,13 +1,23 @@
 """baseline/fixed_seed: the same seed gives the same bits."""
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from recipe.evidence import Finding, at_most, practice
+from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit
 
 BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # what a float of so many bytes is compared as
+
+
+class Settings(Strict):
+    steps: int = Field(ge=1)
+
+
+class Limits(Strict):
+    max_differences: float = Field(ge=0)
 
 
 @practice("baseline/fixed_seed")

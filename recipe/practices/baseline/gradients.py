@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from recipe import drawing
@@ -18,6 +19,7 @@ from recipe.diagnostics.causes import constant_in_words, not_held
 from recipe.diagnostics.probes import Constant, Units, constant_units, everything, some, stir, watch_units
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
+from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment, Training
 from recipe.training.loop import History, train
 from recipe.training.split import Split
@@ -48,6 +50,22 @@ class Watched:
     moved: dict[str, float]
 
 
+class Settings(Strict):
+    steps: int = Field(ge=2)
+    examples: int = Field(ge=2)
+    saturated: float = Field(gt=0, lt=1)
+
+
+class Limits(Strict):
+    max_still: float = Field(ge=0)
+    max_not_finite: float = Field(ge=0)
+    max_loss_rise: float = Field(ge=1)
+    max_dead_share: float = Field(ge=0, le=1)
+    max_constant_share: float = Field(ge=0, le=1)
+    max_saturated_share: float = Field(ge=0, le=1)
+    max_gradient_ratio: float = Field(ge=1)
+
+
 @practice("baseline/gradients")
 def gradients(exp: Experiment) -> Finding:
     """Every trainable parameter gets a finite gradient and moves, the loss does not rise, and most units are alive.
@@ -56,7 +74,7 @@ def gradients(exp: Experiment) -> Finding:
     (`requires_grad=False`) are taken as meant, and named. Source: the recipe, 2; Glorot and Bengio
     2010 for activations and gradients through the layers.
     """
-    settings = exp.stages.baseline.gradients
+    settings: Settings = exp.stages.baseline.gradients
     watched = _watch(exp, exp.training)
     states = _states(exp, watched)
     still = _named(states, NO_GRAPH, NO_OPTIMIZER, STILL)

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
@@ -10,9 +11,20 @@ from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.diagnostics.probes import everything, some
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
+from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 from recipe.training.objective import takes_log_probabilities
+
+
+class Settings(Strict):
+    seeds: int = Field(ge=1)
+    examples: int = Field(ge=2)
+    steps: int = Field(ge=1)
+
+
+class Limits(Strict):
+    max_share: float = Field(ge=0)
 
 
 @practice("baseline/init_bias")
@@ -23,7 +35,7 @@ def init_bias(exp: Experiment) -> Finding:
     outputs, as a share of what the best constant guess leaves to learn. The curves show the start of a training with
     and without. Source: the recipe, 2, "init well".
     """
-    settings = exp.stages.baseline.init_bias
+    settings: Settings = exp.stages.baseline.init_bias
     part = some(exp, exp.train, settings.examples)
     inputs, targets = everything(part)
     guess = exp.objective.prior_loss(targets.cpu())

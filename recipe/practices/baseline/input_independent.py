@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -13,6 +14,7 @@ from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.diagnostics.causes import IGNORES, NOT_FINITE
 from recipe.diagnostics.probes import everything, ignores_input, rows, some, stirred_model
 from recipe.evidence import Finding, at_least, practice
+from recipe.settings.strict import Strict
 from recipe.training.evaluation import Evaluation, evaluate_outputs, mean_interval, metric_name, scores
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
@@ -26,6 +28,16 @@ FEW = 30  # validation examples; with fewer, chance alone often hides what a sou
 ROUNDING = 1e-12  # a spread over shuffles below this is that of equal outputs
 
 
+class Settings(Strict):
+    epochs: int = Field(ge=1)
+    steps: int = Field(ge=1)
+
+
+class Limits(Strict):
+    min_certainty: float = Field(ge=0)
+    min_lead: float
+
+
 @practice("baseline/input_independent")
 def input_independent(exp: Experiment) -> Finding:
     """The net does clearly better on real inputs than on zeros, and than the best constant guess.
@@ -35,7 +47,7 @@ def input_independent(exp: Experiment) -> Finding:
     deviations over shuffles. A net that shows nothing is trained for longer, up to its best epoch, before it is blamed.
     Source: the recipe, 2, "input-independent baseline".
     """
-    settings = exp.stages.baseline.input_independent
+    settings: Settings = exp.stages.baseline.input_independent
     blank = exp.variant("zero inputs", train=_zeros(exp.train), validation=_zeros(exp.validation))
     [blind] = fit_all(blank, [exp.training.having(epochs=min(exp.training.epochs, settings.epochs))])
     [trained] = fit_all(exp, [exp.training])

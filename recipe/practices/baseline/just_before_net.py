@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
@@ -14,12 +15,28 @@ from recipe.diagnostics.decoding import label_of, picture
 from recipe.diagnostics.distortion import Distortion, distortion
 from recipe.diagnostics.probes import everything, some
 from recipe.evidence import Finding, at_least, at_most, practice
+from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment
 
 CHANCE = 1e-6  # p-value, over all columns, below which two splits are not one distribution; healthy sets stay silent
 BINS = 60
 CLAMPED, STEP_BACK = 0.1, 0.5  # beyond which it is told; the gate has limits of its own
 UNSCALED = 10.0  # pixels in 0..255 have a mean and a standard deviation of 30 to 130
+
+
+class Settings(Strict):
+    examples: int = Field(ge=2)
+    shown: int = Field(ge=1)
+
+
+class Limits(Strict):
+    max_not_finite: float = Field(ge=0)
+    min_std: float = Field(ge=0)
+    max_std: float = Field(gt=0)
+    max_mean: float = Field(gt=0)
+    max_split_distance: float = Field(ge=0, le=1)
+    max_clamped: float = Field(ge=0, le=1)
+    max_step_back: float = Field(ge=0, le=1)
 
 
 @practice("baseline/just_before_net")
@@ -30,7 +47,7 @@ def just_before_net(exp: Experiment) -> Finding:
     mean 0 and variance 1. Where the examples are at hand as they were before the transform, it is looked at whether it
     clamps values or wraps them around.
     """
-    settings = exp.stages.baseline.just_before_net
+    settings: Settings = exp.stages.baseline.just_before_net
     parts = {
         "train": some(exp, exp.train, settings.examples),
         "validation": some(exp, exp.validation, settings.examples),

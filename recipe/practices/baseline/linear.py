@@ -1,11 +1,19 @@
 """baseline/linear: the number to beat."""
 
+from pydantic import Field
+
 from recipe import drawing
 from recipe.evidence import Finding, practice
+from recipe.settings.strict import Strict
 from recipe.training.baselines import linear_training
 from recipe.training.evaluation import metric_name
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
+
+
+class Settings(Strict):
+    steps: int = Field(ge=1)
+    lr: float = Field(gt=0)
 
 
 @practice("baseline/linear")

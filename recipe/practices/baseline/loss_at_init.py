@@ -6,15 +6,27 @@ import math
 from dataclasses import dataclass
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
 from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.diagnostics.probes import all_equal, everything, some
 from recipe.evidence import Finding, at_most, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.evaluation import mean_interval
 from recipe.training.experiment import Experiment
 from recipe.training.split import Split
+
+
+class Settings(Strict):
+    seeds: int = Field(ge=2)
+    examples: int = Field(ge=2)
+
+
+class Limits(Strict):
+    max_deviation: float = Field(ge=0)
+    max_noise: float = Field(ge=0)
 
 
 @practice("baseline/loss_at_init")

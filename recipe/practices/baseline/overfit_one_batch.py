@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from recipe import drawing
@@ -15,6 +16,7 @@ from recipe.diagnostics.decoding import label_of, picture
 from recipe.diagnostics.probes import everything, rows, some_unlike
 from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
+from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment, Training
 from recipe.training.loop import train
 from recipe.training.split import Split
@@ -39,6 +41,18 @@ class Attempt:
     rate_factor: float = 1.0
 
 
+class Settings(Strict):
+    examples: int = Field(ge=2)
+    steps: int = Field(ge=1)
+    target: float = Field(gt=0, lt=1)
+    widenings: int = Field(ge=0)
+
+
+class Limits(Strict):
+    max_loss_share: float = Field(ge=0)
+    max_rate_factor: float = Field(ge=1)
+
+
 @practice("baseline/overfit_one_batch")
 def overfit_one_batch(exp: Experiment) -> Finding:
     """The net overfits a handful of examples to (near) zero loss.
@@ -47,7 +61,7 @@ def overfit_one_batch(exp: Experiment) -> Finding:
     learning rate, since a few hundred steps at a low one may not do. Where the loss went up instead, lower rates are
     tried, only to say that the rate is the cause. Source: the recipe, 2, "overfit one batch".
     """
-    settings = exp.stages.baseline.overfit_one_batch
+    settings: Settings = exp.stages.baseline.overfit_one_batch
     few = some_unlike(exp, exp.train, settings.examples)
     guess = exp.objective.even_loss(few.targets.cpu())
     lowest = lowest_loss(exp.objective, few.targets)
@@ -118,7 +132,7 @@ def _changes(exp: Experiment, first: Attempt, floor: float) -> Iterator[_Change]
 def _attempt(
     exp: Experiment, few: Split, training: Training, floor: float, label: str, rate_factor: float = 1.0
 ) -> Attempt:
-    settings = exp.stages.baseline.overfit_one_batch
+    settings: Settings = exp.stages.baseline.overfit_one_batch
     model = exp.new_model(training=training)
     placed, optimizer, backward = exp.device.place(model, exp.new_optimizer(model, training))
     guess = exp.objective.even_loss(few.targets.cpu())

@@ -2,12 +2,14 @@
 
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
 from recipe.diagnostics.decoding import label_of, picture
 from recipe.diagnostics.probes import rows
 from recipe.evidence import Finding, practice, skip
+from recipe.settings.strict import Strict
 from recipe.statistics.clusters import share_interval
 from recipe.training.evaluation import Evaluation, metric_name
 from recipe.training.experiment import Experiment
@@ -16,6 +18,10 @@ from recipe.training.fit import fit_all
 SHOWN_CLASSES = 30  # the worst of them, where there are more
 FAR = 3.5  # robust standard deviations: a residual beyond is flagged (Iglewicz and Hoaglin 1993)
 NORMAL_MAD = 1.4826  # makes the median absolute deviation of a normal distribution its standard deviation
+
+
+class Settings(Strict):
+    shown: int = Field(ge=1)
 
 
 @practice("baseline/predictions")

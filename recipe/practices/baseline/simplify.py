@@ -1,13 +1,19 @@
 """baseline/simplify: nothing fancy at this stage."""
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from recipe.diagnostics.probes import everything, some
 from recipe.evidence import Finding, at_most, practice
+from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment, set_seed
 
 SCHEDULED = "initial_lr"  # what torch's schedulers write into an optimizer's groups
+
+
+class Limits(Strict):
+    max_regularizers: float = Field(ge=0)
 
 
 @practice("baseline/simplify")

@@ -4,17 +4,29 @@ import math
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.diagnostics.causes import BROADCAST, pairs_everything, single_losses
 from recipe.diagnostics.probes import everything, rows, some, stirred_model
 from recipe.evidence import Finding, at_most, practice
+from recipe.settings.strict import Strict
 from recipe.training.evaluation import metric, metric_name
 from recipe.training.experiment import Experiment
 
 WEIGHED = 1e-3  # of the loss: more is no rounding
 ROUNDING = 1e-4  # of the loss: of a smaller difference, float32's seven digits leave too few to hold to WEIGHED
+
+
+class Settings(Strict):
+    examples: int = Field(ge=2)
+
+
+class Limits(Strict):
+    max_output_difference: float = Field(ge=0)
+    max_loss_difference: float = Field(ge=0)
+    max_metric_difference: float = Field(ge=0)
 
 
 @practice("baseline/special_case")

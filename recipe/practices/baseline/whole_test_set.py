@@ -2,12 +2,14 @@
 
 import numpy as np
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from recipe import drawing
 from recipe.diagnostics.modes import Modes, compare_modes
 from recipe.diagnostics.probes import everything, rows, some
 from recipe.evidence import Finding, at_most, practice
+from recipe.settings.strict import Strict
 from recipe.training.evaluation import evaluate, metric_name
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
@@ -15,6 +17,17 @@ from recipe.training.fit import Trained, fit_all
 EXAMPLES = 256  # on which the two modes are compared
 SETTLED = 30  # steps after which torch's default momentum has forgotten 0.9^30, all but 4 %, of where it started
 FAR, HASTY = 0.5, 0.75  # beyond which a layer is named; the gate has limits of its own
+
+
+class Settings(Strict):
+    batch_sizes: tuple[PositiveInt, ...] = Field(min_length=1)
+    batches: int = Field(ge=1)
+
+
+class Limits(Strict):
+    max_difference: float = Field(ge=0)
+    max_mode_distance: float = Field(ge=0)
+    max_replaced: float = Field(ge=0, le=1)
 
 
 @practice("baseline/whole_test_set")

@@ -1,42 +1,82 @@
 """data/blank: examples that decode but hold nothing."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import pandas as pd
+from pydantic import Field
 
 from recipe import drawing
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.blankness import blank_images, blank_rows
 from recipe.inspection.columns import features
+from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
 
+if TYPE_CHECKING:
+    from recipe.deliveries.fates import Examined
+
 SHOWN = 16  # images in the gallery
+
+
+class Settings(Strict):
+    flat: float = Field(ge=0, lt=1)
+    noise: float = Field(ge=-1, le=1)
+    band: float = Field(gt=0, le=1)
+    missing_share: float = Field(gt=0, le=1)
+
+
+class Limits(Strict):
+    max_examples: float = Field(ge=0)
+    max_share: float = Field(ge=0, le=1)
+
+
+class DeliveryLimits(Strict):
+    max_examples: float = Field(ge=0)
+    max_share: float = Field(ge=0, le=1)
 
 
 @practice("data/blank")
 def blank(dataset: Dataset) -> Finding:
     """Every example holds something: no image is one colour, noise or half there, no row is empty."""
-    settings = dataset.settings.stages.data.blank
+    settings: Settings = dataset.settings.stages.data.blank
     rows = features(dataset)
-    found = blank_images(dataset.inputs, settings) if rows is None else blank_rows(rows, settings)
+    if rows is None:
+        found = blank_images(dataset.inputs, settings.flat, settings.noise, settings.band)
+    else:
+        found = blank_rows(rows, settings.missing_share)
     found = found.sort_values("score", ascending=False, kind="stable")
     places = found["row"].to_numpy()
     known = dataset.manifest[["id", "path"]].iloc[places].reset_index(drop=True)
     table = pd.concat([known, found[["reason", "score"]].reset_index(drop=True)], axis=1)
-    count, total = len(table), len(dataset.manifest)
-    if count:
-        summary = f"{count} of {total} examples hold nothing; the first is {table['path'].iloc[0]}: "
-        summary += f"{table['reason'].iloc[0]}."
-    else:
-        summary = f"All {total} examples hold something."
     figures = {}
-    if count and rows is None:
+    if len(table) and rows is None:
         shown = dataset.inputs[places[:SHOWN]]
         figures["blank"] = drawing.gallery(shown, list(table["reason"][:SHOWN]), title="Examples that hold nothing")
+    advice = "Look at what the table lists and delete what is no example; a net learns to guess on it."
+    return _finding(table, len(dataset.manifest), advice, figures)
+
+
+@practice("data/blank")
+def blank_of_delivery(examined: Examined) -> Finding:
+    """Every delivered example holds something: no image is one colour, noise or half there, no row is empty."""
+    table = examined.blank[["id", "path", "reason"]].assign(score=1.0)
+    return _finding(table, examined.total, "Ask the sender for what the table lists; it is set aside.", {})
+
+
+def _finding(table: pd.DataFrame, total: int, advice: str, figures: dict[str, Any]) -> Finding:
+    count = len(table)
+    summary = f"All {total} examples hold something."
+    if count:
+        first = table.iloc[0]
+        summary = f"{count} of {total} examples hold nothing; the first is {first['path']}: {first['reason']}."
     return Finding(
         summary=summary,
         measured=count / total,
         interval=wilson(count, total),
-        advice="Look at what the table lists and delete what is no example; a net learns to guess on it.",
+        advice=advice,
         requirements=(
             at_most(count, "max_examples", otherwise="warn"),
             at_most(count / total, "max_share"),

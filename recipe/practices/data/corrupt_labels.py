@@ -1,15 +1,41 @@
 """data/corrupt_labels: labels that cannot be meant as they stand."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pandas as pd
+from pydantic import Field
 
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.misspelling import faulty_classes, outlying_numbers
+from recipe.settings import nearest
+from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
+
+if TYPE_CHECKING:
+    from recipe.deliveries.fates import Examined
 
 COLUMNS = ["id", "path", "label", "reason", "suggested"]
 PLAIN_REASONS = {"the label is missing": "missing", "the label is not a finite number": "not a number"}
+
+
+class Settings(Strict):
+    stray_share: float = Field(gt=0, lt=1)
+    misspelt_share: float = Field(gt=0, lt=1)
+
+
+class Limits(Strict):
+    max_examples: float = Field(ge=0)
+    max_share: float = Field(ge=0, le=1)
+    max_phantoms: float = Field(ge=0)
+
+
+class DeliveryLimits(Strict):
+    max_examples: float = Field(ge=0)
+    max_share: float = Field(ge=0, le=1)
 
 
 @practice("data/corrupt_labels")
@@ -43,6 +69,32 @@ def corrupt_labels(dataset: Dataset) -> Finding:
     )
 
 
+@practice("data/corrupt_labels")
+def corrupt_labels_of_delivery(examined: Examined) -> Finding:
+    """Every delivered example has a label, and it is one of the data set's, written as there."""
+    refused = examined.unlabelled
+    classes = [str(name) for name in examined.reference.preparation["classes"] or ()]
+    suggested = [_nearest_name(str(label), classes) for label in refused["label"]]
+    table = refused[["id", "path", "label", "reason"]].assign(suggested=suggested)
+    count, total = len(table), examined.total
+    summary = f"All {total} labels are known."
+    if count:
+        first = table.iloc[0]
+        summary = f"{count} of {total} labels cannot be used; the first, of {first['path']}: {first['reason']}."
+    return Finding(
+        summary=summary,
+        measured=count / total,
+        interval=wilson(count, total),
+        advice="Ask the sender to write each listed label as the class that was meant; add a class that is new to the "
+        "data set by hand, since the model must learn it from several examples.",
+        requirements=(
+            at_most(count, "max_examples", otherwise="warn"),
+            at_most(count / total, "max_share"),
+        ),
+        table=table,
+    )
+
+
 def _refused(dataset: Dataset) -> pd.DataFrame:
     refused = dataset.quarantine[dataset.quarantine["kind"] == "label"]
     return refused.assign(reason=refused["reason"].replace(PLAIN_REASONS), suggested="")
@@ -50,7 +102,8 @@ def _refused(dataset: Dataset) -> pd.DataFrame:
 
 def _phantoms(dataset: Dataset) -> pd.DataFrame:
     labels = dataset.manifest["label"].astype("str")
-    faulty = faulty_classes(labels.value_counts(), dataset.settings.stages.data.corrupt_labels)
+    settings: Settings = dataset.settings.stages.data.corrupt_labels
+    faulty = faulty_classes(labels.value_counts(), settings.misspelt_share, settings.stray_share)
     rows = dataset.manifest[labels.isin(list(faulty))]
     named = rows["label"].astype("str")
     reasons = named.map(lambda name: faulty[name][0])
@@ -61,3 +114,8 @@ def _phantoms(dataset: Dataset) -> pd.DataFrame:
 def _outlying(dataset: Dataset) -> pd.DataFrame:
     outside = outlying_numbers(label_numbers(dataset.manifest["label"]))
     return dataset.manifest[outside].assign(reason="out of range", suggested="")[COLUMNS]
+
+
+def _nearest_name(label: str, classes: list[str]) -> str:
+    """The class most like `label`; empty where none is."""
+    return nearest(label, classes).partition("'")[2].partition("'")[0]

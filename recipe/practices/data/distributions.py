@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from recipe import drawing
 from recipe.dataset.columns import number_style
@@ -12,6 +13,7 @@ from recipe.dataset.preparation import DAYS_A_YEAR, as_text, epoch_days
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.columns import dates_of, features, numbers_of, problems
+from recipe.settings.strict import Strict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +25,18 @@ MOST_PICTURES = 24  # classes whose mean image is drawn
 BINS = 24
 COMMONEST = 8  # categories drawn
 MIDDLE = (0.1, 0.5, 0.9)  # quantiles that stand for a class's distribution where there are many
+
+
+class Settings(Strict):
+    missing_share: float = Field(gt=0, le=1)
+
+
+class Limits(Strict):
+    max_problems: float = Field(ge=0)
+
+
+class DeliveryLimits(Strict):
+    max_problems: float = Field(ge=0)
 
 
 @practice("data/distributions")

@@ -1,15 +1,41 @@
 """data/drift: whether validation and test are of the same distribution as training."""
 
-import pandas as pd
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from pydantic import Field
+
+from recipe.dataset.labels import label_style
 from recipe.dataset.splits import TEST, TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
-from recipe.evidence import Finding, at_most, practice
+from recipe.evidence import Finding, at_most, practice, skip
 from recipe.inspection.drift import WHOLE, Sample, in_words, sample_of
 from recipe.inspection.drift import drift as drift_between
 from recipe.inspection.drift_figure import Compared, draw_shifts, moved
+from recipe.settings.strict import Strict
+
+if TYPE_CHECKING:
+    from recipe.deliveries.fates import Examined
 
 COLUMNS = ["column", "score", "p_value", "flagged", "split", "detail"]
+NAMED = 3  # shifted columns of a delivery that the summary tells of
+
+
+class Settings(Strict):
+    alpha: float = Field(gt=0, lt=1)
+    distance: float = Field(ge=0, lt=1)
+    separation: float = Field(ge=0, lt=1)
+    classifier_rows: int = Field(ge=20)
+
+
+class Limits(Strict):
+    max_score: float = Field(ge=0, le=1)
+
+
+class DeliveryLimits(Strict):
+    max_flagged: float = Field(ge=0)
 
 
 @practice("data/drift")
@@ -37,9 +63,38 @@ def drift(dataset: Dataset) -> Finding:
     )
 
 
+@practice("data/drift")
+def drift_of_delivery(examined: Examined) -> Finding:
+    """Every column, the labels, and all inputs together are distributed in the delivery as in training."""
+    new = examined.new_rows
+    if not len(new):
+        return skip("Nothing in the delivery is new.")
+    settings, label = examined.dataset.settings.stages.data.drift, examined.dataset.settings.data.label
+    reference = sample_of(examined.reference, examined.reference.where(TRAIN))
+    style = label_style(examined.reference.manifest["label"])
+    delivered = sample_of(examined.dataset, new, style)
+    table = drift_between(reference, delivered, settings, label)
+    flagged = table[table["flagged"]]
+    told = [f"{row['column']}: {row['detail']}" for _, row in flagged.head(NAMED).iterrows()]
+    summary = f"{len(table)} distributions are as in training."
+    if told:
+        summary = f"{len(flagged)} of {len(table)} distributions have shifted. {' '.join(told)}"
+    drawn = moved(reference, delivered, flagged, label, "delivery")
+    figure = draw_shifts(drawn, "training", "What has shifted")
+    return Finding(
+        summary=summary,
+        measured=float(table["score"].max()) if len(table) else 0.0,
+        advice="Ask the sender what has changed. Where the change is real and is to be learnt, take it in with `recipe "
+        "receive PATH --despite-drift`.",
+        requirements=(at_most(len(flagged), "max_flagged"),),
+        figures={"columns": figure} if figure else {},
+        table=table,
+    )
+
+
 def _compared(samples: dict[str, Sample], dataset: Dataset, label: str) -> pd.DataFrame:
     """Each column in the split where it moved more; the two splits share the chance of a false alarm."""
-    settings = dataset.settings.stages.data.drift
+    settings: Settings = dataset.settings.stages.data.drift
     shared = settings.model_copy(update={"alpha": settings.alpha / 2})
     found = [
         drift_between(samples[TRAIN], samples[split], shared, label).assign(split=split) for split in (VALIDATION, TEST)

@@ -1,19 +1,37 @@
 """data/duplicates: examples of equal content, and whether their labels agree."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sized
+from typing import TYPE_CHECKING
 
 import pandas as pd
+from pydantic import Field
 
 from recipe import drawing
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.coincidence import NONE, Coincidences, expected_coincidences
 from recipe.inspection.content import Rows, compared_columns, equal_groups, equal_pairs
+from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
+
+if TYPE_CHECKING:
+    from recipe.deliveries.fates import Examined
 
 SHOWN = 8  # groups in the gallery
 COLUMNS = ["id_a", "path_a", "id_b", "path_b", "label_a", "label_b", "conflict", "kind"]
+
+
+class Limits(Strict):
+    max_share: float = Field(ge=0, le=1)
+    max_conflicts: float = Field(ge=0)
+
+
+class DeliveryLimits(Strict):
+    max_conflicts: float = Field(ge=0)
+    max_conflict_share: float = Field(ge=0, le=1)
 
 
 @practice("data/duplicates")
@@ -44,6 +62,29 @@ def duplicates(dataset: Dataset) -> Finding:
         ),
         figures=_gallery(dataset, conflicting + [group for group in groups if len(set(labels.iloc[group])) == 1]),
         table=_table(dataset, groups),
+    )
+
+
+@practice("data/duplicates")
+def duplicates_of_delivery(examined: Examined) -> Finding:
+    """What is delivered is new, and nothing known comes under another label.
+
+    Content that is in already is not taken twice; what is known under another label is set aside, whichever is right.
+    """
+    total = examined.total
+    known, conflicts = len(examined.known), len(examined.conflicting)
+    summary = f"{known} of {total} examples are in the data set already, or came twice: they are not taken again"
+    summary += f"; {conflicts} contradict the label that they have there or in the delivery." if conflicts else "."
+    return Finding(
+        summary=summary if known or conflicts else f"None of {total} examples is in the data set already.",
+        measured=known / total,
+        interval=wilson(known, total),
+        advice="Decide which label is right where there are two, and ask the sender why known examples came again.",
+        requirements=(
+            at_most(conflicts, "max_conflicts", otherwise="warn"),
+            at_most(conflicts / total, "max_conflict_share"),
+        ),
+        table=_twins(examined),
     )
 
 
@@ -101,3 +142,26 @@ def _gallery(dataset: Dataset, groups: list[Rows]) -> dict[str, object]:
     shown = [int(row) for group in groups[:SHOWN] for row in group[:2]]
     titles = [f"{dataset.manifest['label'].iloc[row]}" for row in shown]
     return {"pairs": drawing.gallery(dataset.inputs[shown], titles, title="Pairs of equal content, with their labels")}
+
+
+def _twins(examined: Examined) -> pd.DataFrame:
+    """Each delivered example (a) that has a twin (b) in the data set or earlier in the delivery."""
+    rows = pd.concat([examined.known, examined.conflicting]).sort_index()
+    rows = rows[rows["twin"] >= 0]
+    columns = ["id", "path", "label", "content_id", "bytes_id"]
+    both = pd.concat([examined.reference.manifest, examined.dataset.manifest], ignore_index=True)[columns]
+    a = examined.dataset.manifest[columns].iloc[rows.index].reset_index(drop=True)
+    b = both.iloc[rows["twin"]].reset_index(drop=True)
+    kind = pd.Series("but_id", index=a.index).mask(a["content_id"] == b["content_id"], "content")
+    return pd.DataFrame(
+        {
+            "id_a": a["id"],
+            "path_a": a["path"],
+            "id_b": b["id"],
+            "path_b": b["path"],
+            "label_a": a["label"],
+            "label_b": b["label"],
+            "conflict": a["label"].astype("str") != b["label"].astype("str"),
+            "kind": kind.mask(a["bytes_id"] == b["bytes_id"], "bytes"),
+        }
+    )

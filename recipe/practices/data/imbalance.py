@@ -2,13 +2,24 @@
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from recipe import drawing
 from recipe.dataset.splits import SPLITS
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice, skip
+from recipe.settings.strict import Strict
 
 MOST_BARS = 30  # classes that a figure has room for
+
+
+class Settings(Strict):
+    flag_ratio: float = Field(ge=1)
+
+
+class Limits(Strict):
+    max_ratio: float = Field(ge=1)
+    max_missing: float = Field(ge=0)
 
 
 @practice("data/imbalance")

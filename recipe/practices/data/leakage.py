@@ -1,8 +1,12 @@
 """data/leakage: what a test example shares with training that a new one would not."""
 
+from __future__ import annotations
+
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import pandas as pd
+from pydantic import Field
 
 from recipe import drawing
 from recipe.dataset.splits import SPLITS
@@ -11,9 +15,34 @@ from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.columns import features
 from recipe.inspection.content import equal_groups, equal_pairs, near_pairs
 from recipe.inspection.giveaway import column_scores
+from recipe.settings.strict import Strict
+from recipe.statistics.intervals import wilson
+
+if TYPE_CHECKING:
+    from recipe.deliveries.fates import Examined
 
 COLUMNS = ["kind", "id_a", "path_a", "split_a", "id_b", "path_b", "split_b", "group", "column", "score", "distance"]
 MOST_SHOWN = 20  # columns in the figure
+
+
+class Settings(Strict):
+    near_images: float = Field(ge=0)
+    near_rows: float = Field(ge=0)
+    column_score: float = Field(gt=0, le=1)
+    rank_correlation: float = Field(gt=0, le=1)
+    column_rows: int = Field(ge=100)
+
+
+class Limits(Strict):
+    max_exact: float = Field(ge=0)
+    max_near: float = Field(ge=0)
+    max_group: float = Field(ge=0)
+    max_column: float = Field(ge=0)
+
+
+class DeliveryLimits(Strict):
+    max_near: float = Field(ge=0)
+    max_near_share: float = Field(ge=0, le=1)
 
 
 @practice("data/leakage")
@@ -22,8 +51,8 @@ def leakage(dataset: Dataset) -> Finding:
 
     Kaufman et al. 2012, "Leakage in data mining": what is not known when the model is used must not be learnt from.
     """
-    settings = dataset.settings.stages.data.leakage
-    scores = column_scores(dataset, settings)
+    settings: Settings = dataset.settings.stages.data.leakage
+    scores = column_scores(dataset, settings.column_rows, settings.column_score, settings.rank_correlation)
     crossings = pd.concat(
         [
             _exact(dataset),
@@ -48,6 +77,33 @@ def leakage(dataset: Dataset) -> Finding:
         ),
         figures=figures,
         table=crossings,
+    )
+
+
+@practice("data/leakage")
+def leakage_of_delivery(examined: Examined) -> Finding:
+    """No delivered example is nearly equal to one of the validation or test split.
+
+    Equal ones are in the data set already and stay in the split that they have.
+    """
+    near = examined.near_held_out
+    count, total = len(near), examined.total
+    summary = f"None of {total} examples is a near copy of a held-out one."
+    if count:
+        path = examined.dataset.manifest["path"].iat[near.index[0]]
+        summary = f"{count} of {total} examples are near copies of held-out ones; the first, {path}: "
+        summary += f"{near['reason'].iloc[0]}."
+    return Finding(
+        summary=summary,
+        measured=count / total,
+        interval=wilson(count, total),
+        advice="They are set aside, since a model that learnt them would look better than it is: ask the sender where "
+        "they come from.",
+        requirements=(
+            at_most(count, "max_near", otherwise="warn"),
+            at_most(count / total, "max_near_share"),
+        ),
+        table=_crossings_of_delivery(examined, near),
     )
 
 
@@ -111,3 +167,10 @@ def _figure(scores: pd.DataFrame, limit: float) -> object:
     values = {name: (score, 0.0, score) for name, score in zip(shown["column"], shown["score"], strict=True)}
     title = "How well one column alone tells the label"
     return drawing.intervals(values, "0 chance, 1 perfect, out of fold", title, references={"limit": limit})
+
+
+def _crossings_of_delivery(examined: Examined, near: pd.DataFrame) -> pd.DataFrame:
+    a = examined.dataset.manifest[["id", "path"]].iloc[near.index].reset_index(drop=True)
+    b = examined.reference.manifest[["id", "path", "split"]].iloc[near["twin"]].reset_index(drop=True)
+    table = pd.concat([a.add_suffix("_a"), b.add_suffix("_b")], axis=1)
+    return table.assign(kind="near", split_a="delivery").reindex(columns=COLUMNS)

@@ -1,8 +1,29 @@
 """data/unreadable: what could not be read, and why."""
 
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
+from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
+
+if TYPE_CHECKING:
+    from recipe.deliveries.fates import Examined
+
+
+class Limits(Strict):
+    max_examples: float = Field(ge=0)
+    max_share: float = Field(ge=0, le=1)
+
+
+class DeliveryLimits(Strict):
+    max_examples: float = Field(ge=0)
+    max_share: float = Field(ge=0, le=1)
 
 
 @practice("data/unreadable")
@@ -31,3 +52,14 @@ def unreadable(dataset: Dataset) -> Finding:
         ),
         table=refused[["id", "path", "reason"]],
     )
+
+
+@practice("data/unreadable")
+def unreadable_of_delivery(examined: Examined) -> Finding:
+    """Every example that is delivered can be read.
+
+    What does not decode, is cut short, empty, of the wrong type or missing is set aside; the rest goes on.
+    """
+    finding = unreadable.measure(examined.dataset)
+    told = " ".join([finding.summary, *examined.dataset.notes])
+    return replace(finding, summary=told, advice="Ask the sender for what the table lists; it is set aside.")

@@ -7,15 +7,27 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from recipe import drawing
 from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.evidence import Finding, at_most, practice, skip
+from recipe.settings.strict import Factor, Strict
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 
 RECOMMENDED = "torch.optim.Adam at 0.0003"
 LAST = 0.2  # of the steps: their mean loss is where a short training has come to
+
+
+class Settings(Strict):
+    factors: tuple[Factor, ...] = Field(min_length=3)
+    steps: int = Field(ge=20)
+    enough: float = Field(gt=0, le=1)
+
+
+class Limits(Strict):
+    max_factor: float = Field(ge=1)
 
 
 @practice("overfit/adam")
@@ -31,7 +43,7 @@ def adam(exp: Experiment) -> Finding:
     rate = optimizer.default_of("lr") if optimizer.declares("lr") else None
     if not rate:
         return skip(f"{optimizer.name} declares no lr, so there is no range to test.")
-    settings = exp.stages.overfit.adam
+    settings: Settings = exp.stages.overfit.adam
     factors = np.array(sorted({*settings.factors, 1.0}))
     trained = fit_all(exp, [_short(exp, float(rate) * factor) for factor in factors])
     start = exp.objective.prior_loss(exp.train.targets.cpu())

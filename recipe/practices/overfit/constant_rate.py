@@ -5,13 +5,23 @@ from __future__ import annotations
 import math
 
 import torch
+from pydantic import Field
 from torch.optim.lr_scheduler import LRScheduler
 
 from recipe import drawing
 from recipe.evidence import Finding, at_most, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment
 
 SCHEDULED = "initial_lr"  # what torch's schedulers write into an optimizer's groups
+
+
+class Settings(Strict):
+    steps: int = Field(ge=2)
+
+
+class Limits(Strict):
+    max_schedules: float = Field(ge=0)
 
 
 @practice("overfit/constant_rate")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from recipe import drawing
@@ -13,6 +14,7 @@ from recipe.diagnostics.causes import likely_causes
 from recipe.diagnostics.probes import everything, some, some_unlike, stirred_model
 from recipe.evidence import Finding, at_most, practice
 from recipe.models import count_parameters
+from recipe.settings.strict import Strict
 from recipe.training.evaluation import evaluate, metric_name
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
@@ -26,6 +28,15 @@ SOLVER_STEPS = 500  # of L-BFGS
 SOLVER_BATCH = 512  # examples at a time: memory, not the result, depends on it
 
 
+class Settings(Strict):
+    target: float = Field(gt=0, lt=1)
+    cap: int = Field(ge=1)
+
+
+class Limits(Strict):
+    max_loss_share: float = Field(gt=0)
+
+
 @practice("overfit/low_training_loss")
 def low_training_loss(exp: Experiment) -> Finding:
     """The model memorises the training set: hardly anything is left of the loss of a constant guess.
@@ -34,7 +45,7 @@ def low_training_loss(exp: Experiment) -> Finding:
     cannot memorise by construction, and is held to the lowest loss that it can reach, which a full-batch solver finds
     because its loss is convex. Source: the recipe, 3, "overfit".
     """
-    settings = exp.stages.overfit.low_training_loss
+    settings: Settings = exp.stages.overfit.low_training_loss
     guess = exp.objective.prior_loss(exp.train.targets.cpu())
     lowest = lower_bound(exp.objective, exp.train.targets)
     if reason := no_share(exp, some_unlike(exp, exp.train, TRIED), guess, lowest):

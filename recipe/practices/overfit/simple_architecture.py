@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
+from pydantic import Field
 
 from recipe.evidence import Finding, at_least, practice
+from recipe.settings.strict import Strict
 from recipe.training.comparison import Change, Comparison, compare, learning_curves, row
 from recipe.training.evaluation import metric_name
 from recipe.training.experiment import ADAM, Experiment, Training
@@ -12,6 +14,14 @@ from recipe.training.targets import Component
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 SMALL_CNN, MLP = "recipe.models.Cnn", "recipe.models.Mlp"  # LeCun et al. 1998; Gorishniy et al. 2021 for tables
+
+
+class Settings(Strict):
+    linear_lr: float = Field(gt=0)
+
+
+class Limits(Strict):
+    min_gain: float
 
 
 @practice("overfit/simple_architecture")

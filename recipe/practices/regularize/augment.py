@@ -6,16 +6,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import Field
 
 from recipe.diagnostics.decoding import picture
 from recipe.diagnostics.probes import everything, some
 from recipe.evidence import Finding, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.comparison import Change, compare, finding
 from recipe.training.experiment import Experiment, Training, set_seed
 from recipe.training.split import Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class Settings(Strict):
+    shown: int = Field(ge=1)
 
 
 @practice("regularize/augment")

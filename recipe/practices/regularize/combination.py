@@ -15,9 +15,18 @@ from recipe.practices.regularize.early_stopping import early_stopping_changes
 from recipe.practices.regularize.more_data import more_data_trainings
 from recipe.practices.regularize.smaller_model import smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay_changes
+from recipe.settings.strict import Strict
 from recipe.training.comparison import Change, Comparison, compare, in_words, row, with_seeds
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
+
+
+class Settings(Strict):
+    min_gain: float
+
+
+class Limits(Strict):
+    min_gain: float
 
 
 @practice("regularize/combination")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from pydantic import Field
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from recipe.evidence import Finding, at_most, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.comparison import Change, compare, finding
 from recipe.training.experiment import Experiment, Training
+
+
+class Settings(Strict):
+    rate: float = Field(gt=0, lt=1)
+    spatial_rate: float = Field(gt=0, lt=1)
+
+
+class Limits(Strict):
+    max_batch_norms: float = Field(ge=0)
 
 
 @practice("regularize/dropout")

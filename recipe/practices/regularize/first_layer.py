@@ -6,10 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.comparison import with_seeds
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
+
+
+class Settings(Strict):
+    shown: int = Field(ge=1)
+    draws: int = Field(ge=20)
 
 
 @practice("regularize/first_layer")

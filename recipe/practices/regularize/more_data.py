@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from recipe import drawing
 from recipe.evidence import Finding, practice, skip
+from recipe.settings.strict import Share, Strict
 from recipe.statistics.clusters import by_cluster
 from recipe.training.comparison import validation, with_seeds
 from recipe.training.experiment import Experiment, Training
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 BYTES_AT_ONCE = 2**26  # of resampling weights
+
+
+class Settings(Strict):
+    shares: tuple[Share, ...] = Field(min_length=2)
+    rounds: int = Field(ge=100)
 
 
 @practice("regularize/more_data")

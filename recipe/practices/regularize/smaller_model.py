@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from recipe.errors import TargetError
 from recipe.evidence import Finding, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.comparison import Change, compare, finding
 from recipe.training.experiment import Experiment, Training
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
+
+
+class Settings(Strict):
+    width: float = Field(gt=0, lt=1)
 
 
 @practice("regularize/smaller_model")

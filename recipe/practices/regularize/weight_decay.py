@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import math
 
+from pydantic import Field
+
 from recipe.evidence import Finding, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.comparison import Change, compare, finding
 from recipe.training.experiment import Experiment, Training
+
+
+class Settings(Strict):
+    foldings: float = Field(gt=0)
 
 
 @practice("regularize/weight_decay")

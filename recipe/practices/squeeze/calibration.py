@@ -1,10 +1,12 @@
 """squeeze/calibration: probabilities that mean what they say."""
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, at_most, practice, skip
+from recipe.settings.strict import Strict
 from recipe.statistics.clusters import resampled
 from recipe.training.ensemble import (
     BINS,
@@ -19,6 +21,10 @@ from recipe.training.ensemble import (
 from recipe.training.experiment import Experiment
 
 ROUNDS = 200  # resamples of the examples, for the interval
+
+
+class Limits(Strict):
+    max_error: float = Field(ge=0, le=1)
 
 
 @practice("squeeze/calibration")

@@ -7,10 +7,12 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice
+from recipe.settings.strict import Strict
 from recipe.training.best_epochs import folds_of
 from recipe.training.ensemble import average, stacked_outputs, train_members
 from recipe.training.evaluation import evaluate_outputs, mean_interval, metric_name, scores
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
 LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
 SAME = 1e-5  # of the loss: members that differ by less differ by rounding, which has 1e-7
 MOST_WAYS = 50  # to choose members of a size; all of them up to seven members
+
+
+class Settings(Strict):
+    epochs_factor: float = Field(gt=0)
+
+
+class Limits(Strict):
+    min_gain: float
+    min_difference: float = Field(ge=0)
 
 
 @practice("squeeze/ensemble")

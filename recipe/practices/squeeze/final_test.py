@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
 from recipe.dataset.manifest import Task
 from recipe.evidence import Finding, at_least, at_most, practice, skip
+from recipe.settings.strict import Strict
 from recipe.statistics.paired import chance
 from recipe.training.baselines import linear_training
 from recipe.training.ensemble import average, ensemble_temperature, train_members
@@ -28,6 +30,12 @@ class Predictor:
 
     name: str
     evaluation: Evaluation
+
+
+class Limits(Strict):
+    min_lead: float
+    max_p_value: float = Field(gt=0, lt=1)
+    max_readings: int = Field(ge=1)
 
 
 @practice("squeeze/final_test")

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from pydantic import Field
 
 from recipe import drawing
 from recipe.evidence import Finding, at_most, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.evaluation import mean_interval
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
 
 EDGE = 0.1  # of an axis: a best value this close to an end may have a better one beyond it
 PANELS = 3  # of the slice plot in a row
+
+
+class Settings(Strict):
+    batch: int = Field(ge=1)
+    rung: float = Field(gt=0, le=1)
+    reduction: float = Field(gt=1)
+    warm: int = Field(ge=0)
+
+
+class Limits(Strict):
+    max_diverged: float = Field(ge=0, le=1)
 
 
 @practice("tune/bayesian")

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.comparison import Gain, gain, with_seeds
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
@@ -45,6 +47,14 @@ class Candidate:
     def shrinkage(self) -> float:
         """By what share of the loss found in the search the confirmed one is higher."""
         return (self.confirmed - self.trial.loss) / max(abs(self.trial.loss), LEAST_LOSS)
+
+
+class Settings(Strict):
+    candidates: int = Field(ge=1)
+
+
+class Limits(Strict):
+    min_lead: float
 
 
 @practice("tune/confirm")

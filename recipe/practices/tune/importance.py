@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
 from recipe import drawing
 from recipe.evidence import Finding, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment
 from recipe.tuning.pilot import pilot, search_from_pilot
 from recipe.tuning.search import rungs
@@ -19,6 +21,11 @@ from recipe.tuning.space import Point, Space, space_of
 TREES = 32  # of the forest; Optuna's 64 take twice as long, and move the shares by far less than the bootstrap does
 
 Row = tuple[Point, float]  # where a trial lies, and its loss
+
+
+class Settings(Strict):
+    min_trials: int = Field(ge=4)
+    rounds: int = Field(ge=2)
 
 
 @practice("tune/importance")

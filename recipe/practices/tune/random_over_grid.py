@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from recipe import drawing
 from recipe.evidence import Finding, practice, skip
+from recipe.settings.strict import Strict
 from recipe.training.evaluation import mean_interval
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
@@ -20,6 +22,12 @@ from recipe.tuning.space import draw_scale
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+class Settings(Strict):
+    axes: tuple[str, str]
+    side: int = Field(ge=2)
+    share: float = Field(gt=0, le=1)
 
 
 @practice("tune/random_over_grid")

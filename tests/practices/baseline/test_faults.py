@@ -20,7 +20,7 @@ from recipe.practices.baseline.overfit_one_batch import overfit_one_batch
 from recipe.practices.baseline.special_case import special_case
 from recipe.practices.baseline.whole_test_set import whole_test_set
 from recipe.report.findings import read_judged
-from recipe.settings.baseline import WholeTestSet
+from recipe.settings import Stages
 from recipe.training.experiment import Experiment
 from recipe.training.split import Split
 from recipe.training.targets import Component
@@ -160,9 +160,7 @@ def test_outputs_that_are_no_numbers_are_named(on_digits: Make) -> None:
 @pytest.mark.filterwarnings("ignore:std")
 def test_outputs_that_are_no_numbers_at_the_last_batch_size_only_are_caught(on_digits: Make) -> None:
     experiment = on_digits(models.NeedsCompany)
-    stage = experiment.stages.baseline
-    last = stage.model_copy(update={"whole_test_set": WholeTestSet(batch_sizes=(64, 7, 1))})
-    stages = experiment.stages.model_copy(update={"baseline": last})
+    stages = Stages.default(baseline={"whole_test_set": {"batch_sizes": (64, 7, 1)}})
     assert "by at most nan" in failed(replace(experiment, stages=stages), whole_test_set).summary
 
 

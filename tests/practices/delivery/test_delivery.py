@@ -11,14 +11,14 @@ import pytest
 from recipe.deliveries.fates import Examined, examine
 from recipe.deliveries.reading import Delivered
 from recipe.evidence import Finding, Practice, judge
-from recipe.practices.delivery.blank import blank
-from recipe.practices.delivery.corrupt_labels import corrupt_labels
-from recipe.practices.delivery.drift import drift
-from recipe.practices.delivery.duplicates import duplicates
-from recipe.practices.delivery.expectations import expectations
-from recipe.practices.delivery.label_noise import label_noise
-from recipe.practices.delivery.leakage import leakage
-from recipe.practices.delivery.unreadable import unreadable
+from recipe.practices.data.blank import blank_of_delivery
+from recipe.practices.data.corrupt_labels import corrupt_labels_of_delivery
+from recipe.practices.data.drift import drift_of_delivery
+from recipe.practices.data.duplicates import duplicates_of_delivery
+from recipe.practices.data.expectations import expectations_of_delivery
+from recipe.practices.data.label_noise import label_noise_of_delivery
+from recipe.practices.data.leakage import leakage_of_delivery
+from recipe.practices.data.unreadable import unreadable_of_delivery
 from tests.faults.data import arrays, composed, digits
 
 LIMITS = composed().thresholds.of("delivery")
@@ -56,41 +56,47 @@ def found(practice: Practice, examined: Examined) -> Finding:
 
 def test_sound_images_pass() -> None:
     examined = delivered(*fresh())
-    for practice in (unreadable, blank, corrupt_labels, duplicates, leakage):
+    for practice in (
+        unreadable_of_delivery,
+        blank_of_delivery,
+        corrupt_labels_of_delivery,
+        duplicates_of_delivery,
+        leakage_of_delivery,
+    ):
         assert found(practice, examined).verdict == "pass", practice.id
 
 
 def test_files_that_do_not_decode_fail_unreadable() -> None:
     broken = (("the file is cut short", "unreadable"),) * 350
-    assert found(unreadable, delivered(*fresh(), left_out=broken)).verdict == "fail"
+    assert found(unreadable_of_delivery, delivered(*fresh(), left_out=broken)).verdict == "fail"
 
 
 def test_labels_that_the_data_set_does_not_know_fail_corrupt_labels() -> None:
     unknown = (("the data set has no class 'cat'", "label"),) * 350
-    finding = found(corrupt_labels, delivered(*fresh(), left_out=unknown))
+    finding = found(corrupt_labels_of_delivery, delivered(*fresh(), left_out=unknown))
     assert finding.verdict == "fail"
 
 
 def test_black_images_fail_blank() -> None:
     images, labels = fresh()
     images[:200] = 0
-    assert found(blank, delivered(images, labels)).verdict == "fail"
+    assert found(blank_of_delivery, delivered(images, labels)).verdict == "fail"
 
 
 def test_known_images_under_other_labels_fail_duplicates() -> None:
     images, labels = digits()
-    assert found(duplicates, delivered(images[:100], (labels[:100] + 1) % 10)).verdict == "fail"
+    assert found(duplicates_of_delivery, delivered(images[:100], (labels[:100] + 1) % 10)).verdict == "fail"
 
 
 def test_inverted_images_fail_drift() -> None:
     images, labels = fresh()
-    assert found(drift, delivered(255 - images, labels)).verdict == "fail"
+    assert found(drift_of_delivery, delivered(255 - images, labels)).verdict == "fail"
 
 
 def test_shuffled_labels_fail_label_noise() -> None:
     images, labels = fresh()
     shuffled = np.random.default_rng(1).permutation(labels)
-    assert found(label_noise, delivered(images, shuffled)).verdict == "fail"
+    assert found(label_noise_of_delivery, delivered(images, shuffled)).verdict == "fail"
 
 
 def test_near_copies_of_held_out_images_fail_leakage() -> None:
@@ -98,7 +104,7 @@ def test_near_copies_of_held_out_images_fail_leakage() -> None:
     reference = arrays(images[:KNOWN], labels[:KNOWN])
     held_out = reference.where("test")[:60]
     nearly = images[held_out].astype(int) + np.random.default_rng(0).normal(0, 4, images[held_out].shape)
-    finding = found(leakage, delivered(np.clip(nearly, 0, 255).round().astype(np.uint8), labels[held_out]))
+    finding = found(leakage_of_delivery, delivered(np.clip(nearly, 0, 255).round().astype(np.uint8), labels[held_out]))
     assert finding.verdict == "fail"
     assert "near copies of held-out" in finding.summary
 
@@ -108,4 +114,4 @@ def test_an_id_that_is_there_twice_fails_expectations() -> None:
     ids = examined.dataset.manifest["id"].tolist()
     twice = replace(examined.dataset, manifest=examined.dataset.manifest.assign(id=[ids[1], *ids[1:]]))
     again = replace(examined, delivered=replace(examined.delivered, dataset=twice))
-    assert found(expectations, again).verdict == "fail"
+    assert found(expectations_of_delivery, again).verdict == "fail"

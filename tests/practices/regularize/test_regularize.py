@@ -18,6 +18,7 @@ from recipe.practices.regularize.first_layer import first_layer
 from recipe.practices.regularize.more_data import _law, more_data
 from recipe.practices.regularize.smaller_model import smaller_model, smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay, weight_decay_changes
+from recipe.settings import Stages
 from recipe.training.experiment import Experiment, make_experiment
 from recipe.training.fit import MEMORY, fit_all
 from recipe.training.targets import Component
@@ -199,13 +200,7 @@ def test_changes_that_get_in_each_others_way_warn_and_the_best_goes_on_alone(dia
 
 
 def test_where_nothing_holds_the_control_goes_on(overfitted: Experiment) -> None:
-    stages = overfitted.stages.model_copy(
-        update={
-            "regularize": overfitted.stages.regularize.model_copy(
-                update={"combination": overfitted.stages.regularize.combination.model_copy(update={"min_gain": 1e9})}
-            )
-        }
-    )
+    stages = Stages.default(regularize={"combination": {"min_gain": 1e9}})
     strict = replace(overfitted, stages=stages)
     assert "Gains that hold: none" in strict.examine(combination).summary
     assert chosen(strict).having(keep_best=False) == overfitted.training

@@ -13,14 +13,14 @@ from recipe.practices.tune.confirm import chosen, confirm
 from recipe.practices.tune.importance import importance
 from recipe.practices.tune.random_over_grid import random_over_grid
 from recipe.settings import Stages
-from recipe.settings.tune import Bayesian, Importance, Range, Space, TuneStage
+from recipe.settings.tune import Range, Space
 from recipe.training.comparison import with_seeds
 from recipe.training.experiment import Experiment, Training, make_experiment
 from recipe.training.fit import fit_all
 from recipe.training.targets import Component
 from recipe.tuning.search import new_seeds, validation_losses
 
-NOTHING = Space(optimizer={}, training={}, model={})
+NOTHING = Space(optimizer={}, training={}, model={}, augment={})
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def slow_start(breast_cancer: tuple[Tensor, Tensor]) -> Experiment:
 
 
 def searching(experiment: Experiment, space: Space) -> Experiment:
-    return replace(experiment, stages=Stages(tune=TuneStage(space=space)))
+    return replace(experiment, stages=Stages.default(tune={"space": space}))
 
 
 def test_random_search_and_a_grid_get_equally_many_trials(slow_start: Experiment) -> None:
@@ -81,9 +81,7 @@ def test_the_rate_matters_more_than_the_decay_under_a_loss_below_zero_too(slow_s
 
 
 def test_too_few_trials_say_nothing_of_importance(slow_start: Experiment) -> None:
-    finding = replace(slow_start, stages=Stages(tune=TuneStage(importance=Importance(min_trials=100)))).examine(
-        importance
-    )
+    finding = replace(slow_start, stages=Stages.default(tune={"importance": {"min_trials": 100}})).examine(importance)
 
     assert finding.verdict == "skip"
     assert "26 trials are too few" in finding.summary
@@ -112,13 +110,13 @@ def test_a_start_that_nothing_beats_is_kept(breast_cancer: tuple[Tensor, Tensor]
     rows, labels = breast_cancer
     good = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3})
     made = make_experiment(Mlp, (rows[:350], labels[:350]), (rows[350:], labels[350:]), optimizer=good, epochs=8)
-    worse = Space(optimizer={"lr": Range(times=(1e-4, 1e-3))}, training={}, model={})
+    worse = Space(optimizer={"lr": Range(times=(1e-4, 1e-3))}, training={}, model={}, augment={})
     tuned = searching(replace(made, trials=4, seeds=2), worse)
 
     assert "nothing beats the start" in tuned.examine(confirm).summary
     assert chosen(tuned).optimizer == good
-    trained_anyway = TuneStage(space=worse, bayesian=Bayesian(reduction=1.5))
-    finding = replace(tuned, stages=Stages(tune=trained_anyway)).examine(confirm)
+    trained_anyway = {"space": worse, "bayesian": {"reduction": 1.5}}
+    finding = replace(tuned, stages=Stages.default(tune=trained_anyway)).examine(confirm)
     assert finding.verdict == "warn"
     assert finding.measured is not None and finding.measured < 0
     assert "nothing beats the start" in finding.summary
@@ -140,7 +138,7 @@ def test_most_trials_diverging_is_a_warning(diabetes: tuple[Tensor, Tensor]) -> 
         optimizer=Component("optimizer", "torch.optim.SGD", {"lr": 0.1}),
         epochs=4,
     )
-    wild = Space(optimizer={"lr": Range(times=(1e6, 1e9))}, training={}, model={})
+    wild = Space(optimizer={"lr": Range(times=(1e6, 1e9))}, training={}, model={}, augment={})
 
     finding = searching(replace(made, trials=6), wild).examine(bayesian)
 

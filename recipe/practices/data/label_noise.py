@@ -1,14 +1,27 @@
 """data/label_noise, of a delivery: its labels mean what the data set's labels mean."""
 
-import pandas as pd
+from __future__ import annotations
 
-from recipe.deliveries.fates import Examined
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from pydantic import Field
+
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.inspection.label_probe import probe_labels
+from recipe.settings.strict import Strict
+
+if TYPE_CHECKING:
+    from recipe.deliveries.fates import Examined
+
+
+class DeliveryLimits(Strict):
+    max_doubt: float = Field(ge=0, le=1)
+    max_share: float = Field(ge=0, le=1)
 
 
 @practice("data/label_noise")
-def label_noise(examined: Examined) -> Finding:
+def label_noise_of_delivery(examined: Examined) -> Finding:
     """A probe trained on the data set agrees with the delivered labels as it does with the data set's own.
 
     Shuffled, shifted or differently coded labels are no example's own fault, so that only a look at all finds them.

@@ -13,14 +13,15 @@ import torch
 from dask import config
 from distributed import Client, Security
 
-from recipe.executors import carried_out
 from recipe.executors import dask as on_dask
+from recipe.executors.cluster import Cluster
+from recipe.executors.loky import Processes
 from recipe.executors.parcel import ClusterError
 from recipe.models import Mlp
 from recipe.training.experiment import Experiment, make_experiment
 from recipe.training.fit import MEMORY, Trained, fit_all
 from recipe.training.targets import Component
-from tests.cluster.conftest import Dask, dask_at
+from tests.executors.conftest import Dask, dask_at
 from tests.workspaces import ROOT
 
 
@@ -31,7 +32,7 @@ def mlp(digits: tuple[torch.Tensor, torch.Tensor]) -> Experiment:
 
 
 def on(dask: Dask, experiment: Experiment) -> Experiment:
-    return replace(experiment, backend="dask", address=dask.address)
+    return replace(experiment, executor=Cluster(on_dask.carry_out, dask.address))
 
 
 def seeds(experiment: Experiment, count: int = 4, **changes: object) -> list[Trained]:
@@ -57,7 +58,7 @@ def sentence(experiment: Experiment, words: str, count: int = 2) -> None:
 def test_two_workers_give_the_same_bits_as_this_process_and_as_local_ones(two_workers: Dask, mlp: Experiment) -> None:
     here = seeds(mlp)
     assert same(seeds(on(two_workers, mlp)), here)
-    assert same(seeds(replace(mlp, backend="loky", workers=2)), here)
+    assert same(seeds(replace(mlp, executor=Processes(2))), here)
 
 
 def test_what_workers_have_trained_is_kept_here_and_not_asked_for_again(
@@ -66,7 +67,7 @@ def test_what_workers_have_trained_is_kept_here_and_not_asked_for_again(
     kept = on(two_workers, replace(mlp, folder=str(tmp_path)))
     first = seeds(kept)
     assert len(list(tmp_path.iterdir())) == 4
-    assert same(seeds(replace(kept, address="tcp://127.0.0.1:1")), first)
+    assert same(seeds(replace(kept, executor=Cluster(on_dask.carry_out, "tcp://127.0.0.1:1"))), first)
 
 
 def test_a_net_given_as_an_object_of_this_process_travels_too(two_workers: Dask, mlp: Experiment) -> None:
@@ -101,12 +102,15 @@ def test_nothing_of_the_test_split_or_the_workspace_travels(two_workers: Dask, m
 
 def test_a_scheduler_that_is_not_there_is_one_sentence_in_seconds(mlp: Experiment) -> None:
     began = time.monotonic()
-    away = replace(mlp, backend="dask", address="tcp://127.0.0.1:1")
+    away = replace(mlp, executor=Cluster(on_dask.carry_out, "tcp://127.0.0.1:1"))
     sentence(
         away, r"Nothing answers where a Dask scheduler \(tcp://127.0.0.1:1\) should .* start it, or mend fanout.add"
     )
-    sentence(replace(away, address="tcp://no.such.host:8786"), "Nothing answers .* start it, or mend")
-    sentence(replace(away, address="tls://127.0.0.1:1"), "Nothing answers")
+    sentence(
+        replace(away, executor=Cluster(on_dask.carry_out, "tcp://no.such.host:8786")),
+        "Nothing answers .* start it, or mend",
+    )
+    sentence(replace(away, executor=Cluster(on_dask.carry_out, "tls://127.0.0.1:1")), "Nothing answers")
     assert time.monotonic() - began < 30
 
 
@@ -117,14 +121,18 @@ def test_a_server_of_another_kind_is_one_sentence(mlp: Experiment, monkeypatch: 
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"tcp://127.0.0.1:{server.server_port}"
-        sentence(replace(mlp, backend="dask", address=address), f"What listens at {address} does not answer as a Dask")
+        sentence(
+            replace(mlp, executor=Cluster(on_dask.carry_out, address)),
+            f"What listens at {address} does not answer as a Dask",
+        )
         server.shutdown()
 
 
 def test_tls_without_certificates_is_one_sentence(two_workers: Dask, mlp: Experiment) -> None:
     address = two_workers.address.replace("tcp", "tls")
     sentence(
-        replace(mlp, backend="dask", address=address), "does not answer as a Dask scheduler .*Dask's settings for TLS"
+        replace(mlp, executor=Cluster(on_dask.carry_out, address)),
+        "does not answer as a Dask scheduler .*Dask's settings for TLS",
     )
 
 
@@ -146,7 +154,8 @@ def test_certificates_are_taken_from_dasks_own_settings(
         dask.worker()
         dask.wait_for_workers(1)
         assert same(seeds(on(dask, mlp), 2), seeds(mlp, 2))
-        plain = replace(mlp, backend="dask", address=dask.address.replace("tls", "tcp"), fingerprint="plain")
+        executor = Cluster(on_dask.carry_out, dask.address.replace("tls", "tcp"))
+        plain = replace(mlp, executor=executor, fingerprint="plain")
         sentence(plain, "does not answer as a Dask scheduler")
     monkeypatch.undo()
     config.refresh()
@@ -267,7 +276,8 @@ def test_who_stops_asking_leaves_the_cluster_nothing_to_do(dask: Dask, mlp: Expe
     dask.worker()
     dask.wait_for_workers(1)
     trainings = [mlp.training.having(seed=seed) for seed in range(20)]
-    results = carried_out(on(dask, mlp), trainings)
+    experiment = on(dask, mlp)
+    results = experiment.executor(experiment, trainings)
     next(results)
     results.close()
     with Client(dask.address, set_as_default=False) as client:
