@@ -48,7 +48,7 @@ def test_what_holds_no_password_stays_as_it_is(text: str) -> None:
 
 def test_words_that_are_handed_on_are_on_no_command_line_and_go_no_further(tmp_path: Path) -> None:
     script = (
-        "import os, pathlib; from recipe.processes import given_words;"
+        "import os, pathlib; from recipe.runtime.processes import given_words;"
         "words = given_words(); secret = 'hu' + 'sh';"
         "shown = pathlib.Path('/proc/self/cmdline').read_text();"
         "print(words, secret in shown, any(secret in value for value in os.environ.values()))"

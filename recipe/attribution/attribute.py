@@ -76,7 +76,7 @@ def attribute(workspace: Path, a: str, b: str, seeds: int = 0, tell: Tell = lamb
     """What made run `b` differ from run `a`; None where both are made from the same.
 
     Args:
-        a, b: names of runs, as `recipe.past_runs.find_run` takes them.
+        a, b: names of runs, as `recipe.tracking.past_runs.find_run` takes them.
         seeds: how many more seeds `b` is made with, to see what chance alone does.
         tell: gets a line before each run that has to be made.
 

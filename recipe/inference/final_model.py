@@ -1,6 +1,6 @@
 """The final model alone: the ensemble trained from what tune chose, exported; no test label is read.
 
-    python -m recipe.final_model --workspace FOLDER
+    python -m recipe.inference.final_model --workspace FOLDER
 
 does it in a scratch workspace that tune has gone through; the stage squeeze does it in its own.
 """
@@ -36,7 +36,9 @@ def export_final(stage: Stage, experiment: Experiment) -> None:
 
 def main() -> int:
     """Make the model of the workspace that the command line names; gives the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m recipe.final_model", description="The final model alone.")
+    parser = argparse.ArgumentParser(
+        prog="python -m recipe.inference.final_model", description="The final model alone."
+    )
     parser.add_argument("--workspace", type=Path, help="where params.yaml is and outputs go")
 
     def make(workspace: Path) -> int:

@@ -1,6 +1,6 @@
 """The challenger against the champion, on test examples that neither has seen; both answer raw inputs as they serve.
 
-    python -m recipe.challenge [VERSION]
+    python -m recipe.promotion.challenge [VERSION]
 
 reads the test labels, notes the reading, and writes the decision to reports/challenge/; it promotes nobody.
 """

@@ -8,7 +8,9 @@ from typing import Any
 
 from recipe.settings.yaml12 import read_yaml
 
-CONF = Path(__file__).parent.parent / "conf"  # a link to the project's own, and in a wheel a copy
+PACKAGE = Path(__file__).parent.parent
+# The project's own lies beside the package; a wheel has a copy of it inside, where a clone has a link.
+CONF = next(place for place in (PACKAGE.parent / "conf", PACKAGE / "conf") if (place / "stages").is_dir())
 FOLLOWS = re.compile(r"\$\{([\w.]+)\}")  # how a setting in conf/ names another whose value it takes
 
 

@@ -47,7 +47,7 @@ class PastRun:
         name: as a person tells it from others: `digits/3`, or `run 1a2b3c4d`.
         key: names its settings and its data, as its tag recipe.pipeline does.
         settings: the content of its params.yaml.
-        data: the content of its data_version.json; see `recipe.provenance.data_entry`.
+        data: the content of its data_version.json; see `recipe.versioning.provenance.data_entry`.
         code: names the code of its model; empty where that was not recorded.
         commit: the git commit that it was measured at, where there was one.
         model: where its registered model lies, if there is one.

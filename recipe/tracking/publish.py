@@ -132,7 +132,7 @@ class Pipeline:
         return recorded_code(self.workspace, _plain(self.settings))
 
     def data(self) -> dict[str, Any]:
-        """The data that ingest has read: see `recipe.provenance.data_entry`."""
+        """The data that ingest has read: see `recipe.versioning.provenance.data_entry`."""
         return data_entry(self.workspace, _plain(self.settings), self.data_version)
 
     def content(self, stage: str) -> str:

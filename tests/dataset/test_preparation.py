@@ -24,7 +24,7 @@ PIXELS = {"pixels": {"height": 4, "width": 4, "channels": 1}}
 def test_the_module_stands_alone() -> None:
     """It is shipped inside exported models, where this project and most libraries are absent."""
     heavy = "torch", "sklearn", "pydantic", "recipe.settings"
-    code = f"import sys, recipe.preparation; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, recipe.dataset.preparation; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -24,7 +24,7 @@ def test_outside_a_workspace_one_sentence_says_so(tmp_path: Path) -> None:
 
 def test_a_second_run_is_told_who_holds_the_workspace(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from recipe.workspace import locked\n"
+        "import sys, pathlib; from recipe.runtime.workspace import locked\n"
         "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -44,7 +44,7 @@ def test_who_waits_for_another_run_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     code = (
-        "import sys, pathlib, time; from recipe.workspace import locked\n"
+        "import sys, pathlib, time; from recipe.runtime.workspace import locked\n"
         "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(1)"
     )
     monkeypatch.setattr("recipe.runtime.workspace.SILENT_SECONDS", 0.2)

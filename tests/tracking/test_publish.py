@@ -194,7 +194,7 @@ def test_nothing_heavy_is_imported_when_nothing_is_new(workspace: Path) -> None:
 def publish_alone(workspace: Path, stage: str, holds: str = "True") -> str:
     """Publish in a process of its own, as a gate does, and see that it prints nothing; gives the run's id."""
     code = (
-        "import sys; from pathlib import Path; from recipe.tracking import publish_stage;"
+        "import sys; from pathlib import Path; from recipe.tracking.publish import publish_stage;"
         f"publish_stage(Path(sys.argv[1]), sys.argv[2]); assert {holds}"
     )
     environment = {**os.environ, "PYTHONPATH": str(exported.REPOSITORY)}

@@ -1,0 +1,65 @@
+"""docs/add-a-practice.md, followed to the letter in a copy of the project."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipe.evidence import Finding
+from recipe.report.findings import read
+from tests.test_docs import FENCE, PAGES
+from tests.workspaces import ROOT, environment, make_workspace, recipe
+
+PAGE = PAGES["docs/add-a-practice.md"]
+PRACTICE, CONF, STAGE, TEST = (  # the four files that the page names
+    "recipe/practices/baseline/model_size.py",
+    "conf/stages/baseline.yaml",
+    "tasks/baseline.py",
+    "tests/practices/baseline/test_model_size.py",
+)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this project with what the page says to add."""
+    copy = tmp_path_factory.mktemp("practice") / "project"
+    shutil.copytree(make_workspace(copy.with_name("workspace")), copy)
+    shutil.copytree(ROOT / "tests", copy / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    practice, threshold, line, test = (code for language, code in FENCE.findall(PAGE.read_text()) if language != "sh")
+    stage = (copy / STAGE).read_text()
+    start = stage.index("from recipe.practices.")
+    stage = f"{stage[:start]}{line}{stage[start:]}".replace("    gradients,\n", "    gradients,\n    model_size,\n")
+    conf = (copy / CONF).read_text() + threshold
+    for name, content in {PRACTICE: practice, CONF: conf, STAGE: stage, TEST: test}.items():
+        (copy / name).write_text(content)
+    return copy
+
+
+def test_the_practice_is_carried_out_and_judged_by_its_threshold(project: Path) -> None:
+    done = recipe(project, "check", "baseline/model_size", "data=digits")
+    assert done.returncode == 0, done.stderr
+    assert found_in(project).verdict == "pass"
+    limit = "thresholds.baseline.model_size.max_ratio=0.1"
+    assert recipe(project, "check", "baseline/model_size", "data=digits", limit).returncode == 0
+    assert found_in(project).verdict == "warn"
+
+
+def found_in(project: Path) -> Finding:
+    (finding,) = read(project / "reports" / "check").findings
+    return finding
+
+
+@pytest.mark.parametrize(("override", "words"), [("max_rato=1", "did you mean"), ("max_ratio=-1", "greater than 0")])
+def test_a_wrong_threshold_is_one_sentence(project: Path, override: str, words: str) -> None:
+    done = recipe(project, "run", "data=digits", f"thresholds.baseline.model_size.{override}")
+    assert done.returncode == 2
+    assert words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_its_own_tests_pass(project: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TEST]
+    done = subprocess.run(command, cwd=project, env=environment(project), capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
