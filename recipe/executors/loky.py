@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from recipe.executors.sharing import Shared, share, shared_folder
+from recipe.training.compiler import leave_compiler_out
 from recipe.training.fit import Shelf, Trained, fit, fit_and_keep, one_after_another
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Processes:
 
 def _fit_in_worker(shared: Shared, training: Training, number: int, workers: int) -> tuple[int, Trained | None]:
     """Carry out the training with that number; where it is kept in a folder, it is not sent back as well."""
+    leave_compiler_out()
     experiment = shared.whole()
     device = experiment.device.claimed(workers)
     device.settle()

@@ -14,6 +14,7 @@ from recipe.dataset.test_ledger import readings, record_reading
 from recipe.executors import executor_of
 from recipe.runtime.workspace import TRAININGS, fingerprint
 from recipe.settings import Settings
+from recipe.training.compiler import leave_compiler_out
 from recipe.training.device import choose_device, on_any_device
 from recipe.training.experiment import Experiment, Training, component, training_from_json
 from recipe.training.identity import digest, identity
@@ -36,6 +37,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         DataError: the prepared data cannot be read.
     """
     settings, workspace = stage.settings, stage.workspace
+    leave_compiler_out()
     device = choose_device(settings.device, settings.precision)
     device.settle()
     dataset = load_dataset(workspace, settings, whole=False)

@@ -1,5 +1,6 @@
 """Figures over examples that are not independent: a cluster, a group or a set of copies, counts as one draw."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -52,6 +53,16 @@ def share_interval(right: Tensor, groups: Tensor | None = None) -> tuple[float, 
         return wilson(int(right.sum()), len(right))
     count = effective_count(right, groups)
     return wilson(right.double().mean().item() * count, count)
+
+
+def mean_interval(values: Tensor, groups: Tensor | None = None) -> tuple[float, float]:
+    """The 95 % interval of the mean of `values` (n,), by Student's t; over clusters where `groups` (n,) name them."""
+    from scipy.special import stdtrit  # a third of the import time of scipy.stats
+
+    values = by_cluster(values, groups)
+    half = float(stdtrit(len(values) - 1, 0.975)) * (values.double().std() / math.sqrt(len(values))).item()
+    mean = values.double().mean().item()
+    return mean - half, mean + half
 
 
 def resampled(count: int, groups: Tensor | None, rounds: int) -> Iterator[Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recipe.training.evaluation import mean_interval
+from recipe.statistics.clusters import mean_interval
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 from recipe.training.objective import Task

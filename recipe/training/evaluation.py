@@ -1,13 +1,12 @@
 """Evaluation over a whole split: loss, metric and their intervals."""
 
 import itertools
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from recipe.statistics.clusters import bootstrap_r2_of_clusters, by_cluster, share_interval
+from recipe.statistics.clusters import bootstrap_r2_of_clusters, share_interval
 from recipe.training.objective import Objective
 from recipe.training.split import Split
 
@@ -106,13 +105,3 @@ def bootstrap_r2(outputs: Tensor, targets: Tensor, seed: int = 0) -> tuple[float
     values = torch.tensor([r2(outputs[draw], targets[draw]) for draw in draws])
     low, high = values.quantile(torch.tensor([0.025, 0.975])).tolist()
     return low, high
-
-
-def mean_interval(values: Tensor, groups: Tensor | None = None) -> tuple[float, float]:
-    """The 95 % interval of the mean of `values` (n,), by Student's t; over clusters where `groups` (n,) name them."""
-    from scipy.stats import t
-
-    values = by_cluster(values, groups)
-    half = float(t.ppf(0.975, len(values) - 1)) * (values.double().std() / math.sqrt(len(values))).item()
-    mean = values.double().mean().item()
-    return mean - half, mean + half

@@ -6,10 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from recipe.statistics.clusters import bootstrap_r2_of_clusters, by_cluster, effective_count, share_interval
+from recipe.statistics.clusters import (
+    bootstrap_r2_of_clusters,
+    by_cluster,
+    effective_count,
+    mean_interval,
+    share_interval,
+)
 from recipe.statistics.intervals import wilson
 from recipe.training.comparison import gain
-from recipe.training.evaluation import bootstrap_r2, evaluate_outputs, mean_interval
+from recipe.training.evaluation import bootstrap_r2, evaluate_outputs
 from recipe.training.objective import Objective, default_loss
 from recipe.training.split import Split
 

@@ -8,8 +8,9 @@ import torch
 from sklearn.metrics import r2_score
 from torch.nn import functional
 
+from recipe.statistics.clusters import mean_interval
 from recipe.statistics.intervals import wilson
-from recipe.training.evaluation import BOOTSTRAP_ROUNDS, bootstrap_r2, evaluate, mean_interval, r2
+from recipe.training.evaluation import BOOTSTRAP_ROUNDS, bootstrap_r2, evaluate, r2
 from recipe.training.experiment import Experiment
 from recipe.training.objective import Objective
 

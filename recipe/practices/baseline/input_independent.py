@@ -15,7 +15,8 @@ from recipe.diagnostics.causes import IGNORES, NOT_FINITE
 from recipe.diagnostics.probes import everything, ignores_input, rows, some, stirred_model
 from recipe.evidence import Finding, at_least, practice
 from recipe.settings.strict import Strict
-from recipe.training.evaluation import Evaluation, evaluate_outputs, mean_interval, metric_name, scores
+from recipe.statistics.clusters import mean_interval
+from recipe.training.evaluation import Evaluation, evaluate_outputs, metric_name, scores
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 from recipe.training.split import Split

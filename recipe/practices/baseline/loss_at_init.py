@@ -14,7 +14,7 @@ from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.diagnostics.probes import all_equal, everything, some
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.evaluation import mean_interval
+from recipe.statistics.clusters import mean_interval
 from recipe.training.experiment import Experiment
 from recipe.training.split import Split
 

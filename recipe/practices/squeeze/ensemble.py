@@ -13,9 +13,10 @@ from torch import Tensor
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice
 from recipe.settings.strict import Strict
+from recipe.statistics.clusters import mean_interval
 from recipe.training.best_epochs import folds_of
 from recipe.training.ensemble import average, stacked_outputs, train_members
-from recipe.training.evaluation import evaluate_outputs, mean_interval, metric_name, scores
+from recipe.training.evaluation import evaluate_outputs, metric_name, scores
 from recipe.training.experiment import Experiment
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from recipe import drawing
 from recipe.dataset.manifest import Task
 from recipe.evidence import Finding, at_least, at_most, practice, skip
 from recipe.settings.strict import Strict
+from recipe.statistics.clusters import mean_interval
 from recipe.statistics.paired import chance
 from recipe.training.baselines import linear_training
 from recipe.training.ensemble import average, ensemble_temperature, train_members
-from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs, mean_interval, metric_name, scores
+from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs, metric_name, scores
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 from recipe.training.split import Split

@@ -12,7 +12,7 @@ from pydantic import Field
 from recipe import drawing
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.evaluation import mean_interval
+from recipe.statistics.clusters import mean_interval
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 from recipe.tuning.pilot import search_from_pilot
