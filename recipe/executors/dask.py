@@ -22,17 +22,23 @@ from recipe.executors.cluster import Cluster
 from recipe.executors.parcel import ClusterError, Parcel, fit_parcel, pack_training, require_listening
 from recipe.runtime.answering import ANSWER_SECONDS
 from recipe.runtime.stage_process import first_line
+from recipe.settings.fanout import OnACluster
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-    from recipe.settings import Fanout
+    from recipe.settings.fanout import Fanout
     from recipe.training.device import Device
     from recipe.training.experiment import Training
     from recipe.training.fit import Trained
 
 WORKERLESS_SECONDS = 60.0  # Dask's nanny starts a worker that died again in about 5
 POLL_SECONDS = 1.0
+
+
+class Settings(OnACluster):
+    ADDRESS = r"(tcp|tls)://.+:\d+"
+    EXAMPLE = "its scheduler, such as fanout.address=tcp://host:8786"
 
 
 def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Cluster:

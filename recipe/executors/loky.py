@@ -8,13 +8,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from recipe.executors.sharing import Shared, share, shared_folder
+from recipe.settings.fanout import OnThisMachine
 from recipe.training.compiler import leave_compiler_out
 from recipe.training.fit import Shelf, Trained, fit, fit_and_keep, one_after_another
 
 if TYPE_CHECKING:
-    from recipe.settings import Fanout
+    from recipe.settings.fanout import Fanout
     from recipe.training.device import Device
     from recipe.training.experiment import Experiment, Training
+
+
+class Settings(OnThisMachine):
+    pass
 
 
 def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Processes:

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING
 from recipe.executors.cluster import Cluster
 from recipe.executors.parcel import ClusterError, Parcel, fit_parcel, pack_training, require_listening
 from recipe.runtime.stage_process import first_line
+from recipe.settings.fanout import OnACluster
 
 if TYPE_CHECKING:
     from ray import ObjectRef
 
-    from recipe.settings import Fanout
+    from recipe.settings.fanout import Fanout
     from recipe.training.device import Device
     from recipe.training.experiment import Training
     from recipe.training.fit import Trained
 
 AUTO = "auto"
+
+
+class Settings(OnACluster):
+    ADDRESS = r"auto|[^/]+:\d+"
+    EXAMPLE = "its head, such as fanout.address=host:6379, or auto on a machine of it"
 
 
 def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Cluster:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from recipe.settings.fanout import OnThisMachine
 from recipe.training.fit import one_after_another
 
 if TYPE_CHECKING:
     from recipe.executors import Executor
-    from recipe.settings import Fanout
+    from recipe.settings.fanout import Fanout
     from recipe.training.device import Device
+
+
+class Settings(OnThisMachine):
+    pass
 
 
 def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Executor:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from recipe.errors import SettingsError
 from recipe.settings.declared import Declared, declared, section
 from recipe.settings.defaults import completed
+from recipe.settings.fanout import Fanout
 from recipe.settings.monitor import Monitor
 from recipe.settings.retrain import Retrain
 from recipe.settings.strict import Strict
@@ -21,10 +22,6 @@ from recipe.settings.watch import Watch
 from recipe.settings.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
-CLUSTERS = {  # the backends that have an address, how it is written, and an example of it
-    "dask": (re.compile(r"(tcp|tls)://.+:\d+"), "its scheduler, such as fanout.address=tcp://host:8786"),
-    "ray": (re.compile(r"auto|[^/]+:\d+"), "its head, such as fanout.address=host:6379, or auto on a machine of it"),
-}
 PLACE = re.compile(r"[a-z][a-z0-9+.-]*://.+|/.+")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
@@ -131,25 +128,6 @@ class Budget(Strict):
     seeds: int = Field(ge=2)
     trials: int = Field(ge=2)
     members: int = Field(ge=2)
-
-
-class Fanout(Strict):
-    backend: Literal["loky", "sequential", "dask", "ray"] = "loky"
-    workers: int | None = Field(default=None, ge=1)
-    address: str | None = None
-
-    @model_validator(mode="after")
-    def _is_of_one_kind(self) -> Self:
-        if self.backend not in CLUSTERS:
-            if self.address is not None:
-                raise ValueError(f"{self.backend} is of this machine and has no address: fanout=dask and ray have one")
-            return self
-        pattern, example = CLUSTERS[self.backend]
-        if not pattern.fullmatch(self.address or ""):
-            raise ValueError(f"{self.backend} needs the address of {example}")
-        if self.workers is not None:
-            raise ValueError(f"with {self.backend} there are as many workers as were started: leave fanout.workers out")
-        return self
 
 
 class Tracking(Strict):

@@ -17,13 +17,14 @@ from pydantic import create_model
 from recipe.settings.defaults import conf_defaults, filled
 from recipe.settings.strict import Strict
 
-PRACTICES = Path(__file__).parent.parent / "practices"
+PACKAGE = Path(__file__).parent.parent
+PRACTICES = PACKAGE / "practices"
 DELIVERED = "DeliveryLimits"
 CLASSES = ("Settings", "Limits", DELIVERED)
 # Such a class, and the imports of what it may be written with.
 DECLARATION = re.compile(
-    rf"^class (?:{'|'.join(CLASSES)})\(Strict\):\n(?:(?: {{4}}.*)?\n)+"
-    r"|^from (?:pydantic|typing|recipe\.settings\.strict) import (?:\([^)]*\)|.+)\n",
+    rf"^class (?:{'|'.join(CLASSES)})\(\w+\):\n(?:(?: {{4}}.*)?\n)+"
+    r"|^from (?:pydantic|typing|recipe\.settings\.(?:fanout|strict)) import (?:\([^)]*\)|.+)\n",
     re.MULTILINE,
 )
 
@@ -65,12 +66,13 @@ def section(name: str, parts: Mapping[str, type[Strict]], base: type[Strict] = S
 def _modules() -> Iterator[tuple[str, str, dict[str, type[Strict]]]]:
     """Stage, name and classes of each practice that declares any."""
     for file in sorted(PRACTICES.glob("*/*.py")):
-        if classes := _classes_in(file):
+        if classes := classes_in(file):
             yield file.parent.name, file.stem, classes
 
 
-def _classes_in(file: Path) -> dict[str, type[Strict]]:
+def classes_in(file: Path) -> dict[str, type[Strict]]:
+    """The settings classes that the module in `file` declares, by name."""
     parts = [match[0] for match in DECLARATION.finditer(file.read_text(encoding="utf-8"))]
-    namespace: dict[str, Any] = {"__name__": f"recipe.practices.{file.parent.name}.{file.stem}"}
+    namespace: dict[str, Any] = {"__name__": ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)}
     exec("\n".join(parts), namespace)
     return {name: namespace[name] for name in CLASSES if name in namespace}
