@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+
+from recipe.runtime import journal
 
 LEDGER = Path(".recipe") / "test_ledger.jsonl"
 
@@ -24,14 +24,12 @@ class Reading:
 
 
 def record_reading(workspace: Path, reader: str, data: str, examples: int, figure: float, name: str = "") -> None:
-    """Append one reading to the workspace's ledger; whole lines only, so that a crash leaves no half one."""
-    reading = Reading(datetime.now(UTC).isoformat(timespec="seconds"), reader, data, examples, figure, name)
-    path = workspace / LEDGER
-    path.parent.mkdir(exist_ok=True)
-    with open(path, "ab") as ledger:
-        ledger.write(f"{json.dumps(asdict(reading))}\n".encode())
-        ledger.flush()
-        os.fsync(ledger.fileno())
+    """Append one reading to the workspace's ledger.
+
+    Raises:
+        WorkspaceError: it cannot be written.
+    """
+    journal.append(workspace / LEDGER, asdict(Reading(journal.now(), reader, data, examples, figure, name)))
 
 
 def readings(workspace: Path, data: str) -> list[Reading]:
@@ -39,13 +37,8 @@ def readings(workspace: Path, data: str) -> list[Reading]:
 
     A data set that grows keeps its test examples, so that what was read of an earlier state counts on.
     """
-    path = workspace / LEDGER
-    if not path.is_file():
-        return []
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(Reading(**json.loads(line)))
-        except (ValueError, TypeError):
-            continue
+    for entry in journal.entries(workspace / LEDGER):
+        with suppress(TypeError):
+            found.append(Reading(**entry))
     return [reading for reading in found if data in (reading.data, reading.name)]

@@ -1,12 +1,12 @@
 """The record of deliveries: what became of each, a line in .recipe/deliveries.jsonl, written once it is done."""
 
 import json
-import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from recipe.runtime import journal
 from recipe.runtime.workspace import private_folder, write_json
 
 Kind = Literal["accepted", "partly accepted", "nothing new", "drifted", "rejected", "first version"]
@@ -45,14 +45,8 @@ def write_outcome(workspace: Path, outcome: Outcome) -> Outcome:
     for written in outcomes(workspace):
         if written.id == outcome.id:
             return written
-    stamped = replace(outcome, when=datetime.now(UTC).isoformat(timespec="seconds"))
-    path = private_folder(workspace) / RECORD
-    with open(path, "ab") as record:
-        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-            record.write(b"\n")  # a line torn by a kill ends here, and counts as none
-        record.write(f"{json.dumps(asdict(stamped))}\n".encode())
-        record.flush()
-        os.fsync(record.fileno())
+    stamped = replace(outcome, when=journal.now())
+    journal.append(private_folder(workspace) / RECORD, asdict(stamped))
     return stamped
 
 
@@ -74,15 +68,9 @@ def _told(workspace: Path) -> set[str]:
 
 def outcomes(workspace: Path) -> list[Outcome]:
     """What became of each delivery so far, the oldest first; a torn line counts as none."""
-    path = private_folder(workspace) / RECORD
-    if not path.is_file():
-        return []
     known = {field.name for field in fields(Outcome)}
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            content = json.loads(line)
-            found.append(Outcome(**{name: value for name, value in content.items() if name in known}))
-        except (ValueError, TypeError, AttributeError):
-            continue
+    for entry in journal.entries(private_folder(workspace) / RECORD):
+        with suppress(TypeError):
+            found.append(Outcome(**{name: value for name, value in entry.items() if name in known}))
     return found

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recipe import drawing
-from recipe.errors import WorkspaceError
 from recipe.monitoring.champion import Figure
+from recipe.runtime import journal
 from recipe.runtime.workspace import private_folder
 
 if TYPE_CHECKING:
@@ -49,42 +47,22 @@ class Entry:
     verdict: str
 
 
-def now() -> str:
-    """The time to the second, in UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def record(workspace: Path, entry: Entry) -> None:
-    """Append `entry` as a line of its own, also after one that a crash cut off.
+    """Append `entry` to the journal.
 
     Raises:
         WorkspaceError: the workspace cannot be written.
     """
-    path = private_folder(workspace) / JOURNAL
-    line = f"{json.dumps(asdict(entry), ensure_ascii=False)}\n"
-    try:
-        torn = path.is_file() and not path.read_bytes().endswith(b"\n")
-        with open(path, "ab") as journal:
-            journal.write(f"\n{line}".encode() if torn else line.encode())
-            journal.flush()
-            os.fsync(journal.fileno())
-    except OSError as error:
-        raise WorkspaceError(f"Cannot write {path}: {error.strerror}. Free the disk or give permission.") from error
+    journal.append(private_folder(workspace) / JOURNAL, asdict(entry))
 
 
 def read_entries(workspace: Path) -> list[Entry]:
-    """Every call, oldest first; a torn line counts as none."""
-    path = workspace / ".recipe" / JOURNAL
-    if not path.is_file():
-        return []
+    """Every call, oldest first."""
     found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            content = json.loads(line)
+    for content in journal.entries(workspace / ".recipe" / JOURNAL):
+        with suppress(TypeError, KeyError):
             figures = {name: content[name] and Figure(**content[name]) for name in ("confidence", "figure")}
             found.append(Entry(**{**content, **figures, "drifted": tuple(content["drifted"])}))
-        except (ValueError, TypeError, KeyError):
-            continue
     return found
 
 

@@ -15,10 +15,11 @@ from recipe.evidence import Finding, Practice, Verdict, judge, worst
 from recipe.monitoring.batch import Batch, opened
 from recipe.monitoring.champion import Answers, Champion, Figure, answers, find_champion
 from recipe.monitoring.findings import Seen, batch_drift, confidence, figure_on_labels, unfamiliar_inputs, unreadable
-from recipe.monitoring.history import Entry, batches, now, read_entries, record
+from recipe.monitoring.history import Entry, batches, read_entries, record
 from recipe.pipeline.stage import saved
 from recipe.report.findings import FINDINGS, TABLES, RunResult, StageResult, to_json
 from recipe.report.page import Opening, write_page
+from recipe.runtime.journal import now
 from recipe.runtime.workspace import make_output_folder, write_json
 from recipe.settings import Settings, load_settings
 

@@ -1,7 +1,6 @@
 """What the page tells of a run beside its findings: who read the test set, what is in quarantine, where to look on."""
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from recipe.errors import redacted
 from recipe.report.published import published_runs
+from recipe.runtime import journal
 
 LEDGER = ".recipe/test_ledger.jsonl"
 QUARANTINE = "tables/data.quarantine.csv"
@@ -47,23 +47,11 @@ def facts_of(workspace: Path) -> Facts:
 
 
 def read_ledger(path: Path) -> tuple[LedgerEntry, ...]:
-    """The test-set ledger, oldest first; a line cut off by a crash is left out."""
-    if not path.is_file():
-        return ()
-    entries = (_parse(line) for line in path.read_text(encoding="utf-8").splitlines())
+    """The test-set ledger, oldest first."""
     return tuple(
         LedgerEntry(*(_text(entry.get(key)) for key in ("when", "reader", "data", "figure")))
-        for entry in entries
-        if entry
+        for entry in journal.entries(path)
     )
-
-
-def _parse(line: str) -> Mapping[str, Any]:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
 
 
 def _text(value: Any) -> str:
