@@ -24,7 +24,7 @@ from recipe.inference.predict import load_model
 from recipe.settings import parse_settings
 from recipe.statistics.paired import answer_scores
 from recipe.tracking.past_runs import RunError, registered_model
-from recipe.tracking.publish import pipeline_key
+from recipe.tracking.pipeline_run import pipeline_key
 from recipe.versioning.provenance import code_in
 
 if TYPE_CHECKING:

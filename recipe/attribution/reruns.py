@@ -28,7 +28,7 @@ from recipe.runtime.workspace import RUN_LOCK, TRAININGS, fingerprint, locked, p
 from recipe.settings import PARAMS
 from recipe.settings.defaults import lookup
 from recipe.tracking.past_runs import SHORT
-from recipe.tracking.publish import NOT_IN_KEY, data_version
+from recipe.tracking.pipeline_run import NOT_IN_KEY, data_version
 from recipe.versioning.provenance import FINAL_MODEL, code_in, content_hash, model_stages, stage_settings
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ from recipe.errors import WorkspaceError
 from recipe.report.findings import read_measured
 from recipe.settings import Settings
 from recipe.tracking.connection import SQLITE, TrackingError, connect, tracking_uri
-from recipe.tracking.publish import FINAL_MODEL, FINAL_TEST
+from recipe.tracking.contents import FINAL_TEST
 from recipe.tracking.registry import CHAMPION, RegistryError, figure_on_test, find_version, registered_name
+from recipe.versioning.provenance import FINAL_MODEL
 
 if TYPE_CHECKING:
     from recipe.inference.inference import FinalModel

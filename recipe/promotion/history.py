@@ -26,7 +26,7 @@ from recipe.tracking.decisions import (
     settle,
     versions_of,
 )
-from recipe.tracking.publish import DATA_VERSION
+from recipe.tracking.pipeline_run import DATA_VERSION
 from recipe.tracking.registry import (
     CHALLENGER,
     CHAMPION,

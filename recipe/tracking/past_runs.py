@@ -16,7 +16,7 @@ from yaml import YAMLError
 from recipe.errors import RecipeError
 from recipe.settings import PARAMS, nearest
 from recipe.settings.yaml12 import read_yaml
-from recipe.tracking.publish import CODE, COMMIT, PARENT, PIPELINE, STAGE
+from recipe.tracking.pipeline_run import CODE, COMMIT, PARENT, PIPELINE, STAGE
 from recipe.tracking.registry import CHAMPION, REFERENCE, registered_name, version_named
 from recipe.versioning.provenance import DATA_VERSION_FILE
 

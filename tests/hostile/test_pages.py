@@ -19,7 +19,7 @@ from recipe.deliveries.record import Outcome
 from recipe.evidence import Finding
 from recipe.report.markdown import text
 from recipe.report.spreadsheet import NUMBER, text_of
-from recipe.tracking.publish import _note
+from recipe.tracking.contents import _note
 from tests.hostile.cells import CELLS, FORMULAS, file_names
 from tests.hostile.conftest import Made
 

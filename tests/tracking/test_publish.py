@@ -21,11 +21,13 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from recipe.evidence import Finding, at_least, at_most, to_json
+from recipe.report.published import published_runs
 from recipe.runtime.workspace import git_commit, write_json
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
 from recipe.tracking.connection import TrackingError, connect, tracking_uri
-from recipe.tracking.publish import CHALLENGES, data_version, publish_stage, published_runs
+from recipe.tracking.pipeline_run import data_version
+from recipe.tracking.publish import CHALLENGES, publish_stage
 from tests import exported
 
 KEPT = ("params.yaml", "data_version.json")

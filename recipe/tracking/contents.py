@@ -1,0 +1,165 @@
+"""What MLflow shows of a pipeline, a stage and a training."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recipe.evidence import Finding, worst
+from recipe.report import markdown
+from recipe.report.findings import reached
+from recipe.tracking.pipeline_run import CODE, DATA_VERSION, NOT_IN_PARAMS, NOTE, VERDICT, Pipeline, plain
+
+FINAL_TEST = "squeeze/final_test"
+NOTE_LENGTH = 8000  # MLflow's limit of a description, mlflow/utils/validation.py
+# A screen shows hardly more points of a curve apart; and a point costs 0.2 ms on sqlite, so that a stage of many
+# trainings has fewer of each.
+CURVE_POINTS, LEAST_CURVE_POINTS, STAGE_POINTS = 200, 20, 6000
+
+Points = Sequence[tuple[str, float, int, int]]  # name, value, milliseconds since 1970, step
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one MLflow run shows; `milliseconds` are its start and end since 1970."""
+
+    name: str
+    milliseconds: tuple[int, int]
+    params: Mapping[str, object] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    points: Points = ()
+    status: str = "FINISHED"
+
+
+def of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int]) -> Content:
+    """The pipeline's run, with the figures of the stages side by side: what one compares between runs.
+
+    `stage` has just been published; the verdict is that of every stage that the run has reached.
+    """
+    stages = list(reached(pipeline.workspace, stage))
+    findings = [finding for name in stages for finding in pipeline.findings(name)]
+    name = [pipeline.settings.data.name, _short(pipeline.settings.model.target), _test_figure(pipeline, findings)]
+    settings = {key: value for key, value in plain(pipeline.settings).items() if key not in NOT_IN_PARAMS}
+    return Content(
+        " ".join(part for part in name if part),
+        when,
+        params=flat(settings),
+        tags={
+            VERDICT: worst(findings),
+            DATA_VERSION: pipeline.data_version,
+            CODE: pipeline.code(),
+            "recipe.reached": stages[-1],
+            **pipeline.origin(stages[-1]),
+        },
+        metrics={f"{stage}/{name}": value for name, value in _figures(pipeline, stage).items()},
+        status=_status(findings),
+    )
+
+
+def of_stage(pipeline: Pipeline, stage: str, findings: Sequence[Finding], when: tuple[int, int]) -> Content:
+    """A stage, with its verdicts as tags and its findings as the description."""
+    return Content(
+        stage,
+        when,
+        params=flat(plain(pipeline.settings)["stages"][stage]),
+        tags={
+            VERDICT: worst(list(findings)),
+            DATA_VERSION: pipeline.data_version,
+            NOTE: _note(findings),
+            **pipeline.origin(stage),
+            **{finding.practice: str(finding.verdict) for finding in findings},
+        },
+        metrics=_figures(pipeline, stage),
+        points=_system_points(pipeline.workspace / "reports" / stage / "system.json", when[0]),
+        status=_status(findings),
+    )
+
+
+def of_training(training: Mapping[str, Any], points: int, when: tuple[int, int]) -> Content:
+    """A training, with at most `points` of each of its curves."""
+    curves = {name: _thinned(curve, points) for name, curve in training["curves"].items()}
+    # A figure of the whole training may share its name with a curve, whose last point it need not be.
+    final = {f"final {name}" if name in curves else name: value for name, value in training["metrics"].items()}
+    return Content(
+        training["name"] or training["key"],
+        when,
+        params=flat(training["params"]),
+        metrics={name: value for name, value in final.items() if value is not None},
+        points=[(name, value, when[0], int(step)) for name, curve in curves.items() for step, value in curve],
+    )
+
+
+def _test_figure(pipeline: Pipeline, findings: Iterable[Finding]) -> str:
+    """The test figure as a person says it, `98.6 %`; empty before there is one."""
+    measured = next((finding.measured for finding in findings if finding.practice == FINAL_TEST), None)
+    if measured is None:
+        return ""
+    preparation = read_json(pipeline.workspace / "data" / "prepared" / "preparation.json") or {}
+    return f"{measured:.1%}".replace("%", " %") if preparation.get("task") == "classification" else f"{measured:.3f}"
+
+
+def _figures(pipeline: Pipeline, stage: str) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in flat(read_json(pipeline.workspace / "metrics" / f"{stage}.json") or {}).items()
+        if isinstance(value, (int, float))
+    }
+
+
+def _note(findings: Iterable[Finding]) -> str:
+    """The findings as the table that MLflow shows as a run's description."""
+    rows = [f"| {finding.practice} | {finding.word} | {markdown.text(finding.summary)} |" for finding in findings]
+    return "\n".join(["| practice | verdict | finding |", "| --- | --- | --- |", *rows])[:NOTE_LENGTH]
+
+
+def _system_points(path: Path, start: int) -> Points:
+    """What the stage recorded of the machine, {name: [[seconds, value], ...]}, where MLflow's page looks for it."""
+    return [
+        (f"system/{name}", value, start + int(1000 * seconds), step)
+        for name, series in (read_json(path) or {}).items()
+        for step, (seconds, value) in enumerate(_thinned(series, CURVE_POINTS))
+    ]
+
+
+def _thinned(curve: Sequence[tuple[float, float | None]], most: int) -> list[tuple[float, float]]:
+    """At most `most` of the finite points, evenly spaced, the first and the last among them."""
+    points = [(step, value) for step, value in curve if value is not None]
+    if len(points) <= most:
+        return points
+    return [points[round(index * (len(points) - 1) / (most - 1))] for index in range(most)]
+
+
+def _status(findings: Sequence[Finding]) -> str:
+    return "FAILED" if worst(list(findings)) == "fail" else "FINISHED"
+
+
+def test_tags(findings: Iterable[Finding]) -> dict[str, str]:
+    """The figure on the test set and its interval, as tags of a registered model; none before there is one."""
+    test = next((finding for finding in findings if finding.practice == FINAL_TEST), None)
+    if test is None or test.measured is None:
+        return {}
+    low, high = test.interval or (test.measured, test.measured)
+    return {"test": f"{test.measured:.6g}", "test_low": f"{low:.6g}", "test_high": f"{high:.6g}"}
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}, with names that MLflow takes; what is None is left out."""
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            found[re.sub(r"[^\w./: -]", "_", f"{prefix}{name}")] = value
+    return found
+
+
+def _short(target: str | None) -> str:
+    return (target or "").rpartition(".")[2].lower()
+
+
+def read_json(path: Path) -> Any:
+    """What `path` holds; None where there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
