@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 COMPILER = "torch._dynamo"
+WRAPPER = "_use_grad"  # what imports it, around a step; LBFGS, Adafactor, Muon and SparseAdam have another
 
 
 @cache
@@ -22,7 +23,8 @@ def leave_compiler_out() -> None:
     for optimizer in vars(torch.optim).values():
         if isinstance(optimizer, type) and issubclass(optimizer, base):
             step: Any = vars(optimizer).get("step")
-            if hasattr(step, "__wrapped__"):
+            wrapper = getattr(step, "__code__", None)
+            if wrapper is not None and wrapper.co_name == WRAPPER:
                 setattr(optimizer, "step", _step_without(step))  # noqa: B010 - a method is replaced
     for method in (base.add_param_group, base.zero_grad, base.state_dict, base.load_state_dict):
         if hasattr(method, "__wrapped__"):

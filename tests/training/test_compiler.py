@@ -59,3 +59,21 @@ made.step()
 print(COMPILER in sys.modules, bool((net.weight != before).any()))
 """
     assert printed(code) == "True True"
+
+
+@pytest.mark.parametrize("name", ["LBFGS", "Adafactor"])
+def test_an_optimizer_that_asks_for_no_gradient_in_another_way_works_as_before(name: str) -> None:
+    code = f"""
+leave_compiler_out()
+net = torch.nn.Linear(5, 3)
+made = torch.optim.{name}(net.parameters(), lr=0.1)
+before = net.weight.detach().clone()
+def closure():
+    made.zero_grad()
+    loss = net(torch.ones(4, 5)).square().mean()
+    loss.backward()
+    return loss
+made.step(closure)
+print(bool((net.weight != before).any()))
+"""
+    assert printed(code) == "True"
