@@ -1,35 +1,38 @@
 """The data sets that come with installed packages: real images and tables, with no download."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from recipe.dataset.delimited import Table
+from recipe.dataset.images import Pictures, store_pictures
+from recipe.dataset.manifest import Examples
+from recipe.dataset.tables import table_examples
 from recipe.errors import DataError
-from recipe.settings import nearest
+from recipe.settings import Data, nearest
 
 DIGITS_WHITE = 16  # the digits' pixels count 0 to 16 dark ones in a 4 x 4 block
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Images uint8 (N, H, W, 1), and the label of each."""
-
-    images: np.ndarray
-    labels: pd.Series
-
-
-def load_builtin(name: str) -> Pictures | Table:
-    """The data set called `name`.
+def builtin_kind(name: str) -> str:
+    """The kind of the data set called `name`.
 
     Raises:
         DataError: there is none of that name.
     """
-    if name not in LOADERS:
-        raise DataError(f"There is no built-in data set '{name}'{nearest(name, list(LOADERS))}: set data.name.")
-    return LOADERS[name]()
+    known = [*PICTURES, *TABLES]
+    if name not in known:
+        raise DataError(f"There is no built-in data set '{name}'{nearest(name, known)}: set data.name.")
+    return "image_folder" if name in PICTURES else "table"
+
+
+def read_builtin(path: Path, data: Data, inputs: Path) -> Examples:
+    """The examples of the data set called data.name; images are written to `inputs`."""
+    if data.name in PICTURES:
+        return store_pictures(PICTURES[data.name](), data.name, inputs)
+    return table_examples(TABLES[data.name](), data.name, data)
 
 
 def _mnist5k() -> Pictures:
@@ -66,9 +69,5 @@ def _diabetes() -> Table:
     return Table(load_diabetes(as_frame=True, scaled=False).frame, [])
 
 
-LOADERS: dict[str, Callable[[], Pictures | Table]] = {
-    "mnist5k": _mnist5k,
-    "digits": _digits,
-    "breast_cancer": _breast_cancer,
-    "diabetes": _diabetes,
-}
+PICTURES: dict[str, Callable[[], Pictures]] = {"mnist5k": _mnist5k, "digits": _digits}
+TABLES: dict[str, Callable[[], Table]] = {"breast_cancer": _breast_cancer, "diabetes": _diabetes}

@@ -30,22 +30,26 @@ def clusters_of(dataset: Dataset) -> NDArray[np.int64]:
     """
     examples = dataset.manifest
     copies = not examples["content_id"].is_unique
-    if copies and dataset.preparation["kind"] == "table" and _are_coarse(dataset):
+    if copies and _are_coarse(dataset):
         examples = examples.assign(content_id=examples["id"])
     return tied_together(examples).to_numpy(dtype=np.int64)
 
 
 def _are_coarse(dataset: Dataset) -> bool:
-    """Whether chance alone is expected to make a pair of equal rows of the table's inputs."""
-    preparation = dataset.preparation
-    names = [*(column["name"] for column in preparation["columns"]), *preparation["dropped"]]
+    """Whether chance alone is expected to make a pair of equal rows of a table's inputs."""
+    columns, dropped = (dataset.preparation.get(name) or () for name in ("columns", "dropped"))
+    names = [*(column["name"] for column in columns), *dropped]
     return equal_by_chance(map(dataset.raw_column, names), len(dataset.manifest)) >= 1
 
 
 def equal_by_chance(columns: Iterable[pd.Series], count: int) -> float:
-    """How many pairs of `count` rows chance alone is expected to make equal, were the `columns` independent."""
+    """How many pairs of `count` rows chance alone is expected to make equal, were the `columns` independent.
+
+    Of examples without columns, such as images, none.
+    """
     pairs = count * (count - 1) / 2
-    return math.prod(_equal_pairs(column) / max(pairs, 1) for column in columns) * pairs
+    shares = [_equal_pairs(column) / max(pairs, 1) for column in columns]
+    return math.prod(shares) * pairs if shares else 0.0
 
 
 def _equal_pairs(column: pd.Series) -> float:

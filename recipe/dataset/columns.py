@@ -4,8 +4,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recipe.dataset.preparation import NUMBER_STYLES, as_dates, as_numbers, as_text, epoch_days
+
+Numbers = NDArray[np.float64]
 
 SAME_KIND_SHARE = 0.95  # as many values must be numbers, or dates; the few others are taken as missing
 MAX_CATEGORIES = 50  # a column of more is text or an identifier: the rest share one feature
@@ -76,6 +79,18 @@ def date_format_of(present: pd.Series) -> str | None:
     shares = {name: _date_share(present, name) for name in likely}
     best = max(shares, key=shares.__getitem__, default=None)
     return best if best and shares[best] >= SAME_KIND_SHARE else None
+
+
+def is_text(column: pd.Series) -> bool:
+    """Whether cells are strings, or anything at all."""
+    return pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
+
+
+def numbers_of(column: pd.Series) -> Numbers:
+    """The column as float64 `(N,)`, NaN where a cell is no number: decorated ones such as `1,200` or `$5` are."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return np.full(len(column), np.nan)
+    return as_numbers(column, number_style(column.dropna()) or "1234.5")
 
 
 def _probe(values: pd.Series) -> pd.Series:

@@ -18,6 +18,7 @@ from recipe.dataset.manifest import Rejected
 from recipe.errors import DataError
 
 PARQUET_MAGIC = b"PAR1"
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 SEPARATORS = ",;\t|"
 SNIFFED_RECORDS = 50

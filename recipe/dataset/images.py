@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from recipe.dataset.builtin import Pictures
 from recipe.dataset.listing import ImageFile, Listing
 from recipe.dataset.manifest import Examples, Rejected, digest, numbered, optional
 from recipe.dataset.preparation import (
@@ -40,6 +39,14 @@ WRITTEN = np.empty(0, dtype=np.uint8)  # stands for pixels that are on disk
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """Images that are arrays already: uint8 (N, H, W, 1), and the label of each."""
+
+    images: np.ndarray
+    labels: pd.Series
+
+
+@dataclass(frozen=True)
 class Stored:
     """The size in which every image is stored."""
 
@@ -62,7 +69,7 @@ class _Decoded:
     colour: bool
 
 
-def decode_images(listing: Listing, settings: ImageSettings, source: str, out: Path) -> tuple[Examples, Stored]:
+def decode_images(listing: Listing, settings: ImageSettings, source: str, out: Path) -> Examples:
     """Decode what is listed and write it to `out` (.npy); what does not decode is rejected with the reason.
 
     Raises:
@@ -94,12 +101,11 @@ def decode_images(listing: Listing, settings: ImageSettings, source: str, out: P
     manifest = pd.concat([listed, facts], axis="columns").assign(id=numbered(names))
     if "source" not in manifest:  # the user's own column says more
         manifest = manifest.assign(source=source)
-    return Examples(
-        manifest, listing.task, [*listing.rejected, *rejected], None, listing.user_columns, listing.notes
-    ), stored
+    refused = [*listing.rejected, *rejected]
+    return Examples(manifest, listing.task, refused, user_columns=listing.user_columns, notes=listing.notes)
 
 
-def store_pictures(pictures: Pictures, source: str, out: Path) -> tuple[Examples, Stored]:
+def store_pictures(pictures: Pictures, source: str, out: Path) -> Examples:
     """The same for images that are arrays already: they are stored in the size they have."""
     count, height, width, channels = pictures.images.shape
     with RowWriter(out, (channels, height, width), np.uint8) as writer:
@@ -123,7 +129,7 @@ def store_pictures(pictures: Pictures, source: str, out: Path) -> tuple[Examples
             "contrast": levels.std(axis=1),
         }
     )
-    return Examples(manifest, "classification"), Stored(height, width, channels)
+    return Examples(manifest, "classification")
 
 
 def pixel_statistics(inputs: np.ndarray, rows: np.ndarray) -> dict[str, list[float]]:

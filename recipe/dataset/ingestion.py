@@ -11,23 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recipe.dataset.builtin import Pictures, load_builtin
-from recipe.dataset.images import Stored, decode_images, pixel_statistics, store_pictures
+from recipe.dataset.builtin import builtin_kind, read_builtin
+from recipe.dataset.kind import Kind, kind_named
 from recipe.dataset.labels import class_names, coded, label_numbers
-from recipe.dataset.listing import list_images
-from recipe.dataset.manifest import COLUMNS, MEASURED, Examples, quarantine_of
-from recipe.dataset.preparation import prepare_rows
+from recipe.dataset.manifest import COLUMNS, Examples, quarantine_of
 from recipe.dataset.splits import SPLITS, split_examples
-from recipe.dataset.store import RowWriter, whole_folder
+from recipe.dataset.store import whole_folder
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARATION, PREPARED, QUARANTINE, ROWS, TARGETS
-from recipe.dataset.tables import fit_rows, read_table_file, table_examples
 from recipe.errors import DataError
 from recipe.runtime.workspace import fingerprint, private_folder, write_json
 from recipe.settings import Data, Settings
+from recipe.settings.kinds import BUILTIN
 
 logger = logging.getLogger(__name__)
 
-ROWS_AT_ONCE = 65_536  # of a table prepared at a time, so that its float64 copy stays small
+NO_PARTS = {"pixels": None, "features": None, "columns": None}  # of preparation.json, which not every kind has
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,11 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
     """
     data = settings.data
     path = (workspace / data.path).resolve()
-    where = path if data.kind != "builtin" else data.name
+    packaged = data.kind == BUILTIN
+    where = data.name if packaged else path
+    kind = kind_named(builtin_kind(data.name) if packaged else data.kind)
     with whole_folder(workspace / folder) as out:
-        examples, stored = _read(path, data, out / INPUTS)
+        examples = (read_builtin if packaged else kind.read)(path, data, out / INPUTS)
         labels = examples.manifest["label"]
         classes = class_names(labels, where) if examples.task == "classification" else None
         strata = labels if classes else pd.Series("", index=labels.index, dtype="str")
@@ -71,10 +71,12 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
             examples.manifest, strata, data.split, _ledger(home or workspace, path, data, split_given), where
         )
         training = np.flatnonzero(splits == "train")
-        preparation = _prepare_inputs(examples, stored, training, data, where, out)
+        preparation: dict[str, Any] = {"kind": kind.name, **NO_PARTS}
+        preparation |= kind.prepare(examples, training, data, where, out / INPUTS)
+        preparation["input_shape"] = list(np.load(out / INPUTS, mmap_mode="r", allow_pickle=False).shape[1:])
         preparation |= _prepare_targets(labels, classes, training, data, where, out)
         notes = [*examples.notes, *_thin_classes(strata, splits)] if classes else examples.notes
-        _write_tables(examples, splits, out)
+        _write_tables(kind, examples, splits, out)
         write_json(out / PREPARATION, preparation | {"task": examples.task})
         facts = {"split_given": split_given, "user_columns": examples.user_columns, "notes": notes}
         write_json(out / FACTS, facts | {"content": _content(out)})
@@ -82,18 +84,6 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
         logger.warning("%s", note)
     counts = {name: int((splits == name).sum()) for name in SPLITS}
     return Ingested(counts, len(examples.rejected), tuple(notes))
-
-
-def _read(path: Path, data: Data, inputs: Path) -> tuple[Examples, Stored | None]:
-    """The labelled examples of the source; images are written to `inputs` as they are decoded."""
-    if data.kind == "table":
-        return read_table_file(path, data), None
-    if data.kind == "image_folder":
-        return decode_images(list_images(path, data), data.image, data.name, inputs)
-    source = load_builtin(data.name)
-    if isinstance(source, Pictures):
-        return store_pictures(source, data.name, inputs)
-    return table_examples(source, data.name, data), None
 
 
 def _ledger(workspace: Path, path: Path, data: Data, split_given: bool) -> Path:
@@ -106,29 +96,6 @@ def _ledger(workspace: Path, path: Path, data: Data, split_given: bool) -> Path:
         }
     )
     return private_folder(workspace) / "splits" / f"{re.sub(r'[^-.0-9A-Za-z]', '_', data.name)}-{key}.parquet"
-
-
-def _prepare_inputs(
-    examples: Examples, stored: Stored | None, training: np.ndarray, data: Data, where: object, out: Path
-) -> dict[str, Any]:
-    """The inputs' part of preparation.json, by training statistics; a table's inputs are written here."""
-    if stored is not None:
-        inputs = np.load(out / INPUTS, mmap_mode="r", allow_pickle=False)
-        size = {"channels": stored.channels, "height": stored.height, "width": stored.width}
-        pixels = pixel_statistics(inputs, training) | size
-        return {
-            "kind": "images",
-            "input_shape": list(stored.shape),
-            "pixels": pixels,
-            "features": None,
-            "columns": None,
-        }
-    assert examples.rows is not None, "a source gives images or rows"
-    preparation = fit_rows(examples.rows, training, data, where)
-    with RowWriter(out / INPUTS, (len(preparation["features"]),), np.float32) as writer:
-        for start in range(0, len(examples.rows), ROWS_AT_ONCE):
-            writer.append(prepare_rows(examples.rows.iloc[start : start + ROWS_AT_ONCE], preparation))
-    return preparation
 
 
 def _prepare_targets(
@@ -174,11 +141,11 @@ def _thin_classes(labels: pd.Series, splits: pd.Series) -> list[str]:
     return notes
 
 
-def _write_tables(examples: Examples, splits: pd.Series, out: Path) -> None:
+def _write_tables(kind: Kind, examples: Examples, splits: pd.Series, out: Path) -> None:
     manifest = examples.manifest.assign(split=splits)
-    order = [name for name in (*COLUMNS, *MEASURED) if name in manifest.columns]
+    order = [name for name in (*COLUMNS, *kind.measured) if name in manifest.columns]
     manifest = manifest[[*order, *(name for name in manifest.columns if name not in order)]]
     manifest.to_parquet(out / MANIFEST, index=False)
     quarantine_of(examples.rejected).to_parquet(out / QUARANTINE, index=False)
-    if examples.rows is not None:
+    if len(examples.rows.columns):
         examples.rows.to_parquet(out / ROWS, index=False)

@@ -2,16 +2,16 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from recipe.dataset.delimited import read_table
 from recipe.dataset.labels import label_text, usable_labels
-from recipe.dataset.manifest import COLUMNS, MEASURED, Rejected, Task, no_column, optional, user_column
+from recipe.dataset.manifest import COLUMNS, Rejected, Task, no_column, optional, user_column
 from recipe.dataset.preparation import FORMATS
 from recipe.dataset.splits import SPLIT_NAMES
 from recipe.dataset.tables import typed, without_ignored
@@ -22,6 +22,16 @@ from recipe.settings import Data
 LABELS = "labels.csv"
 NOT_EXAMPLES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # left by file managers; so is what starts with a dot
 NO_FILE_INSIDE = "it is a link that leads outside data.path or to a folder, or no file at all"
+DEEPEST_CONTRAST = 0.5  # the standard deviation of values in 0..1, half of them 0 and half 1
+MEASURED: dict[str, tuple[float, float | None] | None] = {  # of each image, and the range that it is in
+    "width": (1, None),
+    "height": (1, None),
+    "mode": None,
+    "file_size": (1, None),
+    "file_type": None,
+    "brightness": (0, 1),
+    "contrast": (0, DEEPEST_CONTRAST),
+}
 IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 
 
@@ -54,15 +64,32 @@ def list_images(root: Path, data: Data) -> Listing:
     Raises:
         DataError: it is no folder, is empty, has no classes, or its labels.csv cannot be used.
     """
+    return _listed(root, _labelled, data)
+
+
+def list_inputs(root: Path, data: Data, task: Task, classes: Sequence[str]) -> Listing:
+    """Every image below `root`, with what its class folder or a labels.csv says of it; none needs a label.
+
+    Raises:
+        DataError: it is no folder, is empty, or its labels.csv names no paths.
+    """
+    return _listed(root, partial(_inputs, task=task, classes=classes), data)
+
+
+def _listed(root: Path, read: Callable[[Path, Data], Listing], data: Data) -> Listing:
     if root.is_file():
         raise DataError(f"{root} is a file where a folder of images is due: set data.path to the folder.")
     if not root.exists():
         raise DataError(f"{root} does not exist: set data.path to a folder of images.")
     root = root.resolve()
     try:
-        return _by_labels(root, data) if (root / LABELS).is_file() else _by_folders(root, data)
+        return read(root, data)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror or error}.") from error
+
+
+def _labelled(root: Path, data: Data) -> Listing:
+    return _by_labels(root, data) if (root / LABELS).is_file() else _by_folders(root, data)
 
 
 def _by_labels(root: Path, data: Data) -> Listing:
@@ -90,9 +117,8 @@ def _by_labels(root: Path, data: Data) -> Listing:
             f"{where} names no image that can be used; the first, {rejected[0].path}: {rejected[0].reason}."
         )
     rows = [row for row, _ in kept]
-    own = [name for name in frame.columns if name not in ("path", data.label, data.split_column, data.group_column)]
     frame = frame.iloc[rows].reset_index(drop=True)
-    users = typed(frame[own]).rename(columns={name: user_column(name, (*COLUMNS[:-1], *MEASURED)) for name in own})
+    users = _user_columns(frame, data)
     listed = pd.DataFrame(
         {
             "path": names[rows].reset_index(drop=True),
@@ -104,6 +130,12 @@ def _by_labels(root: Path, data: Data) -> Listing:
     files = [ImageFile(path, listed["path"][row], listed["label"][row], row) for row, (_, path) in enumerate(kept)]
     notes = _unlisted(root, set(names))
     return Listing(root, files, pd.concat([listed, users], axis="columns"), task, rejected, list(users.columns), notes)
+
+
+def _user_columns(listed: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """What a labels.csv has beside path, label, split and group, under the names that these have in the manifest."""
+    own = [name for name in listed.columns if name not in ("path", data.label, data.split_column, data.group_column)]
+    return typed(listed[own]).rename(columns={name: user_column(name, (*COLUMNS[:-1], *MEASURED)) for name in own})
 
 
 def _inside(root: Path, name: str) -> tuple[Path | None, str, str]:
@@ -143,7 +175,7 @@ def _unlisted(root: Path, listed: set[str]) -> list[str]:
 
 def _by_folders(root: Path, data: Data) -> Listing:
     """A folder a class; or train, validation and test folders that hold one each."""
-    found = [(tuple(name.split("/")), path) for name, path in files_below(root)]
+    found, beside = _without_annotations(root)
     folders = sorted({parts[0] for parts, _ in found if len(parts) > 1})
     if not folders:
         raise DataError(
@@ -151,12 +183,8 @@ def _by_folders(root: Path, data: Data) -> Listing:
         )
     given = all(folder.lower() in SPLIT_NAMES for folder in folders) and all(len(parts) != 2 for parts, _ in found)
     depth = 1 if given else 0
-    listed, rejected, beside = [], [], 0
-    pictured = {stem(parts) for parts, _ in found if is_image_name(parts[-1])}
+    listed, rejected = [], []
     for parts, path in found:
-        if not is_image_name(parts[-1]) and PurePosixPath(parts[-1]).suffix and stem(parts) in pictured:
-            beside += 1
-            continue
         name = shown("/".join(parts))
         if len(parts) < depth + 2:
             if is_image_name(name):
@@ -183,12 +211,66 @@ def _by_folders(root: Path, data: Data) -> Listing:
     return Listing(root, files, table[usable].reset_index(drop=True), task, rejected, [], notes)
 
 
+def _inputs(root: Path, data: Data, task: Task, classes: Sequence[str]) -> Listing:
+    named, _ = _without_annotations(root)
+    inside = [(parts, path) for parts, path in named if path is not None]
+    if not inside:
+        raise DataError(f"{root} holds no files: set data.path to a folder of images.")
+    table = pd.DataFrame({"path": [shown("/".join(parts)) for parts, _ in inside]}, dtype="str")
+    rejected = [
+        Rejected(shown("/".join(parts)), "the link leads outside the folder or to a folder", "outside")
+        for parts, path in named
+        if path is None
+    ]
+    if (root / LABELS).is_file():
+        table, own, missing = _with_list(table, root / LABELS, data)
+        rejected += missing
+    else:
+        table, own = table.assign(label=_class_folders([parts for parts, _ in inside], classes)), []
+    files = [ImageFile(path, table["path"][row], "", row) for row, (_, path) in enumerate(inside)]
+    return Listing(root, files, table, task, rejected, own)
+
+
+def _without_annotations(root: Path) -> tuple[list[tuple[tuple[str, ...], Path | None]], int]:
+    """The files below `root` by the parts of their names, and how many are left out, beside an image of one name."""
+    found = [(tuple(name.split("/")), path) for name, path in files_below(root)]
+    pictured = {_stem(parts) for parts, _ in found if is_image_name(parts[-1])}
+    kept = [
+        (parts, path)
+        for parts, path in found
+        if is_image_name(parts[-1]) or not PurePosixPath(parts[-1]).suffix or _stem(parts) not in pictured
+    ]
+    return kept, len(found) - len(kept)
+
+
+def _class_folders(parts: list[tuple[str, ...]], classes: Sequence[str]) -> pd.Series:
+    """The folder of each image as its label, where any folder is named after a class."""
+    folders = [shown(one[0]) if len(one) > 1 else None for one in parts]
+    are_classes = not set(classes).isdisjoint(folders)
+    return pd.Series(folders if are_classes else [None] * len(folders), dtype="str")
+
+
+def _with_list(table: pd.DataFrame, where: Path, data: Data) -> tuple[pd.DataFrame, list[str], list[Rejected]]:
+    """`table` with the labels and the user's own columns that labels.csv has; its rows that name no image."""
+    listed = read_table(where).frame
+    if "path" not in listed.columns:
+        raise DataError(no_column(where, "image file", "path", listed.columns, "rename one 'path'"))
+    names = listed["path"].str.strip().str.replace("\\", "/").map(lambda name: PurePosixPath(name).as_posix())
+    listed = listed.assign(path=names).drop_duplicates("path", keep="last").set_index("path")
+    absent = [name for name in listed.index if name not in set(table["path"])]
+    labels = label_text(listed[data.label]) if data.label in listed.columns else optional(None, len(listed))
+    users = _user_columns(listed, data)
+    joined = users.assign(label=labels.to_numpy()).reindex(table["path"]).reset_index()
+    missing = [Rejected(name, f"{LABELS} names it, and there is no such file", "missing") for name in absent]
+    return joined, list(users.columns), missing
+
+
 def is_image_name(name: str) -> bool:
     """Whether a file of that name is taken for an image."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def stem(parts: tuple[str, ...]) -> str:
+def _stem(parts: tuple[str, ...]) -> str:
     """The place and name of a file without its ending."""
     return "/".join((*parts[:-1], PurePosixPath(parts[-1]).stem))
 

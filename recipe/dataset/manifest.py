@@ -13,7 +13,6 @@ from recipe.settings import nearest
 Task = Literal["classification", "regression"]
 
 COLUMNS = ("id", "content_id", "bytes_id", "path", "label", "split", "group", "source")
-MEASURED = ("width", "height", "mode", "file_size", "file_type", "brightness", "contrast")
 QUARANTINE = ("id", "path", "label", "reason", "kind")
 DIGEST_BYTES = 16
 COLUMNS_NAMED = 20  # in a sentence that a person still reads
@@ -34,13 +33,14 @@ class Examples:
     """What a source holds, in its own order, with a label each, before labels are coded and splits are drawn.
 
     `task` is what the labels ask for. `manifest` has `COLUMNS`, with `split` as the user gave it or missing; `rows` are
-    a table's raw columns in the same order. `user_columns` names what the manifest holds of the user's own columns.
+    a table's raw columns in the same order, none for a folder. `user_columns` names what the manifest holds of the
+    user's own columns.
     """
 
     manifest: pd.DataFrame
     task: Task
     rejected: list[Rejected] = field(default_factory=list)
-    rows: pd.DataFrame | None = None
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
     user_columns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

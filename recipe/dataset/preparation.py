@@ -2,7 +2,10 @@
 serving prepare by the very same code; it imports the standard library, numpy, pandas and Pillow alone.
 """
 
+import base64
+import binascii
 import math
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -43,8 +46,48 @@ DAYS_A_YEAR = 365.2425  # the mean Gregorian year
 LARGEST_NUMBER = float(np.finfo(np.float32).max)  # the net computes in float32
 
 
+IMAGE_COLUMN = "image"  # of a raw input
+DATA_URI = re.compile(r"^data:[\w/+.-]*;base64,")
+
+
 class UnreadableImageError(ValueError):
     """Bytes that are no image, or one that is refused; the message is the reason, as the end of a sentence."""
+
+
+def raw_columns(preparation: dict[str, Any]) -> list[str]:
+    """The columns that a raw input must have."""
+    if preparation["kind"] == "images":
+        return [IMAGE_COLUMN]
+    return [column["name"] for column in preparation["columns"]]
+
+
+def prepare_inputs(rows: pd.DataFrame, preparation: dict[str, Any]) -> np.ndarray:
+    """Raw inputs as they are stored: images uint8 (N, C, H, W), or rows float32 (N, F).
+
+    Args:
+        rows: a table's raw columns; for images one column `image` with the bytes of image files, or the same as
+            base64. File paths are not read: a served model must not open files for whoever asks.
+
+    Raises:
+        ValueError: one sentence that names the first row that is no image.
+    """
+    if preparation["kind"] == "images":
+        values = enumerate(rows[IMAGE_COLUMN])
+        images = [prepare_named(_bytes(value, row), f"row {row}", preparation) for row, value in values]
+        return np.stack(images) if images else np.empty((0, *preparation["input_shape"]), np.uint8)
+    return prepare_rows(rows, preparation)
+
+
+def prepare_named(data: bytes, name: str, preparation: dict[str, Any]) -> np.ndarray:
+    """The bytes of an image file as uint8 (C, H, W).
+
+    Raises:
+        ValueError: they do not decode; the sentence calls them `name`.
+    """
+    try:
+        return prepare_image(data, preparation)
+    except ValueError as error:
+        raise ValueError(f"The image in {name} cannot be read: {str(error).rstrip('.')}.") from error
 
 
 def prepare_image(image: Image.Image | Path | str | bytes, preparation: dict[str, Any]) -> np.ndarray:
@@ -82,6 +125,17 @@ def prepare_rows(rows: pd.DataFrame, preparation: dict[str, Any]) -> np.ndarray:
 
 
 # Images
+
+
+def _bytes(value: Any, row: int) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if not isinstance(value, str):
+        raise ValueError(f"The image in row {row} is {type(value).__name__}: give an image file's bytes as base64.")
+    try:
+        return base64.b64decode("".join(DATA_URI.sub("", value, count=1).split()), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"The image in row {row} is not base64: give an image file's bytes as base64.") from error
 
 
 def open_image(source: Path | str | bytes) -> Image.Image:

@@ -1,7 +1,7 @@
 """The prepared data set as every stage after ingest reads it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Dataset:
         quarantine: id, path, label, reason and kind of what was left out.
         inputs: memory-mapped; uint8 images (N, C, H, W) or float32 rows (N, F).
         targets: int64 (N,) for classes; float32 (N, k), standardised by training statistics, for a regression.
-        rows: a table's raw columns; None for images, and where they were not asked for.
+        rows: the raw columns of a table; none of a folder, and where they were not asked for.
         preparation: how raw inputs are prepared; see recipe/dataset/preparation.py.
         split_given: whether the user gave the split.
         user_columns: what the manifest holds of the user's own columns.
@@ -45,7 +45,7 @@ class Dataset:
     quarantine: pd.DataFrame
     inputs: np.ndarray
     targets: np.ndarray
-    rows: pd.DataFrame | None
+    rows: pd.DataFrame
     preparation: dict[str, Any]
     split_given: bool
     settings: Settings
@@ -59,9 +59,29 @@ class Dataset:
 
     def raw_column(self, name: str) -> pd.Series:
         """One of a table's raw columns, (N,); read from disk where they were left there."""
-        if self.rows is not None:
+        if name in self.rows:
             return self.rows[name]
         return pd.read_parquet(self.workspace / PREPARED / ROWS, columns=[name])[name]
+
+    def at(self, rows: np.ndarray) -> "Dataset":
+        """The examples in `rows` (n,)."""
+        return replace(
+            self,
+            manifest=self.manifest.iloc[rows].reset_index(drop=True),
+            inputs=self.inputs[rows],
+            targets=self.targets[rows],
+            rows=self.rows.iloc[rows].reset_index(drop=True),
+        )
+
+    def followed_by(self, other: "Dataset") -> "Dataset":
+        """The examples, and behind them those of `other`, which are prepared alike."""
+        return replace(
+            self,
+            manifest=pd.concat([self.manifest, other.manifest], ignore_index=True),
+            inputs=np.concatenate([self.inputs, other.inputs]),
+            targets=np.concatenate([self.targets, other.targets]),
+            rows=pd.concat([self.rows, other.rows], ignore_index=True),
+        )
 
     @cached_property
     def _splits(self) -> np.ndarray:
@@ -81,13 +101,14 @@ def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED, w
     folder = workspace / folder
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        manifest = pd.read_parquet(folder / MANIFEST, columns=None if whole else list(TRAINED_ON))
         rows = folder / ROWS
         return Dataset(
-            manifest=pd.read_parquet(folder / MANIFEST, columns=None if whole else list(TRAINED_ON)),
+            manifest=manifest,
             quarantine=pd.read_parquet(folder / QUARANTINE),
             inputs=np.load(folder / INPUTS, mmap_mode="r", allow_pickle=False),
             targets=np.load(folder / TARGETS, allow_pickle=False),
-            rows=pd.read_parquet(rows) if whole and rows.exists() else None,
+            rows=pd.read_parquet(rows) if whole and rows.exists() else pd.DataFrame(index=manifest.index),
             preparation=json.loads((folder / PREPARATION).read_text(encoding="utf-8")),
             split_given=facts["split_given"],
             settings=settings,

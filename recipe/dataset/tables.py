@@ -1,35 +1,34 @@
 """A table as examples: which rows have a label, what each row's content is, and how its columns are prepared."""
 
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recipe.dataset.columns import fit_column
-from recipe.dataset.delimited import Table, read_table
+from recipe.dataset.delimited import Table
 from recipe.dataset.labels import label_text, usable_labels
-from recipe.dataset.manifest import Examples, Rejected, digest, no_column, numbered, optional
+from recipe.dataset.manifest import Examples, Rejected, Task, digest, no_column, numbered, optional, place_in_words
 from recipe.dataset.preparation import MISSING, as_text, feature_names
 from recipe.errors import DataError
 from recipe.settings import Data
+
+Faults = Callable[[pd.DataFrame], pd.Series]  # why each row (N,) is of no use, missing where it is
 
 LEADING_ZERO = r"[-+]?0\d"  # a code such as a postcode, which a number would cut short
 CELL_END = "\x1f"  # ASCII's unit separator, which no cell holds
 ROWS_AT_ONCE = 16_384  # whose cells are Python's own strings at one time
 
 
-def read_table_file(path: Path, data: Data) -> Examples:
-    """The rows of a CSV or Parquet file that can be read and have a label.
-
-    Raises:
-        DataError: the file cannot be read, the label column is not there, or no label can be used.
-    """
-    return table_examples(read_table(path), path, data)
+def no_faults(rows: pd.DataFrame) -> pd.Series:
+    """Every row can be used."""
+    return pd.Series(np.nan, index=rows.index, dtype="str")
 
 
-def table_examples(table: Table, where: object, data: Data) -> Examples:
-    """The rows of `table` that have a label; `where` names it in an error.
+def table_examples(table: Table, where: object, data: Data, unusable: Faults = no_faults) -> Examples:
+    """The rows of `table` that can be used and have a label; `where` names it in an error.
 
     Raises:
         DataError: the label column is not there, no label can be used, or no column is left to learn from.
@@ -44,27 +43,55 @@ def table_examples(table: Table, where: object, data: Data) -> Examples:
         raise DataError(f"{where} has no value in any column beside '{data.label}' to learn from: fill them in.")
     labels = label_text(frame[data.label])
     task, faults = usable_labels(labels, data.task, where)
-    usable = faults.isna().to_numpy()
-    paths = pd.Series([f"row:{number}" for number in frame.index], dtype="str")
-    refused = [
-        Rejected(path, fault, "label", label)
-        for path, fault, label in zip(paths[~usable], faults[~usable], labels.fillna("")[~usable], strict=True)
-    ]
-    frame = (frame if usable.all() else frame[usable]).reset_index(drop=True)
-    content = content_ids(frame[features])
-    manifest = pd.DataFrame(
-        {
-            "id": numbered(content),
-            "content_id": content,
-            "bytes_id": bytes_ids(frame[features]),
-            "path": paths[usable].reset_index(drop=True),
-            "label": labels[usable].reset_index(drop=True),
-            "split": optional(frame.get(data.split_column), len(frame)),
-            "group": optional(frame.get(data.group_column), len(frame)),
-            "source": pd.Series([data.name] * len(frame), dtype="str"),
-        }
-    )
-    return Examples(manifest, task, [*table.malformed, *refused], rows=typed(frame))
+    found = Rows(frame, labels, task, faults, unusable(frame), table.malformed)
+    return found.as_examples(features, where, data.name, data)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a file (N), their labels, why a label or a row is of no use (N, missing where it is), and what was
+    left out before.
+    """
+
+    frame: pd.DataFrame
+    labels: pd.Series
+    task: Task
+    label_faults: pd.Series
+    faults: pd.Series
+    malformed: list[Rejected]
+
+    def as_examples(self, features: list[str], where: object, source: str, data: Data) -> Examples:
+        """Those without a fault; their content is that of the columns `features`, and they come from `source`.
+
+        Raises:
+            DataError: there is none.
+        """
+        reasons = self.label_faults.set_axis(self.frame.index)
+        reasons = reasons.where(reasons.notna(), self.faults)
+        usable = reasons.isna().to_numpy()
+        paths = pd.Series([f"row:{number}" for number in self.frame.index], dtype="str")
+        kinds = np.where(self.label_faults.isna(), "malformed", "label")
+        parts = (paths, reasons, kinds, self.labels.fillna(""))
+        refused = [Rejected(*told) for told in zip(*(part[~usable] for part in parts), strict=True)]
+        rejected = [*self.malformed, *refused]
+        if not usable.any():
+            first = rejected[0]
+            raise DataError(f"No row of {where} can be used; the first, {place_in_words(first.path)}: {first.reason}.")
+        frame = self.frame if usable.all() else self.frame[usable]
+        content = content_ids(frame[features])
+        manifest = pd.DataFrame(
+            {
+                "id": numbered(content),
+                "content_id": content,
+                "bytes_id": bytes_ids(frame[features]),
+                "path": paths[usable].reset_index(drop=True),
+                "label": self.labels[usable].reset_index(drop=True),
+                "split": optional(frame.get(data.split_column), len(frame)),
+                "group": optional(frame.get(data.group_column), len(frame)),
+                "source": pd.Series([source] * len(frame), dtype="str"),
+            }
+        )
+        return Examples(manifest, self.task, rejected, rows=typed(frame.reset_index(drop=True)))
 
 
 def without_ignored(frame: pd.DataFrame, where: object, data: Data) -> pd.DataFrame:
@@ -148,10 +175,7 @@ def fit_rows(rows: pd.DataFrame, training: np.ndarray, data: Data, where: object
         raise DataError(f"Every column of {where} is constant, missing or all different: add one to learn from.")
     features = [feature for column in columns for feature in feature_names(column)]
     return {
-        "kind": "table",
-        "input_shape": [len(features)],
         "features": features,
         "columns": columns,
         "dropped": [name for name, column in fitted.items() if column is None],
-        "pixels": None,
     }

@@ -2,18 +2,18 @@
 
 import io
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from recipe.dataset.kind import kind_of
 from recipe.dataset.splits import TRAIN
 from recipe.dataset.stored import Dataset
 from recipe.dataset.tables import content_ids
 from recipe.deliveries.reading import Delivered
-from recipe.inspection.blankness import CHUNK, TORN, blank_images, blank_rows, largest_band
 from recipe.inspection.columns import features, is_identifier
 from recipe.inspection.content import coincidences, near_pairs
 from recipe.runtime.workspace import write_whole
@@ -23,7 +23,6 @@ BLANK, CONFLICT, NEAR_TEST = "blank", "conflict", "leakage"
 FATES, ROWS = "fates.parquet", "rows.parquet"
 NO_TWIN = -1
 
-ENOUGH_ALIKE, NEARLY_ALL = 20, 0.9  # images, and the share of them, that tell of a ground and not of a fault
 COMPARED = 5_000  # examples of the data set that blank ones are judged beside: medians over them are known to a percent
 
 
@@ -102,15 +101,7 @@ class Examined:
     @cached_property
     def new(self) -> Dataset:
         """The examples that would be taken."""
-        rows = self.rows(NEW)
-        dataset = self.dataset
-        return replace(
-            dataset,
-            manifest=dataset.manifest.iloc[rows].reset_index(drop=True),
-            inputs=dataset.inputs[rows],
-            targets=dataset.targets[rows],
-            rows=None if dataset.rows is None else dataset.rows.iloc[rows].reset_index(drop=True),
-        )
+        return self.dataset.at(self.rows(NEW))
 
 
 def examine(delivered: Delivered) -> Examined:
@@ -141,29 +132,14 @@ def _blank(delivered: Delivered) -> Fates:
     reference, dataset = delivered.reference, delivered.dataset
     count = len(reference.manifest)
     beside = np.unique(np.linspace(0, count - 1, min(count, COMPARED)).astype(np.int64))  # of all classes alike
-    both = stacked(reference, beside, dataset, np.arange(len(dataset.manifest)))
-    rows = features(both)
-    settings = dataset.settings.stages.data.blank
-    if rows is None:
-        found = blank_images(both.inputs, settings.flat, settings.noise, settings.band)
-    else:
-        found = blank_rows(rows, settings.missing_share)
+    both = reference.at(beside).followed_by(dataset)
+    found = kind_of(both.preparation).blank(both, dataset.settings.stages.data.blank, len(beside))
     places = found["row"].to_numpy() - len(beside)
-    is_torn = (found["reason"] == TORN) & (rows is None)  # rows are called so for empty cells
-    usual = _usual_ground(dataset) if is_torn.any() else np.zeros(len(dataset.manifest), dtype=bool)
     return {
         int(row): Fate(ASIDE, BLANK, str(reason))
         for row, reason in zip(places, found["reason"], strict=True)
-        if row >= 0 and not (reason == TORN and usual[row])
+        if row >= 0
     }
-
-
-def _usual_ground(dataset: Dataset) -> np.ndarray:
-    """Which images have the ground that nearly all of the delivery has: by that alone none has lost a part."""
-    count = len(dataset.inputs)
-    fill = np.concatenate([largest_band(dataset.inputs[at : at + CHUNK])[1] for at in range(0, count, CHUNK)])
-    usual = fill == np.bincount(fill).argmax()
-    return np.asarray(usual & (count >= ENOUGH_ALIKE) & (usual.mean() >= NEARLY_ALL))
 
 
 def _known(delivered: Delivered, decided: set[int]) -> Fates:
@@ -205,22 +181,20 @@ def _known(delivered: Delivered, decided: set[int]) -> Fates:
 def _content_keys(reference: Dataset, dataset: Dataset) -> tuple[list[str], list[str]]:
     """A name of each example's content, in the reference and in the delivery; what only numbers rows is left out."""
     rows, delivered = features(reference), features(dataset)
-    if rows is not None and delivered is not None:
-        compared = [name for name in rows if not is_identifier(rows[name])]
-        if compared and len(compared) < len(rows.columns):
-            return content_ids(rows[compared]).tolist(), content_ids(delivered[compared]).tolist()
+    compared = [name for name in rows if not is_identifier(rows[name])]
+    if compared and len(compared) < len(rows.columns):
+        return content_ids(rows[compared]).tolist(), content_ids(delivered[compared]).tolist()
     return reference.manifest["content_id"].tolist(), dataset.manifest["content_id"].tolist()
 
 
 def _near_held_out(delivered: Delivered, decided: set[int]) -> Fates:
     """A near copy of a validation or test example would teach the net what it is to be judged by."""
     reference, dataset = delivered.reference, delivered.dataset
-    settings = dataset.settings.stages.data.leakage
-    limit = settings.near_rows if reference.rows is not None else settings.near_images
+    limit = kind_of(reference.preparation).near_limit(dataset.settings.stages.data.leakage)
     fresh = np.array([row for row in range(len(dataset.manifest)) if row not in decided], dtype=np.int64)
     held_out = np.flatnonzero((reference.manifest["split"] != TRAIN).to_numpy())
     start = len(held_out)
-    both = stacked(reference, held_out, dataset, fresh)
+    both = reference.at(held_out).followed_by(dataset.at(fresh))
     pairs = near_pairs(both, start + np.arange(len(fresh)), np.arange(start), limit)
     fates: Fates = {}
     for a, b in zip(pairs["a"].tolist(), pairs["b"].tolist(), strict=True):
@@ -231,26 +205,12 @@ def _near_held_out(delivered: Delivered, decided: set[int]) -> Fates:
     return fates
 
 
-def stacked(reference: Dataset, beside: np.ndarray, dataset: Dataset, rows: np.ndarray) -> Dataset:
-    """The reference's examples `beside`, then `rows` of the delivery, as one data set to compare in."""
-    rows_of = None
-    if reference.rows is not None and dataset.rows is not None:
-        rows_of = pd.concat([reference.rows.iloc[beside], dataset.rows.iloc[rows]], ignore_index=True)
-    return replace(
-        reference,
-        manifest=pd.concat([reference.manifest.iloc[beside], dataset.manifest.iloc[rows]], ignore_index=True),
-        inputs=np.concatenate([reference.inputs[beside], dataset.inputs[rows]]),
-        targets=np.concatenate([reference.targets[beside], dataset.targets[rows]]),
-        rows=rows_of,
-    )
-
-
 def write_fates(folder: Path, examined: Examined) -> None:
     """Keep what becomes of each example, for whoever takes the delivery in: path, label, content_id, fate."""
     listed = examined.dataset.manifest[["path", "label", "content_id"]].assign(fate=examined.fates["fate"])
     refused = examined.dataset.quarantine[["path", "label"]].assign(content_id="", fate=ASIDE)
     _write(folder / FATES, pd.concat([listed, refused], ignore_index=True))
-    if examined.delivered.cells is not None:
+    if len(examined.delivered.cells.columns):
         _write(folder / ROWS, examined.delivered.cells)
 
 
@@ -265,6 +225,6 @@ def read_fates(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / FATES)
 
 
-def read_rows(folder: Path) -> pd.DataFrame | None:
-    """The rows of a table as they were examined, by their numbers in the file; None for images."""
-    return pd.read_parquet(folder / ROWS) if (folder / ROWS).is_file() else None
+def read_rows(folder: Path) -> pd.DataFrame:
+    """The rows of a file as they were examined, by their numbers in it; without columns for a folder."""
+    return pd.read_parquet(folder / ROWS) if (folder / ROWS).is_file() else pd.DataFrame()

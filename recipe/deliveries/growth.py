@@ -42,13 +42,13 @@ class Growth:
 
 
 def stage_growth(
-    claimed: Path, delivered: Path, fates: pd.DataFrame, rows: pd.DataFrame | None, target: Path, data: Data
+    claimed: Path, delivered: Path, fates: pd.DataFrame, rows: pd.DataFrame, target: Path, data: Data
 ) -> Growth:
     """Prepare in `claimed` what makes the data set `target` hold the new examples of `delivered` as well.
 
     Args:
         fates: the examples that are taken: path and label.
-        rows: of a table, as they were examined, by their numbers in the file.
+        rows: of a file, as they were examined, by their numbers in it.
 
     Raises:
         DataError: the rows do not fit into the table's own format.
@@ -56,7 +56,7 @@ def stage_growth(
     staged = claimed / STAGED
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    if rows is not None:
+    if not target.is_dir():
         return _next_table(claimed, target, rows.loc[[int(path.removeprefix("row:")) for path in fates["path"]]])
     files = _stage_images(claimed, delivered, fates, target, data)
     if not (target / LABELS).is_file():

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from recipe.dataset.beside import READY
 from recipe.errors import WorkspaceError
 from recipe.runtime.workspace import private_folder, shown
 
 INCOMING, QUARANTINE = Path("data") / "incoming", Path("data") / "quarantine"
 CLAIMED = "deliveries"  # in .recipe/: a folder for each delivery that is being taken in
 DECIDED = "decided.json"  # in there: what is to become of it, once that is decided
-READY = "_READY"
 DONE = "done-"  # begins the name of a folder there that is only to be removed
 GIVEN = "given"  # in there: what was delivered, as it came
 # How copying programs name what they are still writing: rsync begins it with a dot, browsers and FTP clients end it so.

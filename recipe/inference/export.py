@@ -21,11 +21,17 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from recipe.dataset import preparation as preparation_code
+from recipe.dataset.kind import kind_of
 from recipe.errors import RecipeError
 from recipe.inference import inference as inference_code
 from recipe.inference.admission import load_program
-from recipe.inference.inference import EXPORTED_PROGRAM, PREPARATION, TRACED_PROGRAM, output_columns, raw_columns
+from recipe.inference.inference import (
+    EXPORTED_PROGRAM,
+    PREPARATION,
+    PREPARATION_CODE,
+    TRACED_PROGRAM,
+    output_columns,
+)
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -58,7 +64,7 @@ def export_model(
         transform: what happens to a batch on its way into the net; float32 in, float32 out.
         preparation: the content of preparation.json.
         temperature: divides the members' logits before softmax; regression ignores it.
-        example: two inputs, images (2, C, H, W) in 0..1 or prepared rows (2, F), both real ones.
+        example: two inputs as the transform gets them (2, ...), both real ones.
 
     Raises:
         ExportError: the network can be neither exported nor traced, or answers with numbers that are not finite.
@@ -70,7 +76,8 @@ def export_model(
         parts.mkdir()
         program = write_program(net, example.detach().to("cpu", torch.float32), parts)
         (parts / PREPARATION).write_text(json.dumps(preparation, indent=2, sort_keys=True), encoding="utf-8")
-        _save_pyfunc(model, program, parts / PREPARATION, preparation)
+        shutil.copyfile(str(kind_of(preparation).code.__file__), parts / PREPARATION_CODE)
+        _save_pyfunc(model, program, parts, preparation)
         with suppress(FileNotFoundError):
             shutil.rmtree(folder)
         model.rename(folder)
@@ -160,7 +167,7 @@ def _compare(program: Batch, answers: Sequence[tuple[Tensor, Tensor]]) -> None:
             raise ValueError(f"its program gives something else on a batch of {len(batch)}")
 
 
-def _save_pyfunc(folder: Path, program: Path, preparation_file: Path, preparation: dict[str, Any]) -> None:
+def _save_pyfunc(folder: Path, program: Path, parts: Path, preparation: dict[str, Any]) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow.pyfunc
@@ -173,8 +180,8 @@ def _save_pyfunc(folder: Path, program: Path, preparation_file: Path, preparatio
             python_model=str(SERVING),
             artifacts={
                 "program": str(program),
-                "preparation": str(preparation_file),
-                "preparation_code": str(preparation_code.__file__),
+                "preparation": str(parts / PREPARATION),
+                "preparation_code": str(parts / PREPARATION_CODE),
                 "inference_code": str(inference_code.__file__),
             },
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIRED],
@@ -196,13 +203,13 @@ def _make_repeatable(description: Path) -> None:
 
 
 def _signature(preparation: dict[str, Any]) -> "ModelSignature":
-    """Raw columns of any type, since preparation.py takes numbers as text and missing values; typed outputs."""
+    """Raw columns of any type, since the preparation code takes numbers as text and missing values; typed outputs."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 
     names = output_columns(preparation)
     text = {"prediction"} if preparation["task"] == "classification" else set()
     return ModelSignature(
-        inputs=Schema([ColSpec(AnyType(), name) for name in raw_columns(preparation)]),
+        inputs=Schema([ColSpec(AnyType(), name) for name in kind_of(preparation).code.raw_columns(preparation)]),
         outputs=Schema([ColSpec(DataType.string if name in text else DataType.float, name) for name in names]),
     )

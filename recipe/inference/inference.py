@@ -1,13 +1,10 @@
 """Raw inputs to predictions. Standalone: shipped inside the exported model, where the training project is absent."""
 
-import base64
-import binascii
 import hashlib
 import importlib.util
 import json
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +15,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-IMAGE_COLUMN = "image"
 PREPARATION = "preparation.json"
 PREPARATION_CODE = "preparation.py"
 EXPORTED_PROGRAM = "program.pt2"
@@ -26,16 +22,15 @@ TRACED_PROGRAM = "program.ts"
 
 BATCH = 256  # inputs a forward pass: bounds memory, and larger ones are no faster on a CPU
 Program = Callable[[Tensor], Tensor]
-DATA_URI = re.compile(r"^data:[\w/+.-]*;base64,")
 
 
 @dataclass(frozen=True)
 class FinalModel:
     """The network with the preparation it was trained with.
 
-    `program` takes float32 batches, images (N, C, H, W) in 0..1 or prepared rows (N, F), and gives class probabilities
-    (N, k) or predictions (N, k) in the target's own units. `preparation` is the content of preparation.json, and `code`
-    the module preparation.py.
+    `program` takes float32 batches (N, ...), of what is stored as bytes in 0..1, and gives class probabilities (N, k)
+    or predictions (N, k) in the target's own units. `preparation` is the content of preparation.json, and `code` the
+    module preparation.py.
     """
 
     program: Program
@@ -46,42 +41,21 @@ class FinalModel:
         """One prediction a row: see `predict_prepared` for the columns.
 
         Args:
-            rows: a table's raw columns; for images one column `image` with the bytes of image files, or the same as
-                base64. File paths are not read: a served model must not open files for whoever asks.
+            rows: the raw columns that the preparation code asks for.
 
         Raises:
-            ValueError: one sentence that names the columns missing or the first row that is no image.
+            ValueError: one sentence that names the columns missing or the first row that cannot be prepared.
         """
-        missing = [name for name in raw_columns(self.preparation) if name not in rows.columns]
+        missing = [name for name in self.code.raw_columns(self.preparation) if name not in rows.columns]
         if missing:
             raise ValueError(f"The input lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}.")
-        if self.preparation["kind"] == "table":
-            return self.predict_prepared(self.code.prepare_rows(rows, self.preparation)).set_index(rows.index)
-        images = [self.prepare_image(_bytes(value, row), f"row {row}") for row, value in enumerate(rows[IMAGE_COLUMN])]
-        return self.predict_images(images).set_index(rows.index)
-
-    def prepare_image(self, data: bytes, name: str) -> np.ndarray:
-        """The bytes of an image file as uint8 (C, H, W).
-
-        Raises:
-            ValueError: they do not decode; the sentence calls them `name`.
-        """
-        try:
-            image: np.ndarray = self.code.prepare_image(data, self.preparation)
-        except ValueError as error:
-            raise ValueError(f"The image in {name} cannot be read: {str(error).rstrip('.')}.") from error
-        return image
-
-    def predict_images(self, images: Sequence[np.ndarray]) -> pd.DataFrame:
-        """One prediction an image, each uint8 (C, H, W): see `predict_prepared`."""
-        shape = tuple(self.preparation["input_shape"])
-        return self.predict_prepared(np.stack(images) if images else np.empty((0, *shape), np.uint8))
+        return self.predict_prepared(self.code.prepare_inputs(rows, self.preparation)).set_index(rows.index)
 
     def predict_prepared(self, inputs: np.ndarray) -> pd.DataFrame:
         """`prediction`, and a column `probability_<class>` a class; several targets have a column each.
 
         Args:
-            inputs: uint8 images (N, C, H, W) or float32 rows (N, F), as preparation.py makes them.
+            inputs: (N, ...) as preparation.py makes them.
         """
         with torch.inference_mode():
             outputs = [
@@ -100,13 +74,6 @@ class FinalModel:
     def _batch(self, inputs: np.ndarray) -> Tensor:
         batch = torch.from_numpy(np.ascontiguousarray(inputs)).to(torch.float32)
         return batch / 255 if inputs.dtype == np.uint8 else batch
-
-
-def raw_columns(preparation: dict[str, Any]) -> list[str]:
-    """The columns that an input must have."""
-    if preparation["kind"] == "images":
-        return [IMAGE_COLUMN]
-    return [column["name"] for column in preparation["columns"]]
 
 
 def output_columns(preparation: dict[str, Any]) -> list[str]:
@@ -147,14 +114,3 @@ def _load_module(path: Path) -> ModuleType:
     sys.modules[name] = module  # where dataclasses look for it
     spec.loader.exec_module(module)
     return module
-
-
-def _bytes(value: Any, row: int) -> bytes:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
-    if not isinstance(value, str):
-        raise ValueError(f"The image in row {row} is {type(value).__name__}: give an image file's bytes as base64.")
-    try:
-        return base64.b64decode("".join(DATA_URI.sub("", value, count=1).split()), validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"The image in row {row} is not base64: give an image file's bytes as base64.") from error

@@ -6,15 +6,14 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from recipe.dataset.columns import date_format_of, number_style
-from recipe.dataset.preparation import as_dates, as_numbers, as_text
+from recipe.dataset.columns import Numbers, date_format_of, is_text, numbers_of
+from recipe.dataset.kind import kind_of
+from recipe.dataset.preparation import as_dates, as_text
 from recipe.dataset.stored import Dataset
-from recipe.dataset.tables import LEADING_ZERO, feature_columns
+from recipe.dataset.tables import LEADING_ZERO
 
 Problem = Literal["constant", "missing", "identifier", "mixed_types", "number_as_text", "impossible_value"]
-Numbers = NDArray[np.float64]
 
 FEW_ROWS = 20  # fewer say too little about a column's nature
 FEW_ODD = 0.05  # impossible values are exceptions: where there are more, the column means something else
@@ -29,11 +28,19 @@ ISO_DATE = r"\d{4}-\d{2}-\d{2}"
 CENTURIES = (1900, 2100)  # dates outside are placeholders more often than dates
 
 
-def features(dataset: Dataset) -> pd.DataFrame | None:
-    """The raw columns of a table without its label, split and group; None for images."""
-    if dataset.rows is None:
-        return None
-    return dataset.rows[feature_columns(list(dataset.rows.columns), dataset.settings.data)]
+def features(dataset: Dataset) -> pd.DataFrame:
+    """The raw columns of a table without its label, split and group (N, C); none of images."""
+    return kind_of(dataset.preparation).columns(dataset)
+
+
+def measured_columns(dataset: Dataset) -> pd.DataFrame:
+    """What ingest has measured of each example (N, C)."""
+    return dataset.manifest[[name for name in kind_of(dataset.preparation).measured if name in dataset.manifest]]
+
+
+def own_columns(dataset: Dataset) -> pd.DataFrame:
+    """What the manifest holds of the user's own columns (N, C)."""
+    return dataset.manifest[[name for name in dataset.user_columns if name in dataset.manifest]]
 
 
 def problems(column: pd.Series, missing_share: float) -> Iterator[tuple[Problem, str, bool]]:
@@ -62,18 +69,6 @@ def problems(column: pd.Series, missing_share: float) -> Iterator[tuple[Problem,
         yield "identifier", str(values.iloc[0]), True
     for impossible in _impossible_values(str(column.name), values, numbers):
         yield "impossible_value", impossible, True
-
-
-def is_text(column: pd.Series) -> bool:
-    """Whether cells are strings, or anything at all."""
-    return pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
-
-
-def numbers_of(column: pd.Series) -> Numbers:
-    """The column as float64 `(N,)`, NaN where a cell is no number: decorated ones such as `1,200` or `$5` are."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return np.full(len(column), np.nan)
-    return as_numbers(column, number_style(column.dropna()) or "1234.5")
 
 
 def dates_of(column: pd.Series) -> pd.Series | None:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recipe.dataset.clusters import equal_by_chance
+from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import Dataset
 from recipe.inspection.columns import features, is_identifier
 
@@ -17,13 +18,10 @@ Rows = NDArray[np.int64]
 
 PAIRS_A_GROUP = 1_000  # as the tables promise: then the chain that links the group's members
 RANDOM_PAIRS = 4_000  # the median of their distances is known to about 1 %
-SKETCH_SIDE = 8  # images are compared at 8 x 8 first
 CANDIDATES = 16  # of one example, nearest sketches first: measured exactly
 CHUNK = 1_024  # examples at once
 BLOCK_BYTES = 2**26  # of distances at once
 AXIS_ROWS, AXIS_STEPS = 4_096, 20  # examples, and steps, that find the axis along which they differ most: any will do
-FEWEST_NUMBERS = 5  # in fewer dimensions honest rows lie arbitrarily near each other
-SAME_PIXELS = 0.1  # of the range of values, mean over pixels: a copy, at most slightly brightened
 
 
 @dataclass(frozen=True)
@@ -63,31 +61,33 @@ def coincidences(dataset: Dataset) -> float:
     A few coarse columns (sex, class, age in years) make equal rows that are no copies.
     """
     rows = compared_columns(dataset)
-    return 0.0 if rows is None else equal_by_chance((rows[name] for name in rows), len(rows))
+    return equal_by_chance((rows[name] for name in rows), len(rows))
 
 
-def compared_columns(dataset: Dataset) -> pd.DataFrame | None:
+def compared_columns(dataset: Dataset) -> pd.DataFrame:
     """The raw columns of a table in which equal rows agree: all inputs but those that only number rows."""
     rows = features(dataset)
-    return None if rows is None else rows.drop(columns=[name for name in rows if is_identifier(rows[name])])
+    return rows.drop(columns=[name for name in rows if is_identifier(rows[name])])
 
 
 def near_pairs(dataset: Dataset, left: Rows, right: Rows, limit: float) -> pd.DataFrame:
     """For each row of `left` its nearest in `right`, where that is nearer than `limit` and not of equal content.
 
-    Distances are relative: 1 is the distance of two ordinary examples (the median of random pairs). Images are centred
-    and scaled to unit norm first, and their pixels must agree as well; rows are compared as prepared. Columns: a, b,
-    distance, nearest first.
+    Distances are relative: 1 is the distance of two ordinary examples (the median of random pairs). They are those of
+    the kind's vectors, of which its sketches are a projection. That never lengthens: two examples are at least as far
+    apart as their sketches, so none near is missed. Columns: a, b, distance, nearest first.
     """
+    kind = kind_of(dataset.preparation)
     nothing = pd.DataFrame({"a": pd.Series(dtype="int64"), "b": pd.Series(dtype="int64"), "distance": []})
-    if not len(left) or not len(right) or not _comparable(dataset):
+    if not len(left) or not len(right) or not kind.comparable(dataset.inputs):
         return nothing
     ordinary = _ordinary_distance(dataset)
     content = dataset.manifest["content_id"].to_numpy()
     found = []
-    for place, candidates in _candidates(sketches(dataset), left, right, limit * ordinary):
+    for place, candidates in _candidates(kind.sketches(dataset.inputs), left, right, limit * ordinary):
         a = int(left[place])
-        different = [b for b in candidates if content[a] != content[b] and _same_pixels(dataset, a, b)]
+        others = (b for b in candidates if content[a] != content[b])
+        different = [b for b in others if kind.are_copies(dataset.inputs[[a, b]])]
         if not different:
             continue
         distances = np.linalg.norm(_vectors(dataset, different) - _vectors(dataset, [a]), axis=1) / ordinary
@@ -99,23 +99,9 @@ def near_pairs(dataset: Dataset, left: Rows, right: Rows, limit: float) -> pd.Da
     return pairs.sort_values(["distance", "place"], ignore_index=True)[["a", "b", "distance"]]
 
 
-def pooled(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Images `(N, C, H, W)` as vectors `(N, D)`: pooled to at most 8 x 8 a channel, by an orthogonal projection."""
-    for axis in (2, 3):
-        size = images.shape[axis]
-        if size > SKETCH_SIDE:
-            edges = np.linspace(0, size, SKETCH_SIDE + 1).astype(int)[:-1]
-            widths = np.diff(np.append(edges, size)).astype(np.float32)
-            shape = [-1 if place == axis else 1 for place in range(4)]
-            images = (np.add.reduceat(images, edges, axis=axis) / np.sqrt(widths).reshape(shape)).astype(np.float32)
-    return images.reshape(len(images), -1)
-
-
 def _content_keys(dataset: Dataset) -> NDArray[np.int64]:
     keys = pd.factorize(dataset.manifest["content_id"])[0].astype(np.int64)
     rows = features(dataset)
-    if rows is None:
-        return keys
     identifiers = [name for name in rows if is_identifier(rows[name])]
     if not identifiers or rows.shape[1] == len(identifiers):
         return keys
@@ -135,39 +121,9 @@ def _pairs_of(group: list[int]) -> Iterator[tuple[int, int]]:
         yield from (link for link in pairwise(group) if link not in shown)
 
 
-def _comparable(dataset: Dataset) -> bool:
-    if _is_image(dataset):
-        return True
-    sample = np.asarray(dataset.inputs[:CHUNK])
-    return sum(len(np.unique(sample[:, column])) > 2 for column in range(sample.shape[1])) >= FEWEST_NUMBERS
-
-
 def _vectors(dataset: Dataset, rows: list[int] | Rows) -> NDArray[np.float32]:
-    """The examples as vectors `(n, D)`: images centred and of unit norm (zero where they are constant)."""
-    flat = np.asarray(dataset.inputs[rows], dtype=np.float32).reshape(len(rows), -1)
-    if not _is_image(dataset):
-        return flat
-    flat = flat - flat.mean(1, keepdims=True)
-    norm = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.divide(flat, norm, out=np.zeros_like(flat), where=norm > 0)
-
-
-def sketches(dataset: Dataset) -> NDArray[np.float32]:
-    """Vectors pooled to at most 8 x 8 pixels a channel, scaled so that pooling is an orthogonal projection.
-
-    A projection never lengthens: two examples are at least as far apart as their sketches, so none near is missed.
-    """
-    if not _is_image(dataset):
-        return np.asarray(dataset.inputs, dtype=np.float32)  # stays memory-mapped
-    parts = []
-    for start in range(0, len(dataset.inputs), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(dataset.inputs)))
-        parts.append(pooled(_vectors(dataset, rows).reshape(len(rows), *dataset.inputs.shape[1:])))
-    return np.concatenate(parts)
-
-
-def _is_image(dataset: Dataset) -> bool:
-    return dataset.inputs.ndim == 4
+    """The examples as vectors `(n, D)` in which near copies lie near."""
+    return kind_of(dataset.preparation).vectors(dataset.inputs[rows])
 
 
 def _ordinary_distance(dataset: Dataset) -> float:
@@ -238,12 +194,3 @@ def _widest_axis(sample: NDArray[np.float32]) -> NDArray[np.float64]:
             break
         axis = turned / length
     return axis
-
-
-def _same_pixels(dataset: Dataset, a: int, b: int) -> bool:
-    if not _is_image(dataset):
-        return True
-    pixels = np.asarray(dataset.inputs[[a, b]], dtype=np.float32)
-    if not pixels[0].any() or not pixels[1].any():
-        return False
-    return bool(np.abs(pixels[0] - pixels[1]).mean() <= SAME_PIXELS * 255)

@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recipe.dataset.columns import MAX_CATEGORIES, date_format_of, number_style
+from recipe.dataset.columns import MAX_CATEGORIES, date_format_of, is_text, number_style
+from recipe.dataset.kind import kind_of
 from recipe.dataset.labels import label_numbers
-from recipe.dataset.manifest import MEASURED
 from recipe.dataset.preparation import SECONDS_A_DAY, as_dates, as_numbers, as_text, epoch_days
 from recipe.dataset.stored import Dataset
-from recipe.inspection.columns import features, is_identifier, is_text
-from recipe.inspection.content import pooled
+from recipe.inspection.columns import features, is_identifier, measured_columns, own_columns
 
 Numbers = NDArray[np.float64]
 
@@ -39,13 +38,13 @@ class Sample:
     """Some examples, as they were given and as they were prepared.
 
     Attributes:
-        columns: raw columns (N, C): numbers, dates, text, with missing cells; of images what was measured of them.
-        inputs: prepared rows (N, F) float32, or images (N, C, H, W) uint8, or a draw of them; may be memory-mapped.
+        columns: raw columns (N, C): numbers, dates, text, with missing cells; and what was measured of each example.
+        vectors: the inputs as vectors (N, D) in which like ones lie near, or a draw of them.
         labels: the given labels (N,), as text for classes and as numbers for a regression; None where there are none.
     """
 
     columns: pd.DataFrame
-    inputs: np.ndarray
+    vectors: np.ndarray
     labels: pd.Series | None
 
 
@@ -69,26 +68,27 @@ class Shift:
 
 
 def sample_of(dataset: Dataset, rows: NDArray[np.int64], label_style: str | None = None) -> Sample:
-    """The examples in `rows` of a prepared data set; of images the measured columns and the user's own.
+    """The examples in `rows` of a prepared data set.
 
     Of the inputs no more are read than `drift` looks at.
 
     Args:
         label_style: how labels that are numbers are written; by default as most of them are.
     """
-    columns = features(dataset)
-    if columns is None:
-        measured = [name for name in (*MEASURED, *dataset.user_columns) if name in dataset.manifest]
-        columns = dataset.manifest[measured]
     labels = dataset.manifest["label"]
     if dataset.preparation["classes"] is None:
         labels = pd.Series(label_numbers(labels, label_style))
     drawn = _draw(len(rows), dataset.settings.stages.data.drift.classifier_rows)
     return Sample(
-        columns=columns.iloc[rows].reset_index(drop=True),
-        inputs=np.asarray(dataset.inputs[rows[drawn]]),
+        columns=observed(dataset).iloc[rows].reset_index(drop=True),
+        vectors=kind_of(dataset.preparation).pooled(dataset.inputs[rows[drawn]]),
         labels=labels.iloc[rows].reset_index(drop=True),
     )
+
+
+def observed(dataset: Dataset) -> pd.DataFrame:
+    """All columns (N, C) in which examples may differ: raw ones, measured ones, and the user's own."""
+    return pd.concat([features(dataset), measured_columns(dataset), own_columns(dataset)], axis=1)
 
 
 class Sensitivity(Protocol):
@@ -126,7 +126,7 @@ def drift(reference: Sample, batch: Sample, settings: Sensitivity, label: str = 
     shifts = dict(_column_shifts(reference.columns, batch.columns, settings))
     if reference.labels is not None and batch.labels is not None:
         shifts[label] = _shift_of(reference.labels, batch.labels, settings.distance, is_label=True)
-    shifts[WHOLE] = _shift_of_whole(reference.inputs, batch.inputs, settings)
+    shifts[WHOLE] = _shift_of_whole(reference.vectors, batch.vectors, settings)
     table = pd.DataFrame(
         {
             "column": list(shifts),
@@ -391,7 +391,8 @@ def _shift_of_whole(reference: np.ndarray, batch: np.ndarray, settings: Sensitiv
 
     if min(len(reference), len(batch)) < FEWEST_ROWS or not reference[:1].size:
         return _unmoved("There are too few examples for a classifier that tells the two apart.")
-    samples = [_flat(np.asarray(inputs[_draw(len(inputs), settings.classifier_rows)])) for inputs in (reference, batch)]
+    drawn = (vectors[_draw(len(vectors), settings.classifier_rows)] for vectors in (reference, batch))
+    samples = [np.nan_to_num(vectors.astype(np.float64)) for vectors in drawn]
     halves = [_halves(vectors) for vectors in samples]
     areas, chances = [], []
     for held_out in (False, True):
@@ -418,12 +419,6 @@ def _halves(vectors: Numbers) -> NDArray[np.bool_]:
 def _draw(count: int, most: int) -> NDArray[np.int64]:
     """At most that many of `count` rows, drawn with a fixed seed, in order: a memory map is read once through."""
     return np.sort(np.random.default_rng(0).permutation(count)[:most])
-
-
-def _flat(inputs: np.ndarray) -> Numbers:
-    """Prepared inputs as vectors (N, D); images pooled."""
-    vectors = pooled(inputs.astype(np.float32)) if inputs.ndim == 4 else inputs.reshape(len(inputs), -1)
-    return np.nan_to_num(vectors.astype(np.float64))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from recipe.dataset.manifest import MEASURED
+from recipe.dataset.kind import kind_of
 from recipe.dataset.splits import SPLITS
 from recipe.dataset.stored import Dataset
 from recipe.errors import SettingsError
@@ -43,7 +43,6 @@ SHOWN_TAGS = {
     *("small", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "u", "ul"),
 }
 DROPPED_TAGS = {"button", "footer", "script", "style", "title"}  # with all they hold: Great Expectations' own
-DEEPEST_CONTRAST = 0.5  # the standard deviation of values in 0..1, half of them 0 and half 1
 
 
 @dataclass(frozen=True)
@@ -181,17 +180,10 @@ def _own_suite(dataset: Dataset) -> Suite:
     ]
     if dataset.preparation["classes"] is not None:
         kept.append(expect.ExpectColumnValuesToBeInSet(column="label", value_set=dataset.preparation["classes"]))
-    ranges: dict[str, tuple[float, float | None]] = {
-        "width": (1, None),
-        "height": (1, None),
-        "file_size": (1, None),
-        "brightness": (0, 1),
-        "contrast": (0, DEEPEST_CONTRAST),
-    }
     kept += [
-        expect.ExpectColumnValuesToBeBetween(column=name, min_value=low, max_value=high)
-        for name, (low, high) in ranges.items()
-        if name in manifest and manifest[name].notna().any()
+        expect.ExpectColumnValuesToBeBetween(column=name, min_value=span[0], max_value=span[1])
+        for name, span in kind_of(dataset.preparation).measured.items()
+        if span and name in manifest and manifest[name].notna().any()
     ]
     return Suite(OURS, kept)
 
@@ -201,7 +193,7 @@ def _suite_of(reference: Dataset) -> Suite:
     from great_expectations import expectations as expect
 
     table = _joined(reference)
-    names = list(reference.rows.columns) if reference.rows is not None else [*MEASURED, *reference.user_columns]
+    names = [*reference.rows.columns, *kind_of(reference.preparation).measured, *reference.user_columns]
     kept: list[Expectation] = []
     for name in (name for name in names if name in table and table[name].notna().any()):
         column = table[name]
@@ -222,11 +214,8 @@ def _suite_of(reference: Dataset) -> Suite:
 
 def _joined(dataset: Dataset) -> pd.DataFrame:
     """The manifest beside the raw columns; of two columns of one name the user's own."""
-    rows = dataset.rows
-    if rows is None:
-        return dataset.manifest
-    own = [name for name in dataset.manifest if name not in rows]
-    return pd.concat([dataset.manifest[own], rows.reset_index(drop=True)], axis=1)
+    own = [name for name in dataset.manifest if name not in dataset.rows]
+    return pd.concat([dataset.manifest[own], dataset.rows.reset_index(drop=True)], axis=1)
 
 
 def _read_suite(path: Path) -> Suite:

@@ -1,14 +1,14 @@
 """How unlike anything seen an input is: its distance to the nearest training example, beside that of held-out ones."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recipe.inspection.content import pooled
-
 Distances = NDArray[np.float64]
 Rows = NDArray[np.int64]
+Pooled = Callable[[np.ndarray], NDArray[np.float32]]
 
 MOST_TRAINING = 10_000  # examples that are looked through; of more a draw, the same for held-out ones and batch
 MOST_HELD_OUT = 5_000  # the limit's own error is a tenth of its rate then
@@ -56,34 +56,31 @@ class Unfamiliar:
         return float(betabinom.sf(flagged - 1, len(self.distances), beyond, within)) if flagged else 1.0
 
 
-def unfamiliar(inputs: np.ndarray, train: Rows, held_out: Rows, batch: np.ndarray, rate: float) -> Unfamiliar:
+def unfamiliar(
+    inputs: np.ndarray, train: Rows, held_out: Rows, batch: np.ndarray, rate: float, pooled: Pooled
+) -> Unfamiliar:
     """How far each input of `batch` is from all training examples, and how far a share `rate` of held-out ones are.
 
-    `train` and `held_out` are rows of `inputs`: prepared rows (N, F), or images (N, C, H, W), which are pooled to at
-    most 8 x 8 a channel. The limit is a conformal one (Vovk, Gammerman and Shafer 2005): the k-th largest held-out
-    distance of M, k = rate (M + 1) rounded down, at least 1, so that k / (M + 1) of new inputs from the same source
-    exceed it. Memory is bounded, and both may be memory-mapped.
+    `train` and `held_out` are rows of `inputs` (N, ...), of which `pooled` makes the vectors to compare. The limit is a
+    conformal one (Vovk, Gammerman and Shafer 2005): the k-th largest held-out distance of M, k = rate (M + 1) rounded
+    down, at least 1, so that k / (M + 1) of new inputs from the same source exceed it. Memory is bounded, and both may
+    be memory-mapped.
     """
-    known = _vectors(inputs[train[_draw(len(train), MOST_TRAINING)]])
-    others = _nearest(known, inputs, held_out[_draw(len(held_out), MOST_HELD_OUT)])
-    distances = _nearest(known, batch, np.arange(len(batch)))
+    known = pooled(inputs[train[_draw(len(train), MOST_TRAINING)]])
+    others = _nearest(known, inputs, held_out[_draw(len(held_out), MOST_HELD_OUT)], pooled)
+    distances = _nearest(known, batch, np.arange(len(batch)), pooled)
     return Unfamiliar(distances, others, max(1, int(rate * (len(others) + 1))))
 
 
-def _nearest(known: NDArray[np.float32], inputs: np.ndarray, rows: Rows) -> Distances:
+def _nearest(known: NDArray[np.float32], inputs: np.ndarray, rows: Rows, pooled: Pooled) -> Distances:
     """The Euclidean distance of each of `rows` of `inputs` to the nearest of `known`."""
     squares = (known**2).sum(1)
     found = [np.empty(0)]
     for start in range(0, len(rows), CHUNK):
-        vectors = _vectors(inputs[rows[start : start + CHUNK]])
+        vectors = pooled(inputs[rows[start : start + CHUNK]])
         nearest = (squares - 2 * (vectors @ known.T)).argmin(1)
         found.append(np.linalg.norm((vectors - known[nearest]).astype(np.float64), axis=1))
     return np.concatenate(found)
-
-
-def _vectors(inputs: np.ndarray) -> NDArray[np.float32]:
-    vectors = np.asarray(inputs, dtype=np.float32)
-    return pooled(vectors) if vectors.ndim == 4 else vectors.reshape(len(vectors), -1)
 
 
 def _draw(count: int, most: int) -> Rows:

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recipe.dataset.columns import is_text, numbers_of
 from recipe.dataset.preparation import as_text, epoch_days
 from recipe.dataset.splits import TEST
 from recipe.dataset.stored import Dataset
-from recipe.inspection.columns import dates_of, features, is_text, numbers_of
+from recipe.inspection.columns import dates_of, features
 
 Targets = NDArray[Any]  # int64 (N,) for classes, float32 (N, k) for a number
 
@@ -33,15 +34,14 @@ def column_scores(dataset: Dataset, most_rows: int, class_limit: float, number_l
         class_limit, number_limit: the score from which a column leaks the label, by what the label is.
     """
     rows = features(dataset)
-    if rows is None:
-        return pd.DataFrame({"column": pd.Series(dtype="str"), "score": [], "leaks": pd.Series(dtype="bool")})
     known = np.flatnonzero((dataset.manifest["split"] != TEST).to_numpy())
     chosen = np.random.default_rng(dataset.settings.seed).permutation(known)[:most_rows]
     is_class = dataset.preparation["classes"] is not None
     targets = np.asarray(dataset.targets[chosen])
     limit = class_limit if is_class else number_limit
     scores = {name: _best_score(rows[name].iloc[chosen], targets, is_class) for name in rows}
-    table = pd.DataFrame({"column": list(scores), "score": list(scores.values())})
+    names = pd.Series(list(scores), dtype="str")  # of no columns too
+    table = pd.DataFrame({"column": names, "score": np.array(list(scores.values()), dtype=np.float64)})
     table["leaks"] = table["score"] >= limit
     return table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 

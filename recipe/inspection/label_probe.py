@@ -1,15 +1,15 @@
 """Do a delivery's labels mean what the data set's labels mean: a probe trained on the one is asked of the other."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recipe.dataset.kind import kind_of
 from recipe.dataset.splits import TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
-from recipe.inspection.content import sketches
 from recipe.statistics.intervals import NORMAL_975
 
 Targets = NDArray[Any]  # int64 (N,) for classes, float32 (N,) for a number
@@ -67,7 +67,8 @@ class _Samples:
 def _known(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], Targets]:
     """The sketches of the examples `rows`, and their targets: classes, or the number."""
     targets = dataset.targets[rows]
-    return sketches(replace(dataset, inputs=dataset.inputs[rows])), targets if targets.ndim == 1 else targets[:, 0]
+    sketches = kind_of(dataset.preparation).sketches(dataset.inputs[rows])
+    return sketches, targets if targets.ndim == 1 else targets[:, 0]
 
 
 def _of_classes(samples: _Samples, reference: Dataset) -> LabelProbe | None:

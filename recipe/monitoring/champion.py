@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from recipe.dataset.preparation import prepare_rows
+from recipe.dataset.kind import inputs_for
 from recipe.dataset.stored import Dataset
 from recipe.errors import WorkspaceError
 from recipe.report.findings import read_measured
@@ -103,25 +104,16 @@ def _measured(reports: Path) -> Figure | None:
     return Figure(test.measured, *test.interval)
 
 
-def answers(champion: Champion, dataset: Dataset, inputs: np.ndarray, rows: pd.DataFrame | None) -> Answers:
-    """What the champion says of inputs that were prepared as `dataset` is; `rows` are the raw ones of a table.
+def answers(champion: Champion, dataset: Dataset, rows: NDArray[np.int64]) -> Answers:
+    """What the champion says of the examples `rows` (n,).
 
     Raises:
         ValueError: the champion takes other inputs; a sentence.
     """
     own = champion.model.preparation
-    if own["kind"] != dataset.preparation["kind"]:
-        raise ValueError(f"{champion.name} takes {own['kind']}, and the data are {dataset.preparation['kind']}.")
-    if rows is not None:
-        inputs = prepare_rows(rows, own)
-    elif own["input_shape"] != dataset.preparation["input_shape"]:
-        shapes = " where the data have ".join(
-            " x ".join(map(str, one["input_shape"])) for one in (own, dataset.preparation)
-        )
-        raise ValueError(f"{champion.name} takes images of {shapes}.")
-    starts = range(0, max(len(inputs), 1), ROWS_AT_ONCE)
-    parts = [champion.model.predict_prepared(np.array(inputs[start : start + ROWS_AT_ONCE])) for start in starts]
-    table = pd.concat(parts, ignore_index=True)
+    parts = np.split(rows, range(ROWS_AT_ONCE, len(rows), ROWS_AT_ONCE))
+    inputs = (inputs_for(champion.name, own, dataset, part) for part in parts)
+    table = pd.concat([champion.model.predict_prepared(np.array(one)) for one in inputs], ignore_index=True)
     if own["task"] != "classification":
         return Answers(table.to_numpy(dtype=np.float64), None)
     largest = table[[name for name in table.columns if name.startswith(PROBABILITY)]].max(axis=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recipe import drawing
+from recipe.dataset.kind import kind_of
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
@@ -24,7 +24,7 @@ from recipe.monitoring.history import Entry, draw_over_time
 from recipe.statistics.intervals import NORMAL_975, wilson
 
 BATCH = "batch"
-SHOWN = 16  # images in a gallery
+SHOWN = 16  # inputs in a picture
 FEWEST_FOR_R2 = 10  # labelled inputs: the variance of fewer is no measure to hold residuals against
 SMALLEST_CHANCE = 1e-12  # that is told as a number: below it, rounding is what is seen
 UNREADABLE_COLUMNS = ["path", "reason"]
@@ -56,18 +56,19 @@ class Seen:
 @practice("monitor/unreadable")
 def unreadable(seen: Seen) -> Finding:
     """Every input can be read."""
-    listed = seen.batch.unreadable
+    listed = seen.batch.dataset.quarantine
     count, total = len(listed), len(seen.batch) + len(listed)
     summary = f"All {total} inputs can be read."
     if count:
-        summary = f"{count} of {total} inputs cannot be read; the first is {listed[0].path}: {listed[0].reason}."
+        first = listed.iloc[0]
+        summary = f"{count} of {total} inputs cannot be read; the first is {first['path']}: {first['reason']}."
     return Finding(
         summary=summary,
         measured=count / total,
         interval=wilson(count, total),
         advice="Mend what sends them: nothing was predicted for the inputs that the table lists.",
         requirements=(at_most(count, 0, otherwise="warn"),),
-        table=pd.DataFrame([(item.path, item.reason) for item in listed], columns=UNREADABLE_COLUMNS),
+        table=listed[UNREADABLE_COLUMNS],
     )
 
 
@@ -107,7 +108,9 @@ def unfamiliar_inputs(seen: Seen) -> Finding:
     train, held_out = dataset.where(TRAIN), dataset.where(VALIDATION)
     if not len(held_out):
         return skip("There is no validation split to tell how far a familiar input may be from training.")
-    found = unfamiliar(dataset.inputs, train, held_out, seen.batch.inputs, settings.unfamiliar_rate)
+    pooled = kind_of(dataset.preparation).pooled
+    inputs = seen.batch.dataset.inputs
+    found = unfamiliar(dataset.inputs, train, held_out, inputs, settings.unfamiliar_rate, pooled)
     count, total = int(found.flagged.sum()), len(seen.batch)
     low, high = wilson(count, total)
     worst = np.argsort(-found.distances, kind="stable")
@@ -282,7 +285,8 @@ def _sample(seen: Seen) -> Sample:
     if labels is not None:
         labels = labels.dropna().reset_index(drop=True)
         labels = labels if seen.is_class else pd.Series(label_numbers(labels))
-    return Sample(seen.batch.columns, seen.batch.inputs, labels)
+    every = np.arange(len(seen.batch))
+    return replace(sample_of(seen.batch.dataset, every), columns=seen.batch.columns, labels=labels)
 
 
 def _unfamiliar_figures(found: Unfamiliar, batch: Batch, worst: np.ndarray) -> dict[str, object]:
@@ -290,11 +294,11 @@ def _unfamiliar_figures(found: Unfamiliar, batch: Batch, worst: np.ndarray) -> d
     column = "distance to the nearest training example"
     compared = Compared(column, BATCH, pd.Series(found.held_out), pd.Series(found.distances))
     drawn = {"distance": draw_shifts([compared], "validation", "Distance from training")}
-    if batch.rows is None:
-        shown = [place for place in worst[:SHOWN] if found.flagged[place]]
-        if shown:
-            names = [Path(batch.known["path"].iloc[place]).name for place in shown]
-            drawn["furthest"] = drawing.gallery(np.asarray(batch.inputs[shown]), names, "Unlike anything in training")
+    shown = [place for place in worst[:SHOWN] if found.flagged[place]]
+    if shown:
+        names = [Path(batch.known["path"].iloc[place]).name for place in shown]
+        draw = kind_of(batch.dataset.preparation).draw
+        drawn["furthest"] = draw(batch.dataset.inputs[shown], names, "Unlike anything in training")
     return {name: picture for name, picture in drawn.items() if picture is not None}
 
 

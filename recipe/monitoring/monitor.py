@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from recipe.dataset.splits import VALIDATION
 from recipe.dataset.stored import Dataset, load_dataset
 from recipe.errors import DataError
@@ -96,9 +98,8 @@ def _look(workspace: Path, dataset: Dataset, batch: Batch) -> Seen:
 
 def _asked(champion: Champion, dataset: Dataset, batch: Batch) -> tuple[Answers | None, Answers]:
     held_out = dataset.where(VALIDATION)
-    rows = None if dataset.rows is None else dataset.rows.iloc[held_out]
-    validation = answers(champion, dataset, dataset.inputs[held_out], rows) if len(held_out) else None
-    return validation, answers(champion, dataset, batch.inputs, batch.rows)
+    validation = answers(champion, dataset, held_out) if len(held_out) else None
+    return validation, answers(champion, batch.dataset, np.arange(len(batch)))
 
 
 def _timed(check: Practice, seen: Seen) -> Finding:
@@ -128,7 +129,7 @@ def _entry(workspace: Path, seen: Seen, found: Sequence[Finding]) -> Entry:
         batch=(path.relative_to(workspace.resolve()) if inside else path).as_posix(),
         content=seen.batch.content,
         rows=len(seen.batch),
-        unreadable=len(seen.batch.unreadable),
+        unreadable=len(seen.batch.dataset.quarantine),
         champion=seen.champion.name if seen.champion else None,
         unfamiliar=by_name["monitor/unfamiliar"].measured,
         drifted=tuple(drifted.loc[drifted["flagged"], "column"]),

@@ -4,14 +4,13 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from recipe.dataset.listing import LABELS, is_image_name
+from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import load_dataset
 from recipe.monitoring.history import read_entries
 from recipe.runtime.workspace import private_folder, write_json
 from recipe.settings import load_settings
 
 FAILURES = "monitor_failures.json"  # in .recipe/: when each batch was last begun that could not be monitored
-TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 
 
 def newest_batch(workspace: Path, path: Path) -> Path | None:
@@ -27,12 +26,9 @@ def newest_batch(workspace: Path, path: Path) -> Path | None:
         return path
     dataset = load_dataset(workspace, load_settings(workspace))
     entries = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
-    if dataset.preparation["kind"] == "table":
-        found = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in TABLES]
-    elif _is_one_batch(entries, dataset.preparation["classes"] or []):
+    found = kind_of(dataset.preparation).batches_in(entries, dataset.preparation)
+    if found is None:
         return path
-    else:
-        found = [entry for entry in entries if entry.is_dir()]
     seen = {(workspace / entry.batch).resolve(): entry.when for entry in read_entries(workspace)}
     changed = {batch: _last_change(batch) for batch in found}
     pending = [batch for batch in found if changed[batch] > _timestamp(seen.get(batch.resolve()))]
@@ -53,14 +49,6 @@ def note_failure(workspace: Path, batch: Path, began: float) -> None:
 def _failures(workspace: Path) -> dict[str, float]:
     path = private_folder(workspace) / FAILURES
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def _is_one_batch(entries: list[Path], classes: list[str]) -> bool:
-    """Whether a folder of images is a batch itself: it holds images, a list of labels, or a folder a class."""
-    return not entries or any(
-        is_image_name(entry.name) or entry.name == LABELS or (entry.is_dir() and entry.name in classes)
-        for entry in entries
-    )
 
 
 def _last_change(batch: Path) -> float:

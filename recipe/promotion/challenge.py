@@ -8,7 +8,7 @@ reads the test labels, notes the reading, and writes the decision to reports/cha
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from recipe import drawing
 from recipe.dataset.clusters import clusters_of
+from recipe.dataset.kind import inputs_for
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TEST
 from recipe.dataset.stored import Dataset, load_dataset
@@ -139,24 +140,11 @@ def answer(model: FinalModel, dataset: Dataset, rows: NDArray[np.int64]) -> pd.D
     Raises:
         DataError: they lack something that the model takes.
     """
+    source = dataset.workspace / dataset.settings.data.path
     try:
-        if dataset.rows is not None:
-            return model.predict(dataset.rows.iloc[rows])
-        if _stored_size(model.preparation) == _stored_size(dataset.preparation):
-            return model.predict_images(list(dataset.inputs[rows]))
-        return model.predict_images([model.prepare_image(*_file(dataset, row)) for row in rows])
+        return model.predict_prepared(inputs_for("it", model.preparation, dataset, rows, source))
     except (ValueError, OSError) as error:
         raise DataError(f"The examples do not fit a registered model ({str(error).rstrip('.')}).") from error
-
-
-def _stored_size(preparation: Mapping[str, Any]) -> tuple[int, int, int]:
-    pixels = preparation["pixels"]
-    return pixels["channels"], pixels["height"], pixels["width"]
-
-
-def _file(dataset: Dataset, row: int) -> tuple[bytes, str]:
-    name = str(dataset.manifest["path"].iat[row])
-    return (dataset.workspace / dataset.settings.data.path / name).read_bytes(), name
 
 
 def _seconds(models: list[FinalModel], dataset: Dataset, rows: NDArray[np.int64]) -> list[float]:
@@ -185,8 +173,9 @@ def _parts(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDA
 
 
 def _columns(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[str, pd.Series]]:
-    """Columns of categories: a table's own, and what the user's manifest says of images."""
-    held = dataset.rows if dataset.rows is not None else dataset.manifest[[*dataset.user_columns, "source"]]
+    """Columns of categories: raw ones, and the user's own of the manifest."""
+    own = [name for name in (*dataset.user_columns, "source") if name not in dataset.rows]
+    held = pd.concat([dataset.rows, dataset.manifest[own]], axis=1)
     for name in list(held.columns)[:MOST_SLICES]:
         if name != dataset.settings.data.label and not pd.api.types.is_float_dtype(held[name]):
             yield str(name), held[name].iloc[rows].reset_index(drop=True).astype("str")

@@ -14,6 +14,7 @@ from recipe.errors import SettingsError
 from recipe.settings.declared import Declared, declared, section
 from recipe.settings.defaults import completed
 from recipe.settings.fanout import Fanout
+from recipe.settings.kinds import BUILTIN, FOLDER, in_words, kind_names
 from recipe.settings.monitor import Monitor
 from recipe.settings.retrain import Retrain
 from recipe.settings.strict import Strict
@@ -98,7 +99,7 @@ class Image(Strict):
 
 class Data(Strict):
     name: str
-    kind: Literal["builtin", "image_folder", "table"]
+    kind: str
     path: str
     delivery: str | None = None
     task: Literal["auto", "classification", "regression"] = "auto"
@@ -112,12 +113,20 @@ class Data(Strict):
     image: Image = Image()
     memory_limit_mb: int = Field(gt=0)
 
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _is_a_kind(cls, kind: Any) -> Any:
+        known = (BUILTIN, *kind_names())
+        if kind not in known:
+            raise ValueError(f"it should be {in_words(known)}")
+        return kind
+
     @model_validator(mode="before")
     @classmethod
     def _named_after_its_path(cls, content: Any) -> Any:
         if isinstance(content, Mapping) and content.get("name") is None and content.get("path"):
             path = Path(str(content["path"]))
-            return {**content, "name": path.stem if content.get("kind") == "table" else path.name}
+            return {**content, "name": path.name if str(content.get("kind")).endswith(FOLDER) else path.stem}
         return content
 
 

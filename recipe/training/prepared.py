@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recipe.dataset.clusters import clusters_of
-from recipe.dataset.rows import readable_rows
+from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import INPUTS, PREPARED, Dataset
 from recipe.settings import Settings
 from recipe.training.device import on_any_device
@@ -30,7 +30,7 @@ def split_of(dataset: Dataset, name: str, transform: View | None, settings: Sett
     rows = dataset.where(name)
     ids = tuple(dataset.manifest["id"].to_numpy()[rows].tolist())
     targets = torch.from_numpy(np.ascontiguousarray(dataset.targets[rows]))
-    view = None if dataset.preparation["kind"] == "table" else to_unit
+    view = view_of(dataset)
     groups = _clusters(dataset, rows)
     transform = on_any_device(transform) if transform else None
     size = dataset.inputs.shape[0] * int(np.prod(dataset.inputs.shape[1:])) * BYTES_PER_FLOAT
@@ -50,8 +50,13 @@ def _clusters(dataset: Dataset, rows: NDArray[np.int64]) -> Tensor | None:
     return torch.from_numpy(clusters) if len(np.unique(clusters)) < len(rows) else None
 
 
+def view_of(dataset: Dataset) -> View | None:
+    """What makes float32 of stored inputs: of bytes 0..1, of all else the same numbers; None where they are float32."""
+    return {np.dtype(np.uint8): to_unit, np.dtype(np.float32): None}.get(dataset.inputs.dtype, Tensor.float)
+
+
 def to_unit(batch: Tensor) -> Tensor:
-    """Bytes (N, C, H, W) as float32 in 0..1."""
+    """Bytes (N, ...) as float32 in 0..1."""
     return batch.float().div_(255)
 
 
@@ -71,18 +76,18 @@ def build_transform(dataset: Dataset, settings: Settings) -> View | None:
 def first_examples(dataset: Dataset, count: int) -> Tensor:
     """The first training examples as a transform gets them: images in 0..1, rows as they are."""
     inputs = torch.from_numpy(np.ascontiguousarray(dataset.inputs[dataset.where("train")[:count]]))
-    return inputs if dataset.preparation["kind"] == "table" else to_unit(inputs)
+    view = view_of(dataset)
+    return view(inputs) if view else inputs
 
 
 def decoder(dataset: Dataset, settings: Settings) -> Callable[[Tensor], Tensor | pd.DataFrame] | None:
     """What turns the net's inputs back into what a person looks at; not known behind a transform of the user's own."""
     preparation = dataset.preparation
+    decode = kind_of(preparation).decode
     transform = settings.data.transform.target
-    if preparation["kind"] == "table":
-        return None if transform else lambda batch: readable_rows(batch.numpy(), preparation)
-    if transform is None:
-        return lambda batch: batch
-    if transform != "recipe.transforms.Standardize":
+    if decode is None or transform is None:
+        return decode and (lambda batch: decode(batch, preparation))
+    if transform != "recipe.transforms.Standardize" or not preparation["pixels"]:
         return None
     mean, std = (torch.tensor(preparation["pixels"][name]).view(-1, 1, 1) for name in ("mean", "std"))
-    return lambda batch: batch * std + mean
+    return lambda batch: decode(batch * std + mean, preparation)

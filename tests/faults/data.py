@@ -73,7 +73,7 @@ def arrays(images: np.ndarray, labels: Iterable[object], **columns: Iterable[Any
         quarantine=pd.DataFrame(columns=["id", "path", "label", "reason", "kind"]),
         inputs=images[:, np.newaxis],
         targets=np.array([classes.index(name) for name in names]),
-        rows=None,
+        rows=pd.DataFrame(index=manifest.index),
         preparation={"kind": "images", "classes": classes},
         split_given="split" in columns,
         settings=composed("data=digits"),

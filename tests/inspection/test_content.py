@@ -24,7 +24,8 @@ def rows_with_noisy_copies(count: int) -> Dataset:
     """The same as rows of a table, standardised."""
     dataset = images_with_noisy_copies(count)
     rows = dataset.inputs.reshape(len(dataset.inputs), -1).astype(np.float32)
-    return replace(dataset, inputs=(rows - rows.mean(0)) / (rows.std(0) + 1))
+    rows = (rows - rows.mean(0)) / (rows.std(0) + 1)
+    return replace(dataset, inputs=rows, preparation=dataset.preparation | {"kind": "table"})
 
 
 def all_with_all(dataset: Dataset, left: content.Rows, right: content.Rows, limit: float) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recipe.dataset.kind import kind_named
 from recipe.inspection.drift import WHOLE, Sample, drift
 from recipe.settings import Stages
 from tests.faults.data import breast_cancer, digits
@@ -22,7 +23,7 @@ def images(rows: np.ndarray, change: Callable[[Images], Images] = lambda images:
     levels = inputs.reshape(len(rows), -1) / 255
     measured = {"width": 8, "height": 8, "mode": "L", "brightness": levels.mean(1), "contrast": levels.std(1)}
     columns = pd.DataFrame(measured, index=range(len(rows)))
-    return Sample(columns, inputs, pd.Series(labels[rows]).astype("str"))
+    return Sample(columns, kind_named("image_folder").pooled(inputs), pd.Series(labels[rows]).astype("str"))
 
 
 def rows_of(frame: pd.DataFrame) -> Sample:
@@ -233,7 +234,7 @@ def test_a_column_that_the_batch_lacks_is_flagged_and_one_more_is_not() -> None:
     sample = rows_of(batch)
     columns = sample.columns.drop(columns="mean area").assign(colour="red")
 
-    table = drift(rows_of(reference), Sample(columns, sample.inputs, None), SETTINGS)
+    table = drift(rows_of(reference), Sample(columns, sample.vectors, None), SETTINGS)
 
     assert flagged(table) == ["mean area"]
     assert row_of(table, "colour")["score"] == 0

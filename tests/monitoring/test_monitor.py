@@ -16,7 +16,7 @@ from prefect.logging import disable_run_logger
 
 from flows.monitor import monitor_production
 from recipe.cli import BAD_INPUT, CLOSED, OPEN, run_command
-from recipe.dataset.builtin import Pictures, load_builtin
+from recipe.dataset.builtin import PICTURES
 from recipe.dataset.ingestion import ingest
 from recipe.dataset.stored import Dataset, load_dataset
 from recipe.inference.export import export_model
@@ -242,8 +242,7 @@ def test_inverted_images_are_named_by_what_was_measured_of_them(
 
 
 def test_digits_of_another_source_and_noise_are_unlike_anything_seen(digits: Path) -> None:
-    source = load_builtin("mnist5k")
-    assert isinstance(source, Pictures)
+    source = PICTURES["mnist5k"]()
     noise = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
 
     foreign = monitored(digits, put(digits / "foreign", source.images[::100, :, :, 0]))

@@ -42,7 +42,7 @@ def test_inputs_that_are_prepared_otherwise_are_other_data(workspace: Path, monk
     before = identity(workspace, settings)
     ingest(workspace, settings)
     assert identity(workspace, settings) == before
-    monkeypatch.setattr("recipe.dataset.ingestion.prepare_rows", lambda rows, preparation: np.ones((len(rows), 10)))
+    monkeypatch.setattr("recipe.dataset.kinds.table.prepare_rows", lambda rows, preparation: np.ones((len(rows), 10)))
     ingest(workspace, settings)
     assert np.load(workspace / PREPARED / INPUTS).max() == 1
     assert identity(workspace, settings) != before

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import Field
 
-from recipe import drawing
+from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
-from recipe.inspection.blankness import blank_images, blank_rows
-from recipe.inspection.columns import features
 from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
 
 if TYPE_CHECKING:
     from recipe.deliveries.fates import Examined
 
-SHOWN = 16  # images in the gallery
+SHOWN = 16  # examples in the picture
 
 
 class Settings(Strict):
@@ -41,22 +39,16 @@ class DeliveryLimits(Strict):
 @practice("data/blank")
 def blank(dataset: Dataset) -> Finding:
     """Every example holds something: no image is one colour, noise or half there, no row is empty."""
-    settings: Settings = dataset.settings.stages.data.blank
-    rows = features(dataset)
-    if rows is None:
-        found = blank_images(dataset.inputs, settings.flat, settings.noise, settings.band)
-    else:
-        found = blank_rows(rows, settings.missing_share)
+    kind = kind_of(dataset.preparation)
+    found = kind.blank(dataset, dataset.settings.stages.data.blank, 0)
     found = found.sort_values("score", ascending=False, kind="stable")
     places = found["row"].to_numpy()
     known = dataset.manifest[["id", "path"]].iloc[places].reset_index(drop=True)
     table = pd.concat([known, found[["reason", "score"]].reset_index(drop=True)], axis=1)
-    figures = {}
-    if len(table) and rows is None:
-        shown = dataset.inputs[places[:SHOWN]]
-        figures["blank"] = drawing.gallery(shown, list(table["reason"][:SHOWN]), title="Examples that hold nothing")
+    shown, why = dataset.inputs[places[:SHOWN]], list(table["reason"][:SHOWN])
+    drawn = kind.draw(shown, why, "Examples that hold nothing") if len(table) else None
     advice = "Look at what the table lists and delete what is no example; a net learns to guess on it."
-    return _finding(table, len(dataset.manifest), advice, figures)
+    return _finding(table, len(dataset.manifest), advice, {"blank": drawn} if drawn else {})
 
 
 @practice("data/blank")

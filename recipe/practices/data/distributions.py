@@ -7,12 +7,12 @@ import pandas as pd
 from pydantic import Field
 
 from recipe import drawing
-from recipe.dataset.columns import number_style
-from recipe.dataset.manifest import MEASURED
+from recipe.dataset.columns import number_style, numbers_of
+from recipe.dataset.kind import kind_of
 from recipe.dataset.preparation import DAYS_A_YEAR, as_text, epoch_days
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
-from recipe.inspection.columns import dates_of, features, numbers_of, problems
+from recipe.inspection.columns import dates_of, features, measured_columns, own_columns, problems
 from recipe.settings.strict import Strict
 
 if TYPE_CHECKING:
@@ -46,10 +46,8 @@ def distributions(dataset: Dataset) -> Finding:
     Of images the columns are the user's own, if any; what was measured of them (size, brightness) is drawn and listed,
     and may well be constant.
     """
-    own = features(dataset)
-    if own is None:
-        own = dataset.manifest[list(dataset.user_columns)]
-    measured = dataset.manifest[[name for name in MEASURED if name in dataset.manifest]]
+    own = pd.concat([features(dataset), own_columns(dataset)], axis=1)
+    measured = measured_columns(dataset)
     table = _table(own, measured, dataset.settings.stages.data.distributions.missing_share)
     flagged = table[table["flagged"]]
     count = flagged["column"].nunique()
@@ -57,7 +55,8 @@ def distributions(dataset: Dataset) -> Finding:
         first = [f"{row['column']} ({row['problem']}: {row['value']})" for _, row in flagged.head(5).iterrows()]
         summary = f"{count} of {own.shape[1]} columns need a look: {', '.join(first)}{', ...' if count > 5 else ''}."
     else:
-        what = f"{own.shape[1]} columns" if len(own.columns) else "Images without columns of their own"
+        nothing = f"{kind_of(dataset.preparation).name.capitalize()} without columns of their own"
+        what = f"{own.shape[1]} columns" if len(own.columns) else nothing
         summary = f"{what}, {len(own)} examples: none is constant, empty or implausible."
     return Finding(
         summary=summary,
@@ -96,9 +95,8 @@ def _figures(dataset: Dataset, own: pd.DataFrame, measured: pd.DataFrame, flagge
     numeric = [name for name in drawable if pd.api.types.is_numeric_dtype(columns[name])]
     if numeric and classes.nunique() > MOST_CLASSES:
         figures["by_class"] = _draw_by_class(columns[numeric], classes)
-    if dataset.inputs.ndim == 4:
-        figures["means"] = _draw_means(dataset)
-    return figures
+    means = _draw_means(dataset)
+    return figures | ({"means": means} if means else {})
 
 
 def _classes(dataset: Dataset) -> pd.Series:
@@ -163,12 +161,13 @@ def _draw_by_class(columns: pd.DataFrame, classes: pd.Series) -> "Figure":
     return drawing.intervals(values, f"{column}: median and middle 80 %", title=f"{column} by class")
 
 
-def _draw_means(dataset: Dataset) -> "Figure":
-    """The mean image of each class, and of all where the label is a number."""
+def _draw_means(dataset: Dataset) -> "Figure | None":
+    """The mean example of each class, and of all where the label is a number; None where such a thing has no look."""
+    kind = kind_of(dataset.preparation)
     names = dataset.preparation["classes"]
     places = [np.flatnonzero(dataset.targets == code) for code in range(len(names))] if names else []
     drawn = [(name, place) for name, place in zip(names or [], places, strict=True) if len(place)]
     drawn = drawn[:MOST_PICTURES] or [("all", np.arange(len(dataset.inputs)))]
-    means = np.stack([np.mean(dataset.inputs[place], axis=0, dtype=np.float64) / 255 for _, place in drawn])
+    means = np.stack([np.mean(dataset.inputs[place], axis=0, dtype=np.float64) for _, place in drawn])
     titles = [f"{name} ({len(place)})" for name, place in drawn]
-    return drawing.gallery(means, titles, title="Mean image of each class")
+    return kind.draw(means, titles, f"Mean {kind.example} of each class")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import Field
 
-from recipe import drawing
+from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.coincidence import NONE, Coincidences, expected_coincidences
@@ -20,7 +20,7 @@ from recipe.statistics.intervals import wilson
 if TYPE_CHECKING:
     from recipe.deliveries.fates import Examined
 
-SHOWN = 8  # groups in the gallery
+SHOWN = 8  # groups in the picture
 COLUMNS = ["id_a", "path_a", "id_b", "path_b", "label_a", "label_b", "conflict", "kind"]
 
 
@@ -89,10 +89,10 @@ def duplicates_of_delivery(examined: Examined) -> Finding:
 
 
 def _chance(dataset: Dataset, groups: list[Rows]) -> Coincidences:
-    """What chance makes of a table; pictures are never equal by chance."""
-    rows = compared_columns(dataset)
-    if rows is None or not groups:
+    """What chance makes of a table; what has no columns, as pictures, is never equal by chance."""
+    if not groups:
         return NONE
+    rows = compared_columns(dataset)
     return expected_coincidences(rows, dataset.manifest["label"], dataset.preparation["classes"] is not None)
 
 
@@ -137,11 +137,13 @@ def _table(dataset: Dataset, groups: list[Rows]) -> pd.DataFrame:
 
 
 def _gallery(dataset: Dataset, groups: list[Rows]) -> dict[str, object]:
-    if dataset.inputs.ndim != 4 or not groups:
+    if not groups:
         return {}
     shown = [int(row) for group in groups[:SHOWN] for row in group[:2]]
     titles = [f"{dataset.manifest['label'].iloc[row]}" for row in shown]
-    return {"pairs": drawing.gallery(dataset.inputs[shown], titles, title="Pairs of equal content, with their labels")}
+    draw = kind_of(dataset.preparation).draw
+    drawn = draw(dataset.inputs[shown], titles, "Pairs of equal content, with their labels")
+    return {"pairs": drawn} if drawn else {}
 
 
 def _twins(examined: Examined) -> pd.DataFrame:

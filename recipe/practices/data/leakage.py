@@ -9,10 +9,10 @@ import pandas as pd
 from pydantic import Field
 
 from recipe import drawing
+from recipe.dataset.kind import kind_of
 from recipe.dataset.splits import SPLITS
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
-from recipe.inspection.columns import features
 from recipe.inspection.content import equal_groups, equal_pairs, near_pairs
 from recipe.inspection.giveaway import column_scores
 from recipe.settings.strict import Strict
@@ -56,7 +56,7 @@ def leakage(dataset: Dataset) -> Finding:
     crossings = pd.concat(
         [
             _exact(dataset),
-            _near(dataset, settings.near_rows if features(dataset) is not None else settings.near_images),
+            _near(dataset, kind_of(dataset.preparation).near_limit(settings)),
             _groups(dataset),
             scores[scores["leaks"]].assign(kind="column"),
         ],

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recipe.dataset.columns import is_text, numbers_of
 from recipe.dataset.preparation import as_text
-from recipe.inspection.columns import is_text, numbers_of
 
 TORN = "partly missing"  # the reason of an image of which a band at one side is a single value
 CHUNK = 2_048  # images measured at once
