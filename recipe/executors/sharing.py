@@ -79,8 +79,7 @@ def for_training(experiment: Experiment) -> Experiment:
         validation=replace(experiment.validation, ids=(), groups=None),
         decode=None,
         executor=None,
-        open_test=None,
-        note_reading=None,
+        test=None,
     )
 
 

@@ -15,10 +15,10 @@ from recipe.executors import executor_of
 from recipe.runtime.workspace import TRAININGS, fingerprint
 from recipe.settings import Settings
 from recipe.training.compiler import leave_compiler_out
-from recipe.training.device import choose_device, on_any_device
-from recipe.training.experiment import Experiment, Training, component, training_from_json
+from recipe.training.device import choose_device
+from recipe.training.experiment import Budget, Experiment, HeldOut, Training, component, training_from_json
 from recipe.training.identity import digest, identity
-from recipe.training.objective import Objective, default_loss
+from recipe.training.objective import objective_of
 from recipe.training.prepared import build_transform, decoder, first_examples, split_of
 from recipe.training.split import Split, View
 
@@ -52,7 +52,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     return Experiment(
         train=split_of(dataset, "train", transform, settings),
         validation=split_of(dataset, "validation", transform, settings),
-        objective=Objective(task, n_outputs, on_any_device(loss.as_function()) if loss else default_loss(task)),
+        objective=objective_of(task, n_outputs, *((loss.as_function(), loss.name) if loss else (None, None))),
         training=training,
         augment=component("augment", settings.augment),
         classes=tuple(dataset.preparation["classes"] or ()),
@@ -61,13 +61,10 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         device=device,
         stages=settings.stages,
         thresholds=settings.thresholds,
-        seeds=settings.budget.seeds,
-        trials=settings.budget.trials,
-        members=settings.budget.members,
+        budget=Budget(settings.budget.seeds, settings.budget.trials, settings.budget.members),
         executor=executor_of(settings, workspace, device),
         fingerprint=identity(workspace, settings),
         folder=str(stage.home / ".recipe" / TRAININGS),
-        loss_name=loss.name if loss else "the default loss",
     )
 
 
@@ -84,7 +81,7 @@ def with_test(experiment: Experiment, stage: Stage) -> Experiment:
         record_reading(stage.home, reader, version, examples, figure, settings.data.name)
         return len(readings(stage.home, settings.data.name))
 
-    return replace(experiment, open_test=open_test, note_reading=note_reading)
+    return replace(experiment, test=HeldOut(open_test, note_reading))
 
 
 @dataclass(frozen=True)

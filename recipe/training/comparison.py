@@ -85,7 +85,7 @@ def with_seeds(experiment: Experiment, training: Training) -> list[Training]:
 
     Early stopping changes nothing on the way, so what is trained is the whole way; `validation` stops it afterwards.
     """
-    return [training.having(seed=training.seed + i, keep_best=False) for i in range(experiment.seeds)]
+    return [training.having(seed=training.seed + i, keep_best=False) for i in range(experiment.budget.seeds)]
 
 
 def validation(experiment: Experiment, training: Training) -> tuple[Tensor, Tensor]:
@@ -179,8 +179,9 @@ def in_words(experiment: Experiment, comparison: Comparison, least: float) -> st
     verdict = "holds" if gain.holds(least) else "does not hold"
     return (
         f"{comparison.name.capitalize()} takes the validation loss from {comparison.control_loss:.4g} to "
-        f"{comparison.loss:.4g}, a gain of {gain.value:.3g} [{gain.low:.3g}, {gain.high:.3g}] over {experiment.seeds} "
-        f"seeds, which {verdict}; {name} from {comparison.control_metric:.4f} to {comparison.metric:.4f}."
+        f"{comparison.loss:.4g}, a gain of {gain.value:.3g} [{gain.low:.3g}, {gain.high:.3g}] over "
+        f"{experiment.budget.seeds} seeds, which {verdict}; {name} from {comparison.control_metric:.4f} to "
+        f"{comparison.metric:.4f}."
     )
 
 

@@ -124,6 +124,11 @@ def on_any_device(call: Callable[..., Any]) -> Callable[..., Any]:
     return _OnAnyDevice(call) if any(_holders(call)) else call
 
 
+def part_on(part: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """The part itself behind what `on_any_device` gave, with its tensors on `device`."""
+    return part.on(device) if isinstance(part, _OnAnyDevice) else part
+
+
 class _OnAnyDevice:
     """Calls the part itself for batches on the device where its tensors are, and a copy of it on each other."""
 
@@ -133,12 +138,13 @@ class _OnAnyDevice:
         self.copies: dict[torch.device, Callable[..., Any]] = {}
 
     def __call__(self, batch: Tensor, *more: Any) -> Any:
-        return self._on(batch.device)(batch, *more)
+        return self.on(batch.device)(batch, *more)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "copies": {}}
 
-    def _on(self, device: torch.device) -> Callable[..., Any]:
+    def on(self, device: torch.device) -> Callable[..., Any]:
+        """The part with its tensors there."""
         if device == self.home:
             return self.call
         if device not in self.copies:

@@ -28,7 +28,10 @@ def ensemble_trainings(experiment: Experiment) -> list[Training]:
     """The members: the same training from other seeds, for longer, each with its best weights kept."""
     base = experiment.training
     epochs = math.ceil(base.epochs * experiment.stages.squeeze.ensemble.epochs_factor)
-    return [base.having(seed=base.seed + member, epochs=epochs, keep_best=True) for member in range(experiment.members)]
+    return [
+        base.having(seed=base.seed + member, epochs=epochs, keep_best=True)
+        for member in range(experiment.budget.members)
+    ]
 
 
 def train_members(experiment: Experiment) -> list[Trained]:

@@ -19,7 +19,7 @@ from recipe.models import set_last_bias
 from recipe.settings import Part, Stages, Thresholds
 from recipe.training.device import Device, on_any_device
 from recipe.training.loop import Augment, Optimizer
-from recipe.training.objective import Objective, Task, check_loss, default_loss
+from recipe.training.objective import Objective, Task, check_loss, objective_of
 from recipe.training.split import Split
 from recipe.training.targets import Component, place_of
 
@@ -70,6 +70,28 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """How much is trained: `seeds` of each side of a comparison, `trials` of the search, `members` of the ensemble."""
+
+    seeds: int = 2
+    trials: int = 6
+    members: int = 2
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The way to the test split.
+
+    Attributes:
+        open: gives it to the practice that is named.
+        note: writes a reading of its labels (who, how many, the figure) to the ledger; gives how many there have been.
+    """
+
+    open: Callable[[str], Split]
+    note: Callable[[str, int, float], int] = lambda reader, examples, figure: 1
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A model, a loss, an optimizer and splits of tensors with names.
 
@@ -82,14 +104,12 @@ class Experiment:
         features: the names of a table's prepared inputs; empty for images. See `input_names` for those of the net's.
         decode: turns what enters the net, on the CPU, back into what a person can look at: images (N, C, H, W) in
             0..1, or a table's own columns as text (N, columns), in its own units; None where that is not known.
-        seeds, trials, members: the budget of comparisons, of the search and of the ensemble.
+        budget: how much is trained where one training is not enough.
         executor: carries out independent trainings, and gives what comes of each as it ends, kept; None: one after
             another, in this process.
         fingerprint: names data and code, so that finished trainings are found again.
         folder: where finished trainings are kept; None: in memory only.
-        open_test: gives the test split to the practice it is called for; None where there is none.
-        note_reading: writes a reading of the test labels (who, how many, the figure) to the ledger; gives how many
-            there have been.
+        test: the way to the test split; None where there is none.
     """
 
     train: Split
@@ -103,15 +123,11 @@ class Experiment:
     device: Device = field(default_factory=Device)
     stages: Stages = field(default_factory=Stages.default)
     thresholds: Thresholds = field(default_factory=Thresholds.default)
-    seeds: int = 2
-    trials: int = 6
-    members: int = 2
+    budget: Budget = field(default_factory=Budget)
     executor: Callable[[Experiment, Sequence[Training]], Iterator[Any]] | None = None
     fingerprint: str = ""
     folder: str | None = None
-    loss_name: str = "the default loss"
-    open_test: Callable[[str], Split] | None = None
-    note_reading: Callable[[str, int, float], int] | None = None
+    test: HeldOut | None = None
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""
@@ -202,7 +218,7 @@ class Experiment:
             raise TargetError(
                 f"model: {name} gives outputs without a gradient: detach nothing, and leave weights free."
             )
-        check_loss(self.objective, outputs, targets, self.loss_name)
+        check_loss(self.objective, outputs, targets)
         return self
 
     def _shape_is_a_finding(self, got: object, due: tuple[int, int]) -> bool:
@@ -240,12 +256,11 @@ def make_experiment(
     return Experiment(
         train=Split(*train),
         validation=Split(*validation),
-        objective=Objective(task, n_outputs, on_any_device(loss) if loss else default_loss(task)),
+        objective=objective_of(task, n_outputs, loss),
         training=Training(Component("model", model, model_settings), optimizer, **training),
         augment=augment,
         classes=classes or tuple(str(i) for i in range(n_outputs) if task == "classification"),
         fingerprint=f"hand-made {next(HAND_MADE)}",
-        loss_name=getattr(loss, "__name__", type(loss).__name__) if loss else "the default loss",
     )
 
 

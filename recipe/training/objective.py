@@ -10,21 +10,26 @@ from torch import Tensor
 from torch.nn import functional
 
 from recipe.errors import TargetError
+from recipe.training.device import on_any_device, part_on
 
 Task = Literal["classification", "regression"]
 Loss = Callable[[Tensor, Tensor], Tensor]
+PER_EXAMPLE, AT_INIT = "per_example", "at_init"  # what a loss may say itself
 
 
 @dataclass(frozen=True)
 class Objective:
     """A loss, called as `loss(outputs, targets)` and averaged over the batch.
 
-    Outputs are (N, k); targets int64 (N,) for classes, float32 (N, k) for regression.
+    Outputs are (N, k); targets int64 (N,) for classes, float32 (N, k) for regression. A loss that is an object may say
+    two things itself: `per_example(outputs, targets)`, the loss of each example (N,), and `at_init(targets)`, what it
+    should cost before anything is learned.
     """
 
     task: Task
     n_outputs: int
     loss: Loss
+    name: str = "the default loss"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return self.loss(outputs, targets)
@@ -35,6 +40,10 @@ class Objective:
             return functional.cross_entropy(outputs, targets, reduction="none")
         if self.loss is functional.mse_loss:
             return functional.mse_loss(outputs, targets, reduction="none").mean(1)
+        own = getattr(part_on(self.loss, outputs.device), PER_EXAMPLE, None)
+        if own is not None:
+            each: Tensor = own(outputs, targets)
+            return each
         ones = zip(outputs.split(1), targets.split(1), strict=True)
         return torch.stack([self.loss(output, target) for output, target in ones])
 
@@ -54,6 +63,11 @@ class Objective:
         For regression the constant is the targets' mean, so that squared error costs their variance.
         """
         return self.loss(self._constant(targets), targets).item()
+
+    def expected_at_init(self, targets: Tensor) -> float:
+        """What the loss should be before anything is learned: as it says itself, or that of all-equal outputs."""
+        own = getattr(part_on(self.loss, targets.device), AT_INIT, None)
+        return float(own(targets)) if own is not None else self.even_loss(targets)
 
     def noise_loss(self, targets: Tensor) -> float:
         """What standard normal noise costs about the outputs of `even_loss`: the mean of a draw and its opposite."""
@@ -82,17 +96,25 @@ def takes_log_probabilities(loss: Loss, outputs: Tensor, targets: Tensor) -> boo
     return targets.dim() == 1 and torch.allclose(loss(outputs + 1, targets), loss(outputs, targets) - 1, atol=1e-4)
 
 
+def objective_of(task: Task, n_outputs: int, loss: Loss | None, name: str | None = None) -> Objective:
+    """The objective with `loss`, whose tensors follow the batch; None: the default of the task."""
+    if loss is None:
+        return Objective(task, n_outputs, default_loss(task))
+    return Objective(task, n_outputs, on_any_device(loss), name or str(getattr(loss, "__name__", type(loss).__name__)))
+
+
 def default_loss(task: Task) -> Loss:
     """Cross-entropy for classes, mean squared error for regression."""
     return functional.cross_entropy if task == "classification" else functional.mse_loss
 
 
-def check_loss(objective: Objective, outputs: Tensor, targets: Tensor, name: str) -> None:
+def check_loss(objective: Objective, outputs: Tensor, targets: Tensor) -> None:
     """Call the loss once on a real batch.
 
     Raises:
-        TargetError: it raises, or what it returns is not one number with a gradient.
+        TargetError: it raises, what it returns is not one number with a gradient, or what it says itself is no use.
     """
+    name = objective.name
     try:
         value = objective(outputs, targets)
     except Exception as error:
@@ -108,3 +130,21 @@ def check_loss(objective: Objective, outputs: Tensor, targets: Tensor, name: str
         )
     if not value.requires_grad:
         raise TargetError(f"loss: {name} returned a number without a gradient: compute it from the outputs by torch.")
+    _check_what_it_says(objective, outputs.detach(), targets)
+
+
+def _check_what_it_says(objective: Objective, outputs: Tensor, targets: Tensor) -> None:
+    for what, due, ask in (
+        (f"{PER_EXAMPLE}(outputs, targets)", (len(targets),), lambda: objective.per_example(outputs, targets)),
+        (f"{AT_INIT}(targets)", (), lambda: torch.tensor(objective.expected_at_init(targets))),
+    ):
+        if not hasattr(part_on(objective.loss, outputs.device), what.partition("(")[0]):
+            continue
+        try:
+            said = ask()
+            got = tuple(said.shape)
+        except Exception as error:
+            message = str(error).strip().split("\n", 1)[0]
+            raise TargetError(f"loss: {objective.name}.{what} raised {type(error).__name__}: {message}.") from error
+        if got != due:
+            raise TargetError(f"loss: {objective.name}.{what} gives {got} where {due} is due.")

@@ -49,7 +49,7 @@ class Trial:
 
 
 def search(experiment: Experiment, warm: Sequence[Point] = ()) -> list[Trial]:
-    """`experiment.trials` trials by Optuna's tree-structured Parzen estimator, in order; trial 0 is the start itself.
+    """`budget.trials` trials by Optuna's tree-structured Parzen estimator, in order; trial 0 is the start itself.
 
     Each batch trains to the first rung, and its best `1 / reduction` to the end (synchronous successive halving,
     Jamieson and Talwalkar 2016); the start goes to the end always.
@@ -59,10 +59,10 @@ def search(experiment: Experiment, warm: Sequence[Point] = ()) -> list[Trial]:
     """
     space = space_of(experiment)
     settings = experiment.stages.tune.bayesian
-    given = [space.point(space.start), *warm][: experiment.trials]
+    given = [space.point(space.start), *warm][: experiment.budget.trials]
     trials: list[Trial] = []
-    while len(trials) < experiment.trials:
-        numbers = range(len(trials), min(len(trials) + settings.batch, experiment.trials))
+    while len(trials) < experiment.budget.trials:
+        numbers = range(len(trials), min(len(trials) + settings.batch, experiment.budget.trials))
         points = given[numbers.start : numbers.stop]
         points += _ask(space, trials, range(numbers.start + len(points), numbers.stop), startup=settings.batch)
         batch = [_trial(space, number, point, {}) for number, point in zip(numbers, points, strict=True)]
@@ -79,7 +79,7 @@ def rungs(experiment: Experiment) -> tuple[int, ...]:
 def new_seeds(experiment: Experiment, training: Training) -> list[Training]:
     """`training` with as many seeds as a comparison has, none of which a search has seen."""
     first = experiment.training.seed + NEW_SEEDS
-    return [training.having(seed=first + number) for number in range(experiment.seeds)]
+    return [training.having(seed=first + number) for number in range(experiment.budget.seeds)]
 
 
 def validation_losses(run: Trained) -> Tensor:

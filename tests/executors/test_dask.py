@@ -18,7 +18,7 @@ from recipe.executors.cluster import Cluster
 from recipe.executors.loky import Processes
 from recipe.executors.parcel import ClusterError
 from recipe.models import Mlp
-from recipe.training.experiment import Experiment, make_experiment
+from recipe.training.experiment import Experiment, HeldOut, make_experiment
 from recipe.training.fit import MEMORY, Trained, fit_all
 from recipe.training.targets import Component
 from tests.executors.conftest import Dask, dask_at
@@ -96,7 +96,7 @@ def test_nothing_of_the_test_split_or_the_workspace_travels(two_workers: Dask, m
         raise AssertionError(reader)
 
     lock = threading.Lock()  # which nothing can pickle
-    guarded = replace(mlp, open_test=lambda reader: closed(lock), note_reading=lambda *reading: lock)  # type: ignore
+    guarded = replace(mlp, test=HeldOut(lambda reader: closed(lock), lambda *reading: lock))  # type: ignore
     assert len(seeds(on(two_workers, guarded), 2)) == 2
 
 

@@ -65,8 +65,8 @@ def test_a_scratch_workspace_reads_the_test_set_on_the_account_of_its_home(works
     shutil.copytree(workspace, scratch, symlinks=True)
     stage = Stage("squeeze", scratch, load_settings(scratch), home=workspace)
     experiment = with_test(load_experiment(stage), stage)
-    assert experiment.note_reading is not None
-    assert experiment.note_reading("squeeze/final_test", 66, 0.5) == 1
+    assert experiment.test is not None
+    assert experiment.test.note("squeeze/final_test", 66, 0.5) == 1
     assert json.loads((workspace / LEDGER).read_text())["reader"] == "squeeze/final_test"
     assert not (scratch / LEDGER).exists()
 

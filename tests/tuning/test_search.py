@@ -11,7 +11,7 @@ from recipe.executors.loky import Processes
 from recipe.models import Linear, Mlp
 from recipe.settings import Stages
 from recipe.settings.tune import Range, Space
-from recipe.training.experiment import Experiment, make_experiment
+from recipe.training.experiment import Budget, Experiment, make_experiment
 from recipe.training.fit import MEMORY, fit_all
 from recipe.training.targets import Component
 from recipe.tuning.pilot import pilot, search_from_pilot
@@ -36,7 +36,7 @@ def table(breast_cancer: tuple[Tensor, Tensor]) -> Experiment:
     """A small MLP on breast_cancer that searches ten times."""
     rows, labels = breast_cancer
     made = make_experiment(Mlp, (rows[:300], labels[:300]), (rows[300:], labels[300:]), epochs=4)
-    return replace(made, trials=10)
+    return replace(made, budget=Budget(trials=10))
 
 
 def figures(trials: list[Trial]) -> list[tuple[object, object]]:
@@ -106,7 +106,9 @@ def test_a_trial_that_diverges_does_not_stop_the_search(diabetes: tuple[Tensor, 
     rows, targets = diabetes
     wild = Space(optimizer={"lr": Range(times=(1, 1e30))}, model={}, training={}, augment={})
     made = make_experiment(Linear, (rows[:300], targets[:300]), (rows[300:], targets[300:]), optimizer=SGD, epochs=4)
-    made = replace(made, trials=8, stages=Stages.default(tune={"space": wild}), folder=str(tmp_path / "trainings"))
+    made = replace(
+        made, budget=Budget(trials=8), stages=Stages.default(tune={"space": wild}), folder=str(tmp_path / "trainings")
+    )
 
     trials = search(made)
 
@@ -184,6 +186,6 @@ def test_the_loss_of_a_training_is_that_of_an_epoch_chosen_on_other_examples(tab
 def test_a_batch_of_one_and_a_single_rung_are_a_plain_search(table: Experiment) -> None:
     plain = {"bayesian": {"batch": 1, "rung": 1}}
 
-    trials = search(replace(table, stages=Stages.default(tune=plain), trials=5))
+    trials = search(replace(table, stages=Stages.default(tune=plain), budget=Budget(trials=5)))
 
     assert all(trial.finished for trial in trials)

@@ -33,13 +33,14 @@ class Limits(Strict):
 def loss_at_init(exp: Experiment) -> Finding:
     """Before the first step the loss is what knowing nothing costs: ln n for n classes, the variance for squared error.
 
-    The expected value is the loss itself at equal outputs, or at the targets' mean, so it is right for any loss: ln 2
-    a logit, or Huber's own value. A net that starts from the class frequencies may cost less, down to their entropy.
-    Random weights add the variance of what they put out, and so several seeds are looked at, in two ways. Their mean:
-    its deviation, from the nearer end of its 95 % interval, as a share of the way from the expected value down to the
-    lowest that any outputs could cost. And the costliest, since a start that is wild on some seeds widens that
-    interval: what it adds to the expected value, in units of what outputs of standard normal noise would add; outputs
-    of about that scale are what starts aim for (LeCun et al. 1998, 4.6). Source: the recipe, 2, "verify loss @ init".
+    The expected value is the loss itself at equal outputs, or at the targets' mean: ln 2 a logit, or Huber's own value.
+    A loss for which that is not so may say by `at_init(targets)` what it is. A net that starts from the class
+    frequencies may cost less, down to their entropy. Random weights add the variance of what they put out, and so
+    several seeds are looked at, in two ways. Their mean: its deviation, from the nearer end of its 95 % interval, as a
+    share of the way from the expected value down to the lowest that any outputs could cost. And the costliest, since a
+    start that is wild on some seeds widens that interval: what it adds to the expected value, in units of what outputs
+    of standard normal noise would add; outputs of about that scale are what starts aim for (LeCun et al. 1998, 4.6).
+    Source: the recipe, 2, "verify loss @ init".
     """
     part = some(exp, exp.train, exp.stages.baseline.loss_at_init.examples)
     if all_equal(part.targets):
@@ -119,7 +120,7 @@ def _start(exp: Experiment, part: Split) -> Start:
     seeds = range(exp.stages.baseline.loss_at_init.seeds)
     losses = torch.tensor([_first_loss(exp, seed, inputs, targets) for seed in seeds])
     objective, here = exp.objective, targets.cpu()
-    known = (objective.even_loss(here), objective.prior_loss(here), objective.noise_loss(here))
+    known = (objective.expected_at_init(here), objective.prior_loss(here), objective.noise_loss(here))
     return Start(losses, *known, floor_of(objective, targets))
 
 

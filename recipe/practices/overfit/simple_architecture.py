@@ -42,9 +42,9 @@ def simple_architecture(exp: Experiment) -> Finding:
     rival = gains.get("the simplest")
     compared = " and ".join(_in_words(f"{name} ({trainings[name].model.name})", one) for name, one in gains.items())
     return Finding(
-        summary=f"{own.model.name} reaches {metric_name(exp.validation.targets)} {first.metric:.4f} over {exp.seeds} "
-        f"seeds{'' if rival else ', and is the simplest for this kind of data'}; its validation loss is "
-        f"{first.loss:.4g}, {compared}.",
+        summary=f"{own.model.name} reaches {metric_name(exp.validation.targets)} {first.metric:.4f} over "
+        f"{exp.budget.seeds} seeds{'' if rival else ', and is the simplest for this kind of data'}; its validation "
+        f"loss is {first.loss:.4g}, {compared}.",
         measured=first.gain.value,
         interval=(first.gain.low, first.gain.high),
         expected="no worse than the simplest",

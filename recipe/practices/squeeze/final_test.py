@@ -48,15 +48,15 @@ def final_test(exp: Experiment) -> Finding:
     example; the p-value is the highest over the baselines, so that all are beaten at its level without a correction
     (Berger 1982, Technometrics 24:295).
     """
-    if exp.open_test is None:
+    if exp.test is None:
         return skip("This experiment has no test split.")
-    test = exp.open_test("squeeze/final_test")
+    test = exp.test.open("squeeze/final_test")
     predictors = _predictors(exp, test)
     ours = predictors[0].evaluation
     strongest = max(predictors[2:], key=lambda one: one.evaluation.metric)
     lead = ours.metric - strongest.evaluation.metric
     rivals = {one.name: _chance(ours, one.evaluation) for one in predictors[2:]}
-    readings = exp.note_reading("squeeze/final_test", len(test), ours.metric) if exp.note_reading else 1
+    readings = exp.test.note("squeeze/final_test", len(test), ours.metric)
     name = metric_name(test.targets)
     low, high = ours.interval()
     return Finding(

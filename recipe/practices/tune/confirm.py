@@ -125,7 +125,7 @@ def _best(candidates: list[Candidate]) -> Candidate:
 
 
 def _in_words(exp: Experiment, best: Candidate, start: Candidate, favourite: Candidate, lead: Gain) -> str:
-    seeds = f"{exp.seeds} new seeds"
+    seeds = f"{exp.budget.seeds} new seeds"
     curse = (
         f"the search's favourite, {_name(favourite)}, went from {favourite.trial.loss:.4f} to "
         f"{favourite.confirmed:.4f} ({favourite.shrinkage:+.0%})"

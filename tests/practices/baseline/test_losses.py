@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recipe.diagnostics.probes import some, some_unlike
+from recipe.errors import TargetError
 from recipe.evidence import Finding
 from recipe.models import Mlp
 from recipe.practices.baseline.gradients import gradients
@@ -116,3 +117,58 @@ def test_where_chance_picks_different_targets_its_choice_stays(on_diabetes: Make
     experiment = on_diabetes(Mlp)
     one, other = (pick(experiment, experiment.train, 8) for pick in (some, some_unlike))
     assert torch.equal(one.inputs, other.inputs)
+
+
+class Margin(nn.Module):
+    """A hinge loss that says itself what it costs."""
+
+    def __init__(self, start: float | None = 1.0) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.ones(10))
+        self.start, self.asked = start, 0
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.multi_margin_loss(outputs, targets, weight=self.weights) * 2
+
+    def at_init(self, targets: Tensor) -> float | None:
+        return self.start
+
+    def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.asked += 1
+        return functional.multi_margin_loss(outputs, targets, weight=self.weights, reduction="none") * 2
+
+
+def test_a_loss_may_say_what_it_costs_before_anything_is_learned(on_digits: Make) -> None:
+    as_it_is = on_digits(Mlp, loss=Margin(1.8)).examine(loss_at_init)
+    assert as_it_is.expected == 1.8 and as_it_is.verdict == "pass"
+    otherwise = on_digits(Mlp, loss=Margin(0.2)).examine(loss_at_init)
+    assert otherwise.expected == 0.2 and otherwise.verdict == "fail"
+
+
+def test_a_loss_may_give_that_of_each_example_itself(on_digits: Make) -> None:
+    loss = Margin()
+    experiment = on_digits(Mlp, loss=loss)
+    inputs, targets = (part[:50] for part in (experiment.train.inputs, experiment.train.targets))
+    outputs = experiment.new_model()(inputs.float()).detach()
+    each = experiment.objective.per_example(outputs, targets)
+    assert loss.asked == 1
+    assert torch.allclose(each, torch.stack([loss(outputs[i : i + 1], targets[i : i + 1]) for i in range(50)]))
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (
+            {"per_example": lambda outputs, targets: outputs},
+            r"per_example\(outputs, targets\) gives \(2, 10\) where \(2,\)",
+        ),
+        ({"per_example": lambda outputs: outputs}, r"per_example\(outputs, targets\) raised TypeError"),
+        ({"at_init": lambda targets: None}, r"at_init\(targets\) raised TypeError"),
+    ],
+)
+def test_what_a_loss_says_wrongly_is_one_sentence(on_digits: Make, broken: dict[str, object], words: str) -> None:
+    loss = Margin()
+    for name, call in broken.items():
+        setattr(loss, name, call)
+    with pytest.raises(TargetError, match=f"loss: Margin.{words}"):
+        on_digits(Mlp, loss=loss).checked()

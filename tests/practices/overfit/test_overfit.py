@@ -230,7 +230,7 @@ def test_a_loss_without_a_lower_bound_is_told(digits: Data) -> None:
 def test_a_negative_loss_is_memorised_as_far_as_the_same_loss_above_zero(digits: Data) -> None:
     plain = with_optimizer(on_digits(digits, Mlp, epochs=5), "torch.optim.Adam", lr=3e-3)
     objective = replace(plain.objective, loss=less_five)
-    negative = plain.variant("less five", objective=objective, loss_name="cross-entropy - 5")
+    negative = plain.variant("less five", objective=replace(objective, name="cross-entropy - 5"))
     one, other = memorised(plain), memorised(negative)
     assert (one.verdict, other.verdict) == ("pass", "pass")
     assert other.measured == pytest.approx(one.measured, rel=1e-3)

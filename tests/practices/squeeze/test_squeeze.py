@@ -16,7 +16,7 @@ from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.final_test import final_test
 from recipe.training.ensemble import average, calibration_error, choose_temperature, error_by_chance, fit_temperature
-from recipe.training.experiment import Experiment, make_experiment
+from recipe.training.experiment import Budget, Experiment, HeldOut, make_experiment
 from recipe.training.split import Split
 from recipe.training.targets import Component
 
@@ -30,7 +30,7 @@ def experiment(digits: tuple[Tensor, Tensor]) -> Experiment:
     made = make_experiment(
         Cnn, (images[:900], labels[:900]), (images[900:1300], labels[900:1300]), optimizer=FAST, epochs=6
     )
-    return replace(made, members=3, open_test=lambda reader: Split(images[1300:], labels[1300:]))
+    return replace(made, budget=Budget(members=3), test=HeldOut(lambda reader: Split(images[1300:], labels[1300:])))
 
 
 def test_independent_members_together_are_better_than_one(experiment: Experiment) -> None:
@@ -79,7 +79,7 @@ def test_members_that_are_one_net_whatever_their_seed_are_warned_of(experiment: 
 
 
 def test_a_member_that_goes_astray_and_drags_the_others_down_is_warned_of(experiment: Experiment) -> None:
-    finding = of(SometimesDiverges, replace(experiment, members=2)).examine(ensemble)
+    finding = of(SometimesDiverges, replace(experiment, budget=Budget(members=2))).examine(ensemble)
     assert finding.verdict == "warn"
     assert "the best member alone is better" in finding.summary
     assert finding.measured is not None and finding.measured < 0
@@ -202,7 +202,7 @@ def test_a_regression_is_told_in_r2_and_in_errors_of_the_target(diabetes: tuple[
     made = make_experiment(
         Mlp, (rows[:250], targets[:250]), (rows[250:330], targets[250:330]), optimizer=FAST, epochs=10
     )
-    finding = replace(made, open_test=lambda reader: Split(rows[330:], targets[330:])).examine(final_test)
+    finding = replace(made, test=HeldOut(lambda reader: Split(rows[330:], targets[330:]))).examine(final_test)
     table = finding.table.set_index("predictor")
     assert table["metric"].unique().tolist() == ["R2"]
     assert table["rmse"]["ensemble of 2"] < table["rmse"]["input-independent"]
@@ -215,14 +215,14 @@ def test_a_model_no_better_than_a_baseline_is_named_with_it(digits: tuple[Tensor
     made = make_experiment(
         Mlp, (images[:900], labels[:900]), (images[900:1300], labels[900:1300]), optimizer=untrained, epochs=1
     )
-    finding = replace(made, open_test=lambda reader: Split(images[1300:], labels[1300:])).examine(final_test)
+    finding = replace(made, test=HeldOut(lambda reader: Split(images[1300:], labels[1300:]))).examine(final_test)
     assert finding.verdict == "warn"
     assert "linear" in finding.summary
 
 
 def test_a_tie_with_the_linear_model_is_warned_of_and_the_linear_model_advised(experiment: Experiment) -> None:
     same = Component("model", Linear)
-    longer = replace(experiment, training=experiment.training.having(model=same, epochs=30), members=1)
+    longer = replace(experiment, training=experiment.training.having(model=same, epochs=30), budget=Budget(members=1))
     finding = longer.variant("linear").examine(final_test)
     assert finding.verdict == "warn"
     assert "the linear model is as good" in finding.summary
@@ -230,9 +230,9 @@ def test_a_tie_with_the_linear_model_is_warned_of_and_the_linear_model_advised(e
 
 
 def test_a_lead_that_chance_explains_is_a_tie(experiment: Experiment) -> None:
-    assert experiment.open_test is not None
-    few = experiment.open_test("").head(60)
-    finding = replace(experiment, open_test=lambda reader: few).examine(final_test)
+    assert experiment.test is not None
+    few = experiment.test.open("").head(60)
+    finding = replace(experiment, test=HeldOut(lambda reader: few)).examine(final_test)
     assert finding.table["difference"][2] >= 0
     assert finding.verdict == "warn"
     assert "the linear model is as good" in finding.summary
@@ -244,7 +244,8 @@ def test_every_reading_is_in_the_ledger_and_too_many_are_warned_of(experiment: E
         return len(readings(tmp_path, "v1"))
 
     limited = experiment.thresholds.squeeze.final_test.max_readings
-    noted = replace(experiment, note_reading=note)
+    assert experiment.test is not None
+    noted = replace(experiment, test=replace(experiment.test, note=note))
     assert noted.examine(final_test).verdict == "pass"
     for _ in range(limited):
         record_reading(tmp_path, "someone", "v1", 10, 0.5)

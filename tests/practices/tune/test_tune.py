@@ -15,7 +15,7 @@ from recipe.practices.tune.random_over_grid import random_over_grid
 from recipe.settings import Stages
 from recipe.settings.tune import Range, Space
 from recipe.training.comparison import with_seeds
-from recipe.training.experiment import Experiment, Training, make_experiment
+from recipe.training.experiment import Budget, Experiment, Training, make_experiment
 from recipe.training.fit import fit_all
 from recipe.training.targets import Component
 from recipe.tuning.search import new_seeds, validation_losses
@@ -28,7 +28,7 @@ def slow_start(breast_cancer: tuple[Tensor, Tensor]) -> Experiment:
     """An MLP whose learning rate is far too low for its few epochs; shared, so that its trainings are."""
     rows, labels = breast_cancer
     made = make_experiment(Mlp, (rows[:350], labels[:350]), (rows[350:], labels[350:]), epochs=4)
-    return replace(made, trials=8, seeds=2)
+    return replace(made, budget=Budget(trials=8))
 
 
 def searching(experiment: Experiment, space: Space) -> Experiment:
@@ -111,7 +111,7 @@ def test_a_start_that_nothing_beats_is_kept(breast_cancer: tuple[Tensor, Tensor]
     good = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3})
     made = make_experiment(Mlp, (rows[:350], labels[:350]), (rows[350:], labels[350:]), optimizer=good, epochs=8)
     worse = Space(optimizer={"lr": Range(times=(1e-4, 1e-3))}, training={}, model={}, augment={})
-    tuned = searching(replace(made, trials=4, seeds=2), worse)
+    tuned = searching(replace(made, budget=Budget(trials=4)), worse)
 
     assert "nothing beats the start" in tuned.examine(confirm).summary
     assert chosen(tuned).optimizer == good
@@ -140,7 +140,7 @@ def test_most_trials_diverging_is_a_warning(diabetes: tuple[Tensor, Tensor]) -> 
     )
     wild = Space(optimizer={"lr": Range(times=(1e6, 1e9))}, training={}, model={}, augment={})
 
-    finding = searching(replace(made, trials=6), wild).examine(bayesian)
+    finding = searching(replace(made, budget=Budget(trials=6)), wild).examine(bayesian)
 
     assert finding.verdict == "warn"
     assert "nothing that was tried beats the start" in finding.summary
