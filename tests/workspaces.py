@@ -22,16 +22,23 @@ RECIPE = (sys.executable, "-m", "recipe.cli")
 
 
 def make_workspace(folder: Path) -> Path:
-    """A workspace at `folder` with the code and settings of this project and nothing else."""
+    """A workspace at `folder` with the code and settings of this project, byte code included, and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in HELD:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / name, symlinks=True)
         else:
             shutil.copy(source, folder / name)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=folder, check=True)
+    init_dvc(folder)
     return folder
+
+
+def init_dvc(folder: Path) -> None:
+    """What `dvc init --no-scm` does there, without its process."""
+    from dvc.repo import Repo
+
+    Repo.init(str(folder), no_scm=True).close()
 
 
 def run(workspace: Path, *command: str, timeout: float = 600, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,7 @@
 """Data sets that grow, each in a workspace: half of the digits as a folder of images, and the breast cancer table."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from recipe.deliveries.record import Outcome
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
 from tests.faults.data import breast_cancer, digits
+from tests.here import stages_here
 from tests.workspaces import make_workspace
 
 HELD = 1000  # of 1,797 digits are in the data set, the rest may be delivered
@@ -70,7 +71,14 @@ def images_in(workspace: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def examined_here() -> Iterator[None]:
+    """Deliveries are examined in this process."""
+    with stages_here():
+        yield
+
+
+@pytest.fixture(scope="session")
+def first_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose data set is a folder of digits, kept as a first version."""
     workspace = make_workspace(tmp_path_factory.mktemp("photos") / "workspace")
     write_images(workspace / "data" / "photos", range(HELD))
@@ -79,8 +87,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace
 
 
-@pytest.fixture(scope="module")
-def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def first_patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose data set is a CSV, kept as a first version."""
     workspace = make_workspace(tmp_path_factory.mktemp("patients") / "workspace")
     path = workspace / "data" / "patients.csv"
@@ -92,12 +100,17 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own_photos(photos: Path, tmp_path: Path) -> Path:
-    """A copy of `photos` that a test may let grow."""
-    return Path(shutil.copytree(photos, tmp_path / "workspace", symlinks=True))
+def own_photos(first_photos: Path, tmp_path: Path) -> Path:
+    """A copy of `first_photos` that a test may let grow."""
+    return moved(first_photos, tmp_path / "workspace")
 
 
 @pytest.fixture
-def own_patients(patients: Path, tmp_path: Path) -> Path:
-    """A copy of `patients` that a test may let grow."""
-    return Path(shutil.copytree(patients, tmp_path / "workspace", symlinks=True))
+def own_patients(first_patients: Path, tmp_path: Path) -> Path:
+    """A copy of `first_patients` that a test may let grow."""
+    return moved(first_patients, tmp_path / "workspace")
+
+
+def moved(workspace: Path, place: Path) -> Path:
+    """A copy of `workspace` in another place."""
+    return Path(shutil.copytree(workspace, place, symlinks=True))

@@ -26,6 +26,7 @@ from tests.deliveries.conftest import (
     HELD_ROWS,
     images_in,
     incoming,
+    moved,
     ready,
     rows_of_table,
     shuffled_digits,
@@ -34,7 +35,7 @@ from tests.deliveries.conftest import (
 )
 from tests.faults.data import breast_cancer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("examined_here")]
 
 Maker = Callable[[Path], None]
 
@@ -266,13 +267,19 @@ def deliver(workspace: Path, bad: dict[str, Bad]) -> dict[str, Outcome]:
 
 
 @pytest.fixture(scope="module")
-def of_images(photos: Path) -> tuple[Path, dict[str, Outcome], int, str | None]:
+def of_images(
+    first_photos: Path, tmp_path_factory: pytest.TempPathFactory, examined_here: None
+) -> tuple[Path, dict[str, Outcome], int, str | None]:
+    photos = moved(first_photos, tmp_path_factory.mktemp("photos") / "workspace")
     before = images_in(photos), tracked_version(photos / "data" / "photos")
     return photos, deliver(photos, IMAGES), *before
 
 
 @pytest.fixture(scope="module")
-def of_tables(patients: Path) -> tuple[Path, dict[str, Outcome], bytes, str | None]:
+def of_tables(
+    first_patients: Path, tmp_path_factory: pytest.TempPathFactory, examined_here: None
+) -> tuple[Path, dict[str, Outcome], bytes, str | None]:
+    patients = moved(first_patients, tmp_path_factory.mktemp("patients") / "workspace")
     path = patients / "data" / "patients.csv"
     before = path.read_bytes(), tracked_version(path)
     return patients, deliver(patients, TABLES), *before

@@ -46,7 +46,7 @@ from tests.deliveries.conftest import (
 )
 from tests.workspaces import make_workspace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("examined_here")]
 
 
 def test_linked_long_and_foreign_names_get_in_with_what_they_name(own_photos: Path) -> None:

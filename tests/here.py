@@ -1,0 +1,63 @@
+"""The stages that a check or a delivery starts, carried out in this process.
+
+The command line is the same and what comes of it too; what is spared are the seconds in which a new Python imports what
+this one has imported. tests/deliveries/test_apart.py has deliveries examined in a process, as a person's are.
+"""
+
+import logging
+import runpy
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from recipe.pipeline import reproduce
+from recipe.training.fit import MEMORY
+
+
+@contextmanager
+def stages_here() -> Iterator[None]:
+    """Within, a stage that is to run apart runs here; any other command is refused, since it would start a process."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reproduce, "run_to_end", _run_here)
+        yield
+
+
+def _run_here(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    meanwhile: Callable[[], None],
+) -> int:
+    """What `run_to_end` does with `python -m tasks.STAGE WORD ...`; gives the exit code."""
+    _, option, module, *words = command
+    assert option == "-m" and module.startswith("tasks."), command
+    MEMORY.clear()  # a process of its own has trained nothing yet
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        _library_logging(),
+        warnings.catch_warnings(),
+        open(log, "w") as output,
+    ):
+        patched.chdir(folder)
+        patched.setattr(sys, "argv", [module, *words])
+        for variable, value in environment.items():
+            patched.setenv(variable, value)
+        with redirect_stdout(output), redirect_stderr(output), pytest.raises(SystemExit) as ended:
+            warnings.simplefilter("ignore", RuntimeWarning)  # a test may have imported the module before
+            runpy.run_module(module, run_name="__main__")
+    meanwhile()
+    return int(ended.value.code or 0)
+
+
+@contextmanager
+def _library_logging() -> Iterator[None]:
+    """A stage sets the library's logging up for its process; what it was before is put back."""
+    library = logging.getLogger("recipe")
+    before = library.handlers, library.propagate
+    yield
+    library.handlers, library.propagate = before
