@@ -2,8 +2,8 @@
 
     python -m tests.on_a_device DEVICE [OVERRIDE ...]
 
-prints what every practice found and what the exported model answers, as JSON. It is a process of its own, because torch
-keeps an accelerator that it has come to know.
+prints what every practice found and what the exported model answers, as JSON. For an accelerator it is a process of its
+own, because torch keeps one that it has come to know.
 """
 
 import importlib
@@ -26,7 +26,7 @@ from tests import fakegpu
 
 STAGES = ("ingest", "baseline", "overfit", "regularize", "tune", "squeeze")
 TINY = (
-    *("budget=quick", "budget.epochs=1", "budget.steps=60", "budget.trials=4", "fanout.backend=sequential"),
+    *("budget=test", "budget.steps=60", "fanout.backend=sequential"),
     *("stages.baseline.input_independent.steps=60", "stages.baseline.linear.steps=60"),
     *("stages.baseline.overfit_one_batch.steps=150", "stages.overfit.low_training_loss.cap=2"),
     *("stages.overfit.adam.steps=20", "stages.overfit.constant_rate.steps=20"),

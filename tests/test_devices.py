@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests import fakegpu
+from tests.on_a_device import run_recipe
 from tests.workspaces import ROOT, environment, make_workspace
 
 UNTRAINED = {"overfit/low_training_loss", "overfit/adam"}  # a few steps memorise nothing, and favour high rates
@@ -47,10 +49,10 @@ class Brighter(nn.Module):
 '''
 
 
-def on_a_device(workspace: Path, device: str, *overrides: str) -> dict[str, Any]:
+def on_an_accelerator(workspace: Path, *overrides: str) -> dict[str, Any]:
     """What tests/on_a_device.py prints of a run in `workspace`."""
     own = {**environment(workspace), "PYTHONPATH": f"{ROOT}:{workspace}"}
-    command = [sys.executable, "-m", "tests.on_a_device", device, *overrides]
+    command = [sys.executable, "-m", "tests.on_a_device", fakegpu.NAME, *overrides]
     done = subprocess.run(command, cwd=workspace, env=own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     content: dict[str, Any] = json.loads(done.stdout)
@@ -77,8 +79,8 @@ def test_every_practice_runs_on_an_accelerator_with_parts_that_hold_tensors_and_
     (workspace / "own_parts.py").write_text(OWN_PARTS, encoding="utf-8")
     parts = [f"{role}._target_=own_parts.{name}" for role, name in (("loss", "Weighted"), ("augment", "Brighter"))]
     parts.append("data.transform._target_=own_parts.Centred")
-    found = on_a_device(
-        workspace, "fakegpu", "data=mnist5k", "model=mlp", "data.memory_limit_mb=1", "precision=32-true", *parts
+    found = on_an_accelerator(
+        workspace, "data=mnist5k", "model=mlp", "data.memory_limit_mb=1", "precision=32-true", *parts
     )
     assert found["device"] == "fakegpu"
     assert unmeasured(found) == []
@@ -90,9 +92,8 @@ def test_every_practice_runs_on_an_accelerator_with_parts_that_hold_tensors_and_
 @pytest.mark.slow
 def test_a_regression_on_an_accelerator_has_the_figures_of_the_cpu(tmp_path: Path) -> None:
     """The pretended device computes as the CPU does, so whatever differs was computed of something else."""
-    there, here = (
-        on_a_device(make_workspace(tmp_path / device), device, "data=diabetes") for device in ("fakegpu", "cpu")
-    )
+    there = on_an_accelerator(make_workspace(tmp_path / "there"), "data=diabetes")
+    here = run_recipe(make_workspace(tmp_path / "here"), ["data=diabetes"])
     assert (there["device"], here["device"]) == ("fakegpu", "cpu")
     assert unmeasured(there) == []
     assert measured(there) == pytest.approx(measured(here), rel=1e-3, abs=1e-5)
@@ -103,7 +104,7 @@ def test_a_regression_on_an_accelerator_has_the_figures_of_the_cpu(tmp_path: Pat
 def test_a_transform_may_change_the_number_of_a_tables_columns(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path / "workspace")
     target = "data.transform._target_=tests.faults.transforms.with_squares"
-    found = on_a_device(workspace, "cpu", "data=diabetes", target)
+    found = run_recipe(workspace, ["data=diabetes", target])
     assert unmeasured(found) == []
     table = workspace / "reports" / found["findings"]["baseline/just_before_net"]["table"]
     assert pd.read_csv(table)["name"].tolist() == [f"input {i}" for i in range(20)]
@@ -111,8 +112,6 @@ def test_a_transform_may_change_the_number_of_a_tables_columns(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_every_practice_runs_in_mixed_precision(tmp_path: Path) -> None:
-    found = on_a_device(
-        make_workspace(tmp_path / "workspace"), "cpu", "data=digits", "model=mlp", "precision=bf16-mixed"
-    )
+    found = run_recipe(make_workspace(tmp_path / "workspace"), ["data=digits", "model=mlp", "precision=bf16-mixed"])
     assert unmeasured(found) == []
     assert found["findings"]["baseline/whole_test_set"]["verdict"] == "pass"

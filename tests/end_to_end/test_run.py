@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recipe.report.findings import STAGES
-from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.conftest import ALONE, LEAST
 from tests.workspaces import figures, make_workspace, recipe, run
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,7 @@ def test_the_full_lists_hold_every_example_and_pairs_name_two(finished: Path) ->
 def test_a_second_run_redoes_nothing_and_dvc_agrees(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (finished / "reports").rglob("measured.json")}
     began = time.monotonic()
-    again = recipe(finished, "run", *QUICK)
+    again = recipe(finished, "run", *ALONE)
     seconds = time.monotonic() - began
     assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -76,18 +76,18 @@ def test_a_second_run_redoes_nothing_and_dvc_agrees(finished: Path) -> None:
 
 def test_a_changed_threshold_judges_again_and_trains_nothing(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (finished / "reports").rglob("measured.json")}
-    closed = recipe(finished, "run", *QUICK, "thresholds.baseline.special_case.max_output_difference=0")
+    closed = recipe(finished, "run", *ALONE, "thresholds.baseline.special_case.max_output_difference=0")
     assert closed.returncode == 1
     assert "The gate of baseline is closed." in closed.stderr
     assert "baseline/special_case" in closed.stderr
-    opened = recipe(finished, "run", *QUICK)
+    opened = recipe(finished, "run", *ALONE)
     assert opened.returncode == 0, opened.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_the_flow_starts_a_server_for_itself_and_finds_nothing_to_do_after_a_run(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (finished / "reports").rglob("measured.json")}
-    done = recipe(finished, "flow", *QUICK)
+    done = recipe(finished, "flow", *ALONE)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "ERROR" not in said and "Traceback" not in said
@@ -115,9 +115,9 @@ def test_the_model_predicts_from_raw_images(finished: Path, tmp_path: Path) -> N
     assert [row["prediction"] for row in rows] == [str(label) for label in data.target[:5]]
 
 
-def test_another_folder_and_one_worker_give_the_same_figures_to_the_last_digit(finished: Path, tmp_path: Path) -> None:
+def test_another_folder_and_two_workers_give_the_same_figures_to_the_last_digit(finished: Path, tmp_path: Path) -> None:
     other = make_workspace(tmp_path / "other")
-    done = recipe(other, "run", *QUICK, "fanout.workers=1", "--until", "overfit")
+    done = recipe(other, "run", *LEAST, "fanout.workers=2", "--until", "overfit")
     assert done.returncode == 0, done.stderr
     ours = figures(other)
     assert ours
@@ -130,7 +130,7 @@ def test_an_edited_file_of_ones_own_reruns_what_uses_it_and_nothing_before(tmp_p
     (workspace / "own_model.py").write_text(f"import own_layers\n{model}")
     for name in ("own_layers.py", "unrelated.py"):
         (workspace / name).touch()
-    words = ("data=diabetes", "budget=quick", "fanout=sequential", "model._target_=own_model.Net")
+    words = ("data=diabetes", "budget=test", "fanout=sequential", "model._target_=own_model.Net")
     words += ("--until", "baseline")
 
     def measured() -> list[int]:
