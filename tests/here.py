@@ -1,4 +1,4 @@
-"""The stages that a check or a delivery starts, carried out in this process.
+"""The stages that a check, a delivery or a comparison of runs starts, carried out in this process.
 
 The command line is the same and what comes of it too; what is spared are the seconds in which a new Python imports what
 this one has imported. tests/deliveries/test_apart.py has deliveries examined in a process, as a person's are.
@@ -20,7 +20,7 @@ from recipe.training.fit import MEMORY
 
 @contextmanager
 def stages_here() -> Iterator[None]:
-    """Within, a stage that is to run apart runs here; any other command is refused, since it would start a process."""
+    """Within, a stage that is to run apart runs here, as this process has its code."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(reproduce, "run_to_end", _run_here)
         yield
@@ -33,9 +33,9 @@ def _run_here(
     log: Path,
     meanwhile: Callable[[], None],
 ) -> int:
-    """What `run_to_end` does with `python -m tasks.STAGE WORD ...`; gives the exit code."""
+    """What `run_to_end` does with `python -m MODULE WORD ...`; gives the exit code."""
     _, option, module, *words = command
-    assert option == "-m" and module.startswith("tasks."), command
+    assert option == "-m" and module.startswith(("tasks.", "recipe.")), command
     MEMORY.clear()  # a process of its own has trained nothing yet
     with (
         pytest.MonkeyPatch.context() as patched,

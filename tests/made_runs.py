@@ -13,7 +13,7 @@ from recipe.tracking.publish import publish_stage
 from recipe.training.fit import MEMORY
 from tests.workspaces import ROOT, environment
 
-TINY = ("budget=quick", "budget.epochs=1", "budget.steps=20", "budget.trials=2", "fanout.backend=sequential")
+TINY = ("budget=test", "budget.steps=20", "fanout.backend=sequential")
 AUTHOR = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
 from recipe.tracking.connection import TrackingError, connect, tracking_uri
 from recipe.tracking.past_runs import RunError, find_run
+from tests.here import stages_here
 from tests.made_runs import commit, dvc_add, make_run, make_run_apart
 from tests.workspaces import make_workspace
 
@@ -53,9 +55,11 @@ def digits_asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
         return ask(workspace)
 
 
-def ask(workspace: Path, a: str = "1", b: str = "2") -> Asked:
+def ask(workspace: Path, a: str = "1", b: str = "2", here: bool = True) -> Asked:
+    """What made B differ from A; `here`: runs between the two are made in this process, whose code they share."""
     untouched, lines = state_of(workspace), list[str]()
-    why = attribute(workspace, a, b, tell=lines.append)
+    with stages_here() if here else nullcontext():
+        why = attribute(workspace, a, b, tell=lines.append)
     assert why is not None
     return Asked(workspace, why, lines, untouched)
 
@@ -324,7 +328,7 @@ def test_a_model_file_edited_between_two_commits_is_what_made_the_model_worse(
     broken = commit(rows.workspace, "Break the model")
     newer = make_run_apart(rows.workspace, *OWN)
     (rows.workspace / "nets.py").write_text("what lies there now is of no account")
-    why = ask(rows.workspace, rows.run, newer).why
+    why = ask(rows.workspace, rows.run, newer, here=False).why
     (step,) = why.steps
     assert (step.factor, step.after) == ("code", broken[:8])
     assert step.high < 0
