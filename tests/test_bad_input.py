@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from recipe.cli import BAD_INPUT
+from recipe.cli import BAD_INPUT, run_command
 from recipe.dataset.ingestion import ingest
 from recipe.errors import RecipeError
 from recipe.pipeline.loading import load_experiment
@@ -23,6 +23,7 @@ from recipe.pipeline.stage import Stage
 from recipe.runtime.workspace import RUN_LOCK, STAGE_LOCK, locked
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
+from tests.here import stages_here
 from tests.workspaces import ROOT, make_workspace, recipe, run
 
 DIGITS = ("data=digits", "budget=quick")
@@ -271,7 +272,27 @@ def test_a_report_that_cannot_be_written_is_named(prepared: Path, tmp_path: Path
         (("monitor", "a.csv", "b.csv"), "`recipe monitor` takes no 'b.csv'"),
     ],
 )
-def test_the_command_says_once_what_is_wrong_and_exits_with_2(
+def test_the_command_says_once_what_is_wrong_and_gives_2(
+    workspace: Path, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("tasks", "recipe"):
+        (workspace / name).symlink_to(ROOT / name)
+    with stages_here():
+        assert run_command(words) == BAD_INPUT
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert line.startswith("recipe: ") and said in line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "data=mnst5k"), "did you mean 'mnist5k'"),
+        (("check", "data/unreadabel", "data=digits"), "did you mean 'data/unreadable'"),
+    ],
+)
+def test_its_process_says_once_what_is_wrong_and_exits_with_2(
     workspace: Path, words: tuple[str, ...], said: str
 ) -> None:
     for name in ("tasks", "recipe"):
