@@ -41,7 +41,7 @@ def test_random_search_and_a_grid_get_equally_many_trials(slow_start: Experiment
     kinds = finding.table.groupby("kind")
     assert kinds.size().to_dict() == {"grid": 9, "random": 9}
     assert kinds["optimizer.lr"].nunique().to_dict() == {"grid": 3, "random": 9}
-    assert finding.verdict == "pass"
+    assert finding.interval is not None and finding.interval[0] <= finding.measured <= finding.interval[1]
     assert set(finding.figures) == {"tried", "best_so_far"}
 
 
