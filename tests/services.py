@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from flows.serve import HOST, free_port
-from recipe.runtime.answering import require_answer
 from recipe.runtime.processes import stop_session
+from recipe.runtime.reachability import require_answer
 
 START_SECONDS = 60.0
 USER, PASSWORD = "recipe", "p@ss word"  # which no address could hold as it is

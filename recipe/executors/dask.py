@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from recipe.executors import parcel
 from recipe.executors.cluster import Cluster
 from recipe.executors.parcel import ClusterError, Parcel, fit_parcel, pack_training, require_listening
-from recipe.runtime.answering import ANSWER_SECONDS
+from recipe.runtime.reachability import ANSWER_SECONDS
 from recipe.runtime.stage_process import first_line
 from recipe.settings.fanout import OnACluster
 

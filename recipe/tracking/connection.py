@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from recipe.errors import RecipeError
-from recipe.runtime.answering import require_answer
+from recipe.runtime.reachability import require_answer
 from recipe.runtime.stage_process import first_line
 from recipe.settings import Settings
 
