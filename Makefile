@@ -8,6 +8,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 # The index that torch comes from, such as https://download.pytorch.org/whl/cpu; empty: where pip looks for the rest.
 TORCH_INDEX ?=
+# The order of the tests is drawn anew each time; the header of a run names it, and ORDER=N repeats it.
+ORDER ?= $(shell echo $$RANDOM)
 # Overrides for `make run`, such as ARGS="data=digits budget=quick".
 ARGS ?=
 
@@ -39,7 +41,7 @@ test: install ## Lint, format, types, imports and every test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy flows tasks recipe
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --order $(ORDER)
 
 serve: install ## Prefect's server and worker with the deployments, and MLflow's UI; Ctrl-C stops them
 	@$(BIN)/python -m flows.serve

@@ -1,6 +1,8 @@
 """Real data and small experiments that the tests share."""
 
 import os
+import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,18 +11,64 @@ from torch import Tensor
 
 from recipe.models import Cnn, Mlp
 from recipe.training.experiment import Experiment, make_experiment
+from tests.finished import continued, finished_run
 
 for name, value in {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "False"}.items():
     os.environ.setdefault(name, value)
 torch.set_num_threads(1)
 
+TESTS = Path(__file__).parent
 TRAIN, VALIDATION = 1000, 1400
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first: spread over two processes, a long one at the end would leave the other idle."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+# The files that take longest, the longest first: spread over processes, one of them at the end would leave the others
+# idle. The first makes the finished run, which the next ones do not wait for.
+LONGEST = (
+    "flows/test_serve.py",
+    "test_devices.py",
+    "attribution/test_attribute.py",
+    "end_to_end/test_run.py",
+    "test_interrupts.py",
+    "end_to_end/test_dvc.py",
+    "deliveries/test_bad.py",
+    "deliveries/test_good.py",
+    "deliveries/test_odd.py",
+    "practices/baseline/test_healthy.py",
+    "practices/baseline/test_faults.py",
+    "hostile/test_pages.py",
+    "executors/test_dask.py",
+    "flows/test_events.py",
+    "flows/test_pipeline.py",
+    "deliveries/test_apart.py",
+    "inference/test_export.py",
+    "test_faults_end_to_end.py",
+    "test_bad_input.py",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--order", type=int, metavar="SEED", help="shuffle the tests of each file, and the shorter files")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"order: {config.option.order}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest files first; with --order the rest by chance, the same in every process."""
+    if config.option.order is not None:
+        chance = random.Random(config.option.order)
+        items.sort(key=lambda item: item.nodeid)
+        chance.shuffle(items)
+    met = {path: place for place, path in enumerate(dict.fromkeys(item.path for item in items))}
+    first = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (first.get(item.path, len(first)), met[item.path]))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run for the tests of one module; each leaves it with every gate open."""
+    return continued(finished_run(tmp_path_factory), tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture(scope="session")

@@ -9,23 +9,30 @@ import psutil
 import pytest
 
 from recipe.cli import BAD_INPUT, INTERRUPTED
+from tests.finished import continued
+from tests.growing import settings_of
 from tests.runs import started, wait_for, working_in
-from tests.workspaces import make_workspace, recipe
+from tests.workspaces import recipe
 
-QUICK = ("run", "data=digits", "budget=quick", "--until", "overfit")
 AT_ONCE = 10.0  # seconds; about one on a quiet machine
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_workspace(tmp_path_factory.mktemp("interrupts") / "workspace")
+@pytest.fixture
+def workspace(finished: Path, tmp_path: Path) -> Path:
+    """A finished run; without augmentation the next one has to regularize anew."""
+    return continued(finished, tmp_path)
+
+
+def words(workspace: Path) -> tuple[str, ...]:
+    side_by_side = ("fanout.backend=loky", "fanout.workers=2")
+    return ("run", *settings_of(workspace, "augment=none", *side_by_side), "--until", "regularize")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_ends_with_130_and_leaves_no_process(workspace: Path, stop: signal.Signals) -> None:
-    with started(workspace, *QUICK) as run:
+    with started(workspace, *words(workspace)) as run:
         stage = wait_for(workspace, "tasks.")
         time.sleep(1)
         began = time.monotonic()
@@ -40,7 +47,7 @@ def test_a_stopped_run_ends_with_130_and_leaves_no_process(workspace: Path, stop
 
 
 def test_side_by_side_trainings_are_stopped_as_well(workspace: Path) -> None:
-    with started(workspace, *QUICK) as run:
+    with started(workspace, *words(workspace)) as run:
         wait_for(workspace, "loky")
         run.send_signal(signal.SIGINT)
         _, told = run.communicate(timeout=60)
@@ -50,12 +57,12 @@ def test_side_by_side_trainings_are_stopped_as_well(workspace: Path) -> None:
 
 
 def test_a_stage_that_outlived_its_run_is_named_and_left_alone(workspace: Path) -> None:
-    with started(workspace, *QUICK) as run:
+    with started(workspace, *words(workspace)) as run:
         stage = wait_for_holder(workspace, run)
         run.kill()
         for process in working_in(workspace, "dvc", "repro"):
             process.kill()
-        told = recipe(workspace, *QUICK)
+        told = recipe(workspace, *words(workspace))
         assert told.returncode == BAD_INPUT
         assert told.stderr.startswith(f"recipe: Another run (process {stage.pid}) is working in {workspace}")
         assert stage.is_running()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspaces import ROOT, make_workspace, recipe, run
+from tests.workspaces import run
 
 pytestmark = pytest.mark.slow
 
@@ -14,17 +14,11 @@ AUTHOR = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A git repository in which the digits have gone through the data stage, all of it committed."""
-    workspace = make_workspace(tmp_path_factory.mktemp("dvc") / "workspace")
-    shutil.copy(ROOT / ".gitignore", workspace)
-    shutil.copy(ROOT / ".dvc" / "config", workspace / ".dvc" / "config")
-    assert run(workspace, "git", "init", "-q").returncode == 0
-    done = recipe(workspace, "run", "data=digits", "--until", "data")
-    assert done.returncode == 0, done.stderr
+def repository(finished: Path) -> Path:
+    """A git repository in which the recipe has run, all of it committed."""
     for command in (("add", "-A"), (*AUTHOR, "commit", "-q", "-m", "Digits")):
-        assert run(workspace, "git", *command).returncode == 0
-    return workspace
+        assert run(finished, "git", *command).returncode == 0
+    return finished
 
 
 def test_what_a_run_makes_is_kept_out_of_git_but_for_its_figures(repository: Path) -> None:

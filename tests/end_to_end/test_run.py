@@ -2,18 +2,21 @@
 
 import csv
 import json
+import resource
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from recipe.report.findings import STAGES
-from tests.end_to_end.conftest import ALONE, LEAST
+from tests.deliveries.conftest import shuffled_digits
+from tests.growing import HELD, growing_workspace, settings_of
 from tests.workspaces import figures, make_workspace, recipe, run
 
 pytestmark = pytest.mark.slow
 
+REDOES_NOTHING = 20.0  # seconds of the processor, with MLflow filled anew; 7 on a quiet machine
 FIELDS = {
     "practice",
     "hypothesis",
@@ -65,29 +68,35 @@ def test_the_full_lists_hold_every_example_and_pairs_name_two(finished: Path) ->
 
 def test_a_second_run_redoes_nothing_and_dvc_agrees(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (finished / "reports").rglob("measured.json")}
-    began = time.monotonic()
-    again = recipe(finished, "run", *ALONE)
-    seconds = time.monotonic() - began
+    began = processor_seconds()
+    again = recipe(finished, "run", *settings_of(finished))
+    seconds = processor_seconds() - began
     assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert "up to date" in run(finished, "dvc", "status").stdout
-    assert seconds < 30  # 10 on a quiet machine
+    assert seconds < REDOES_NOTHING
+
+
+def processor_seconds() -> float:
+    """Of all processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_a_changed_threshold_judges_again_and_trains_nothing(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (finished / "reports").rglob("measured.json")}
-    closed = recipe(finished, "run", *ALONE, "thresholds.baseline.special_case.max_output_difference=0")
+    closed = recipe(finished, "run", *settings_of(finished), "thresholds.baseline.special_case.max_output_difference=0")
     assert closed.returncode == 1
     assert "The gate of baseline is closed." in closed.stderr
     assert "baseline/special_case" in closed.stderr
-    opened = recipe(finished, "run", *ALONE)
+    opened = recipe(finished, "run", *settings_of(finished))
     assert opened.returncode == 0, opened.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_the_flow_starts_a_server_for_itself_and_finds_nothing_to_do_after_a_run(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (finished / "reports").rglob("measured.json")}
-    done = recipe(finished, "flow", *ALONE)
+    done = recipe(finished, "flow", *settings_of(finished))
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "ERROR" not in said and "Traceback" not in said
@@ -102,25 +111,23 @@ def test_the_curves_are_drawn(finished: Path) -> None:
 
 
 def test_the_model_predicts_from_raw_images(finished: Path, tmp_path: Path) -> None:
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    for index in range(5):
-        image = Image.fromarray((data.images[index] * 255 / 16).round().astype("uint8"))
-        image.save(tmp_path / f"{index}.png")
+    images, labels = shuffled_digits()
+    for row in range(HELD, HELD + 50):
+        Image.fromarray(images[row]).save(tmp_path / f"{row}.png")
     done = recipe(finished, "predict", "models/final", str(tmp_path))
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(done.stdout.splitlines()))
-    assert [row["prediction"] for row in rows] == [str(label) for label in data.target[:5]]
+    right = [row["prediction"] == str(label) for row, label in zip(rows, labels[HELD:], strict=False)]
+    assert len(right) == 50 and sum(right) > 40
 
 
 def test_another_folder_and_two_workers_give_the_same_figures_to_the_last_digit(finished: Path, tmp_path: Path) -> None:
-    other = make_workspace(tmp_path / "other")
-    done = recipe(other, "run", *LEAST, "fanout.workers=2", "--until", "overfit")
+    other = growing_workspace(tmp_path)
+    words = (*settings_of(other, "fanout.backend=loky", "fanout.workers=2"), "--until", "overfit")
+    done = recipe(other, "run", *words)
     assert done.returncode == 0, done.stderr
     ours = figures(other)
-    assert ours
+    assert set(ours) == {f"{stage}.json" for stage in STAGES[:4]}
     assert ours == {name: text for name, text in figures(finished).items() if name in ours}
 
 

@@ -27,6 +27,7 @@ from recipe.tracking.decisions import PERSON, RULE, promote
 from recipe.tracking.registry import CHAMPION, alias_version
 from tests.challenged import NAME, challenged_workspace, client_of
 from tests.flows.conftest import PATIENCE, REPOSITORY, environment
+from tests.workspaces import init_dvc
 
 NOWHERE = "http://127.0.0.1:9/api"
 VERDICT = {"promote": True, "reason": "It is better on 200 test examples.", "warning": ""}
@@ -113,7 +114,7 @@ def one_stage(workspace: Path) -> None:
     gate = {"matrix": {"stage": ["squeeze"]}, "cmd": "true"}
     (workspace / "dvc.yaml").write_text(json.dumps({"stages": {"squeeze": {"cmd": "true"}, "gate": gate}}))
     shutil.copy(REPOSITORY / "requirements.lock", workspace)  # which stands for the digits, as conf/data says
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=workspace, check=True)
+    init_dvc(workspace)
 
 
 def event(api: str, name: str, **payload: str) -> dict[str, Any]:

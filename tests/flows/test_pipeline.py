@@ -12,6 +12,7 @@ import pytest
 
 from flows.pipeline import Outcome, reproduce_stage, stages_of
 from recipe.errors import WorkspaceError
+from tests.workspaces import init_dvc
 
 DVC_YAML = """
 stages:
@@ -58,7 +59,7 @@ if behaviour == "slow":
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=tmp_path, check=True)
+    init_dvc(tmp_path)
     (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "stage.py").write_text(STAGE)
     return tmp_path
