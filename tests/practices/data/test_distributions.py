@@ -35,7 +35,6 @@ def test_a_column_with_a_problem_is_flagged_with_what_shows_it(tmp_path: Path, p
     assert finding.verdict == "warn"
     assert flagged[["column", "problem"]].to_numpy().tolist() == [["odd", problem]]
     assert flagged["value"].str.len().min() > 0
-    assert "odd" in finding.summary
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,8 @@ def test_a_table_split_by_time_is_named_with_the_column_that_moved(tmp_path: Pat
     finding = judge(drift(table(tmp_path, ordered.assign(split=splits))), LIMITS)
 
     assert finding.verdict == "warn"
-    assert "'mean radius' differs between training and" in finding.summary
-    assert "The median is" in finding.summary
     assert finding.table["flagged"].iloc[0]
+    assert "mean radius" in set(finding.table["column"][finding.table["flagged"]])
 
 
 def test_a_class_that_only_one_split_has_is_named() -> None:

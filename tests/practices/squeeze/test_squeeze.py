@@ -81,7 +81,6 @@ def test_members_that_are_one_net_whatever_their_seed_are_warned_of(experiment: 
 def test_a_member_that_goes_astray_and_drags_the_others_down_is_warned_of(experiment: Experiment) -> None:
     finding = of(SometimesDiverges, replace(experiment, budget=Budget(members=2))).examine(ensemble)
     assert finding.verdict == "warn"
-    assert "the best member alone is better" in finding.summary
     assert finding.measured is not None and finding.measured < 0
 
 

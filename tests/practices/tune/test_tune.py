@@ -101,7 +101,6 @@ def test_what_is_chosen_is_no_worse_than_the_start_over_new_seeds(slow_start: Ex
     assert confirmed(again) == pytest.approx(finding.table["confirmed_loss"].min())
     assert finding.table["chosen"].sum() == 1
     assert finding.table["confirmed_loss"].is_monotonic_increasing
-    assert "new seeds" in finding.summary
     assert finding.verdict == "pass"
     assert finding.interval is not None and finding.interval[0] > 0
 
@@ -143,4 +142,4 @@ def test_most_trials_diverging_is_a_warning(diabetes: tuple[Tensor, Tensor]) -> 
     finding = searching(replace(made, budget=Budget(trials=6)), wild).examine(bayesian)
 
     assert finding.verdict == "warn"
-    assert "nothing that was tried beats the start" in finding.summary
+    assert finding.table["trial"].iloc[0] == 0  # the start
