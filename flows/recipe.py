@@ -22,7 +22,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.tasks import Task
 
 from flows.pipeline import reproduce_stage, stages_of
-from recipe.deliveries.unfinished import finish_deliveries
+from recipe.deliveries.recovery import finish_deliveries
 from recipe.errors import RecipeError, SettingsError, WorkspaceError, redacted
 from recipe.evidence import Finding
 from recipe.pipeline.reproduce import publish_reached

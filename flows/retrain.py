@@ -21,7 +21,7 @@ from flows.approval import Said, approved, has_page
 from flows.events import announced
 from flows.pipeline import stages_of
 from flows.recipe import BAD_INPUT, CLOSED, link_report, run_from_command_line, through, turn
-from recipe.deliveries.unfinished import finish_deliveries
+from recipe.deliveries.recovery import finish_deliveries
 from recipe.errors import RecipeError, redacted
 from recipe.pipeline.changes import is_new, remember, state_of
 from recipe.pipeline.reproduce import stage_environment

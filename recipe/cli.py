@@ -80,7 +80,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    from recipe.deliveries.unfinished import finish_deliveries
+    from recipe.deliveries.recovery import finish_deliveries
     from recipe.pipeline.reproduce import notes, reproduce
     from recipe.report.build import present_result
     from recipe.settings.composition import compose_params

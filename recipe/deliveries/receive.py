@@ -18,9 +18,9 @@ import pandas as pd
 from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates, read_rows
 from recipe.deliveries.growth import Growth, is_based_on, put_in_place, stage_growth
 from recipe.deliveries.incoming import DECIDED, INCOMING, QUARANTINE, arrivals, claim, claimed, forget, given
+from recipe.deliveries.notices import letter, page_of, write_delivery_page
 from recipe.deliveries.quarantine import LETTER, REASONS, put_aside, stage_aside
 from recipe.deliveries.record import Kind, Outcome, write_outcome
-from recipe.deliveries.telling import letter, page_of, write_delivery_page
 from recipe.deliveries.versions import commit_version, data_path, keep_version
 from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
 from recipe.pipeline.check import check_delivery, stamps

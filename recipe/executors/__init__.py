@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from recipe.settings import Settings
-from recipe.settings.own_code import own_modules
+from recipe.settings.user_code import own_modules
 from recipe.training.device import Device
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from recipe.executors.sharing import Shared, share, shared_folder
+from recipe.executors.shared_memory import Shared, share, shared_folder
 from recipe.settings.fanout import OnThisMachine
 from recipe.training.compiler import leave_compiler_out
 from recipe.training.fit import Shelf, Trained, fit, fit_and_keep, one_after_another

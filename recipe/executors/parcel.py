@@ -22,9 +22,9 @@ import cloudpickle
 
 from recipe.dataset.stored import FACTS
 from recipe.errors import RecipeError, SettingsError
-from recipe.executors.sharing import for_training
+from recipe.executors.shared_memory import for_training
 from recipe.runtime.reachability import require_answer
-from recipe.settings.own_code import origin_of
+from recipe.settings.user_code import origin_of
 from recipe.training.device import Device, choose_device
 from recipe.training.identity import ENGINE, digest
 

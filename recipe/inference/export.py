@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from recipe.dataset.kind import kind_of
 from recipe.errors import RecipeError
 from recipe.inference import inference as inference_code
-from recipe.inference.admission import load_program
 from recipe.inference.inference import (
     EXPORTED_PROGRAM,
     PREPARATION,
@@ -32,6 +31,7 @@ from recipe.inference.inference import (
     TRACED_PROGRAM,
     output_columns,
 )
+from recipe.inference.safe_loading import load_program
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature

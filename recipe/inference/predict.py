@@ -1,7 +1,7 @@
 """Predictions from raw inputs with a model folder or a registered model.
 
 Nothing that a model brings is run as Python: the installed inference.py and preparation code do the work, and its
-program is read as recipe/inference/admission.py has it.
+program is read as recipe/inference/safe_loading.py has it.
 """
 
 import json
@@ -18,7 +18,6 @@ import pandas as pd
 
 from recipe.dataset.kind import RawInputs, kind_of
 from recipe.errors import DataError, RecipeError, WorkspaceError
-from recipe.inference.admission import load_program
 from recipe.inference.inference import (
     EXPORTED_PROGRAM,
     PREPARATION,
@@ -27,6 +26,7 @@ from recipe.inference.inference import (
     FinalModel,
     output_columns,
 )
+from recipe.inference.safe_loading import load_program
 from recipe.runtime.stage_process import first_line
 from recipe.runtime.workspace import find_workspace
 from recipe.settings import load_settings

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recipe import drawing
 from recipe.dataset.manifest import Task
 from recipe.errors import DataError
-from recipe.promotion.parts import COLUMNS, compare_parts
+from recipe.promotion.slices import COLUMNS, compare_parts
 from recipe.settings.retrain import Rule
 from recipe.statistics.paired import METRICS, Counts, Floats, chance, intervals, power, power_of_clusters, spread
 

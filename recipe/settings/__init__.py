@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 from pydantic_core import ErrorDetails
 
 from recipe.errors import SettingsError
-from recipe.settings.declared import Declared, declared, section
 from recipe.settings.defaults import completed
 from recipe.settings.fanout import Fanout
 from recipe.settings.kinds import BUILTIN, FOLDER, in_words, kind_names
 from recipe.settings.monitor import Monitor
+from recipe.settings.practice_settings import Declared, declared, section
 from recipe.settings.retrain import Retrain
 from recipe.settings.strict import Strict
 from recipe.settings.tune import Searched

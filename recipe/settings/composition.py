@@ -15,7 +15,7 @@ from recipe.errors import DataError, SettingsError
 from recipe.runtime.workspace import write_whole
 from recipe.settings import PARAMS, load_settings, nearest, parse_settings
 from recipe.settings.defaults import FOLLOWS, lookup
-from recipe.settings.own_code import lasting, own_modules, source_of, spec_of
+from recipe.settings.user_code import lasting, own_modules, source_of, spec_of
 from recipe.settings.yaml12 import read_yaml
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from recipe.settings.declared import classes_in
+from recipe.settings.practice_settings import classes_in
 from recipe.settings.strict import Strict
 
 EXECUTORS = Path(__file__).parent.parent / "executors"

@@ -2,8 +2,8 @@
 
 import math
 
+from recipe.training.components import Component
 from recipe.training.experiment import ADAM, Experiment, Training
-from recipe.training.targets import Component
 
 
 def linear_training(experiment: Experiment) -> Training:

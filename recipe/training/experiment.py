@@ -17,11 +17,11 @@ from recipe.errors import SettingsError, TargetError
 from recipe.evidence import Finding, Practice, judge
 from recipe.models import set_last_bias
 from recipe.settings import Part, Stages, Thresholds
+from recipe.training.components import Component, place_of
 from recipe.training.device import Device, on_any_device
 from recipe.training.loop import Augment, Optimizer
 from recipe.training.objective import Objective, Task, check_loss, objective_of
 from recipe.training.split import Split
-from recipe.training.targets import Component, place_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import torch
 from recipe.dataset.stored import FACTS, PREPARED
 from recipe.runtime.workspace import fingerprint
 from recipe.settings import Settings
-from recipe.settings.own_code import own_modules
+from recipe.settings.user_code import own_modules
 
 LIBRARY = Path(__file__).parent.parent
 # Of this project, what decides the bits of a training.

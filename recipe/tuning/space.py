@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from recipe.settings.tune import Range
+from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
-from recipe.training.targets import Component
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from recipe.deliveries.incoming import INCOMING
+from recipe.deliveries.notices import ENDS
 from recipe.deliveries.record import Outcome, outcomes
-from recipe.deliveries.telling import ENDS
 from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import (
     HELD,

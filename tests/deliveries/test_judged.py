@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from recipe.deliveries.fates import ASIDE, KNOWN, NEW
+from recipe.deliveries.notices import write_delivery_page
 from recipe.deliveries.receive import judged
 from recipe.deliveries.record import Outcome
-from recipe.deliveries.telling import write_delivery_page
 from recipe.evidence import Finding, Verdict
 from recipe.report.findings import RunResult, StageResult, read, save
 from recipe.settings import parse_settings

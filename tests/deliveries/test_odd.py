@@ -29,7 +29,7 @@ from recipe.deliveries.incoming import (
 from recipe.deliveries.reading import read_delivery
 from recipe.deliveries.receive import receive
 from recipe.deliveries.record import outcomes
-from recipe.deliveries.unfinished import finish_deliveries
+from recipe.deliveries.recovery import finish_deliveries
 from recipe.errors import DataError, WorkspaceError
 from recipe.runtime.workspace import RUN_LOCK, locked
 from recipe.settings import load_settings

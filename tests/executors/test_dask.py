@@ -18,9 +18,9 @@ from recipe.executors.cluster import Cluster
 from recipe.executors.loky import Processes
 from recipe.executors.parcel import ClusterError
 from recipe.models import Mlp
+from recipe.training.components import Component
 from recipe.training.experiment import Experiment, HeldOut, make_experiment
 from recipe.training.fit import MEMORY, Trained, fit_all
-from recipe.training.targets import Component
 from tests.executors.conftest import Dask, dask_at
 from tests.workspaces import ROOT
 

@@ -16,11 +16,11 @@ from recipe.executors import parcel
 from recipe.executors.parcel import ClusterError, Parcel, fit_parcel, pack, pack_training
 from recipe.models import Mlp
 from recipe.pipeline.loading import digest
+from recipe.training.components import Component
 from recipe.training.device import Device
 from recipe.training.experiment import Experiment, make_experiment
 from recipe.training.fit import fit
 from recipe.training.split import memory_mapped
-from recipe.training.targets import Component
 
 
 @pytest.fixture

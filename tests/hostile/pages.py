@@ -13,8 +13,8 @@ from PIL import Image
 from recipe.attribution.attribute import Attribution, Step
 from recipe.attribution.report import write_why
 from recipe.dataset.stored import load_dataset
+from recipe.deliveries.notices import write_delivery_page
 from recipe.deliveries.record import Outcome
-from recipe.deliveries.telling import write_delivery_page
 from recipe.evidence import Finding, judge
 from recipe.monitoring.monitor import monitor
 from recipe.pipeline.stage import Stage, saved

@@ -16,9 +16,9 @@ from recipe.pipeline.loading import identity, load_experiment, with_test
 from recipe.pipeline.stage import Stage
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
+from recipe.training.components import Component
 from recipe.training.fit import fit
 from recipe.training.split import Split
-from recipe.training.targets import Component
 from tests.workspaces import ROOT
 
 

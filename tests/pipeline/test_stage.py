@@ -107,7 +107,7 @@ def test_trainings_of_worker_processes_are_recorded_too(
     digits_cnn: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from recipe.models import Cnn
-    from recipe.training.targets import Component
+    from recipe.training.components import Component
 
     monkeypatch.setattr("recipe.training.fit.MEMORY", {})
     spread = replace(digits_cnn, executor=Processes(2))

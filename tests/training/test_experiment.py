@@ -5,9 +5,9 @@ import json
 import pytest
 
 from recipe.errors import SettingsError, TargetError
+from recipe.training.components import Component
 from recipe.training.experiment import ADAM, Experiment, Training, training_from_json, training_to_json
 from recipe.training.fit import fit
-from recipe.training.targets import Component
 
 MODEL = Component("model", "recipe.models.Mlp", {"width": 8})
 

@@ -11,9 +11,9 @@ from recipe.executors.loky import Processes
 from recipe.models import Linear, Mlp
 from recipe.settings import Stages
 from recipe.settings.tune import Range, Space
+from recipe.training.components import Component
 from recipe.training.experiment import Budget, Experiment, make_experiment
 from recipe.training.fit import MEMORY, fit_all
-from recipe.training.targets import Component
 from recipe.tuning.pilot import pilot, search_from_pilot
 from recipe.tuning.search import Trial, mean_loss, new_seeds, rungs, search
 from recipe.tuning.space import space_of

@@ -8,9 +8,9 @@ from pydantic import Field
 from recipe.evidence import Finding, at_least, practice
 from recipe.settings.strict import Strict
 from recipe.training.comparison import Change, Comparison, compare, learning_curves, row
+from recipe.training.components import Component
 from recipe.training.evaluation import metric_name
 from recipe.training.experiment import ADAM, Experiment, Training
-from recipe.training.targets import Component
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 SMALL_CNN, MLP = "recipe.models.Cnn", "recipe.models.Mlp"  # LeCun et al. 1998; Gorishniy et al. 2021 for tables

@@ -21,9 +21,9 @@ from recipe.practices.baseline.special_case import special_case
 from recipe.practices.baseline.whole_test_set import whole_test_set
 from recipe.report.findings import read_judged
 from recipe.settings import Stages
+from recipe.training.components import Component
 from recipe.training.experiment import Experiment
 from recipe.training.split import Split
-from recipe.training.targets import Component
 from tasks.baseline import PRACTICES
 from tests.faults import losses, models, optimizers, transforms
 from tests.faults.catalogue import FAULTS

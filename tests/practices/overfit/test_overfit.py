@@ -13,8 +13,8 @@ from recipe.practices.overfit.adam import adam
 from recipe.practices.overfit.constant_rate import constant_rate
 from recipe.practices.overfit.low_training_loss import is_straight, low_training_loss, own_optimum
 from recipe.practices.overfit.simple_architecture import simple_architecture
+from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training, make_experiment
-from recipe.training.targets import Component
 from tests.faults.models import IgnoresInput
 
 Data = tuple[Tensor, Tensor]

@@ -19,9 +19,9 @@ from recipe.practices.regularize.more_data import _law, more_data
 from recipe.practices.regularize.smaller_model import smaller_model, smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay, weight_decay_changes
 from recipe.settings import Stages
+from recipe.training.components import Component
 from recipe.training.experiment import Experiment, make_experiment
 from recipe.training.fit import MEMORY, fit_all
-from recipe.training.targets import Component
 
 Data = tuple[Tensor, Tensor]
 FAST = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3})

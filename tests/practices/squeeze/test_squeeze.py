@@ -15,10 +15,10 @@ from recipe.models import Cnn, Linear, Mlp
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.final_test import final_test
+from recipe.training.components import Component
 from recipe.training.ensemble import average, calibration_error, choose_temperature, error_by_chance, fit_temperature
 from recipe.training.experiment import Budget, Experiment, HeldOut, make_experiment
 from recipe.training.split import Split
-from recipe.training.targets import Component
 
 FAST = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3, "fused": True})
 

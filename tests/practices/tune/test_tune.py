@@ -15,9 +15,9 @@ from recipe.practices.tune.random_over_grid import random_over_grid
 from recipe.settings import Stages
 from recipe.settings.tune import Range, Space
 from recipe.training.comparison import with_seeds
+from recipe.training.components import Component
 from recipe.training.experiment import Budget, Experiment, Training, make_experiment
 from recipe.training.fit import fit_all
-from recipe.training.targets import Component
 from recipe.tuning.search import new_seeds, validation_losses
 
 NOTHING = Space(optimizer={}, training={}, model={}, augment={})

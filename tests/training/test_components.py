@@ -3,7 +3,7 @@
 import pytest
 
 from recipe.errors import TargetError
-from recipe.training.targets import Component
+from recipe.training.components import Component
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recipe.settings.own_code import own_modules, source_of
+from recipe.settings.user_code import own_modules, source_of
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 from joblib.externals.loky.backend import queues
 
 from recipe.executors.loky import Processes
-from recipe.executors.sharing import Block, share
+from recipe.executors.shared_memory import Block, share
 from recipe.models import Linear
 from recipe.runtime.workspace import SHARED, TRAININGS
 from recipe.training.experiment import Experiment, make_experiment
