@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from recipe.diagnostics.batched_loss import batched_loss
 from recipe.diagnostics.probes import (
     Constant,
     applies_softmax,
@@ -26,8 +27,6 @@ from recipe.training.split import Split
 SATURATED = 0.99  # of the way to the bound: the slope there is below 1/25 of the steepest
 MANY = 0.5  # of a layer's units
 ROUNDING = 1e-4  # of the largest effect of an input: less is the rounding of float32
-SAME, OTHER = 1e-5, 1e-3  # of the spread of the examples' losses: so close is the same loss, and so far another
-FLOAT_ROUNDING = 8 * torch.finfo(torch.float32).eps  # of a loss that is summed up in another order
 
 BROADCAST = (
     "the loss stays the same when the targets change places: outputs and targets are broadcast, (N, 1) against (N,), "
@@ -56,7 +55,7 @@ def built_in_causes(experiment: Experiment, few: Split) -> list[str]:
     outputs = model(inputs)
     found = [
         _softmax_twice(experiment, outputs, targets),
-        BROADCAST if pairs_everything(experiment, outputs, targets) else "",
+        BROADCAST if batched_loss(experiment, outputs, targets).broadcasts else "",
         IGNORES if ignores_input(model, inputs) else "",
         CROSSES if crosses(replacement_reach(model, inputs)) else "",
         _contradiction(inputs, targets),
@@ -78,21 +77,6 @@ def _softmax_twice(experiment: Experiment, outputs: Tensor, targets: Tensor) -> 
             "every output row is non-negative and sums to one: the model ends in a softmax and the loss applies another"
         )
     return ""
-
-
-def pairs_everything(experiment: Experiment, outputs: Tensor, targets: Tensor) -> bool:
-    """Whether the loss does not care which target belongs to which output, though the losses of one example do."""
-    moved = targets.roll(1, 0)
-    together, elsewhere = experiment.objective(outputs, targets), experiment.objective(outputs, moved)
-    alone, alone_elsewhere = single_losses(experiment, outputs, targets), single_losses(experiment, outputs, moved)
-    spread, rounding = alone.std(), FLOAT_ROUNDING * together.abs()
-    same = (together - elsewhere).abs() <= SAME * spread + rounding
-    return bool(same) and bool((alone.mean() - alone_elsewhere.mean()).abs() > OTHER * spread + rounding)
-
-
-def single_losses(experiment: Experiment, outputs: Tensor, targets: Tensor) -> Tensor:
-    """The loss of each example as a batch of one, (N,), by a plain loop."""
-    return torch.stack([experiment.objective(outputs[i : i + 1], targets[i : i + 1]) for i in range(len(targets))])
 
 
 def crosses(reach: Tensor) -> bool:

@@ -1,22 +1,21 @@
 """baseline/special_case: the vectorised code against its plain version for one example."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from recipe.diagnostics.batched_loss import WEIGHED, BatchedLoss, batched_loss
 from recipe.diagnostics.bounds import floor_of, to_learn
-from recipe.diagnostics.causes import BROADCAST, pairs_everything, single_losses
+from recipe.diagnostics.causes import BROADCAST
 from recipe.diagnostics.probes import everything, rows, some, stirred_model
 from recipe.evidence import Finding, at_most, practice
 from recipe.settings.strict import Strict
 from recipe.training.evaluation import metric, metric_name
 from recipe.training.experiment import Experiment
-
-WEIGHED = 1e-3  # of the loss: more is no rounding
-ROUNDING = 1e-4  # of the loss: of a smaller difference, float32's seven digits leave too few to hold to WEIGHED
 
 
 class Settings(Strict):
@@ -44,34 +43,59 @@ def special_case(exp: Experiment) -> Finding:
             alone = _one_by_one(model, inputs)
         except Exception as error:
             return _refused(error)
-        output_difference = _difference(rows(together, len(inputs)), alone)
-        batch, singles = exp.objective(together, targets).item(), single_losses(exp, together, targets).mean().item()
-        broadcast = pairs_everything(exp, together, targets)
-        sums = not broadcast and _sums(exp, together, targets)
-    loss_difference = abs(batch - singles) / to_learn(singles, floor_of(exp.objective, targets))
-    own, looped = (
-        metric(rows(together, len(inputs)).cpu(), targets.cpu()),
-        _looped_metric(together.cpu(), targets.cpu()),
+    return _finding(_compared(exp, together, alone, targets), targets)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """N examples together and one at a time: how far outputs, loss and metric differ, and how the loss is batched."""
+
+    count: int
+    outputs: float
+    loss: float
+    metric: float
+    losses: BatchedLoss
+
+
+def _compared(exp: Experiment, together: Tensor, alone: Tensor, targets: Tensor) -> Compared:
+    losses, count = batched_loss(exp, together, targets), len(alone)
+    loss = abs(losses.together.item() - losses.mean_alone)
+    own, looped = metric(rows(together, count).cpu(), targets.cpu()), _looped_metric(together.cpu(), targets.cpu())
+    return Compared(
+        count,
+        outputs=_difference(rows(together, count), alone),
+        loss=loss / to_learn(losses.mean_alone, floor_of(exp.objective, targets)),
+        metric=abs(own - looped) / max(abs(looped), 1.0),
+        losses=losses,
     )
-    metric_difference = abs(own - looped) / max(abs(looped), 1.0)
-    summary = (
-        f"On {len(inputs)} examples, one at a time and together, outputs differ by {output_difference:.2g} of their "
-        f"spread, the loss ({batch:.4f}) by {loss_difference:.2g}, {metric_name(targets)} by {metric_difference:.2g}"
-    )
-    cause = BROADCAST if broadcast else _loss_cause(sums, loss_difference)
-    weighs = not broadcast and not sums
+
+
+def _finding(compared: Compared, targets: Tensor) -> Finding:
+    is_weighed = not compared.losses.broadcasts and not compared.losses.sums
     return Finding(
-        summary=f"{summary}{': ' if cause else ''}{cause}.",
-        measured=float(np.max([output_difference, loss_difference, metric_difference])),
+        summary=f"On {compared.count} examples, one at a time and together, outputs differ by {compared.outputs:.2g} "
+        f"of their spread, the loss ({compared.losses.together.item():.4f}) by {compared.loss:.2g}, "
+        f"{metric_name(targets)} by {compared.metric:.2g}{_cause(compared)}.",
+        measured=float(np.max([compared.outputs, compared.loss, compared.metric])),
         expected=0.0,
         advice="Outputs that differ depend on the batch: look for a view or reshape that mixes dimension 0. A loss "
         "that differs is broadcast, or no mean over the batch: give outputs and targets one shape, reduction='mean'.",
         requirements=(
-            at_most(output_difference, "max_output_difference"),
-            at_most(loss_difference, "max_loss_difference", otherwise="warn" if weighs else "fail"),
-            at_most(metric_difference, "max_metric_difference"),
+            at_most(compared.outputs, "max_output_difference"),
+            at_most(compared.loss, "max_loss_difference", otherwise="warn" if is_weighed else "fail"),
+            at_most(compared.metric, "max_metric_difference"),
         ),
     )
+
+
+def _cause(compared: Compared) -> str:
+    if compared.losses.broadcasts:
+        return f": {BROADCAST}"
+    if compared.losses.sums:
+        return ": the loss is the sum over the batch where the mean is due"
+    if compared.loss > WEIGHED:
+        return ": the loss of a batch is not the mean of its examples' losses, as when classes are weighted"
+    return ""
 
 
 def _one_by_one(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -97,32 +121,6 @@ def _looped_metric(outputs: Tensor, targets: Tensor) -> float:
         total = sum((target[column] - mean) ** 2 for _, target in pairs)
         values.append(1 - sum((target[column] - row[column]) ** 2 for row, target in pairs) / max(total, 1e-12))
     return sum(values) / len(values)
-
-
-def _loss_cause(sums: bool, difference: float) -> str:
-    if sums:
-        return "the loss is the sum over the batch where the mean is due"
-    if difference > WEIGHED:
-        return "the loss of a batch is not the mean of its examples' losses, as when classes are weighted"
-    return ""
-
-
-def _sums(exp: Experiment, outputs: Tensor, targets: Tensor) -> bool:
-    """Whether the loss of N examples is N times their mean, or moves by N times as much when the targets do.
-
-    The first tells nothing where a constant is added to the sum; the second nothing where all targets are equal.
-    """
-    moved = targets.roll(1, 0)
-    batch, elsewhere = exp.objective(outputs, targets).item(), exp.objective(outputs, moved).item()
-    singles = single_losses(exp, outputs, targets).mean().item()
-    move = singles - single_losses(exp, outputs, moved).mean().item()
-    if _is_times(batch, len(targets), singles):
-        return True
-    return abs(batch - elsewhere) > ROUNDING * abs(batch) and _is_times(batch - elsewhere, len(targets), move)
-
-
-def _is_times(batch: float, count: int, singles: float) -> bool:
-    return count > 1 and math.isclose(batch, singles * count, rel_tol=WEIGHED, abs_tol=1e-9) and batch != 0
 
 
 def _refused(error: Exception) -> Finding:
