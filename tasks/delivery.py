@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from recipe.dataset.stored import load_dataset
-from recipe.deliveries.fates import Examined, examine, write_fates
+from recipe.deliveries.examination import Examined, examine, write_fates
 from recipe.deliveries.reading import read_delivery
 from recipe.evidence import Finding, Practice
 from recipe.pipeline.stage import Stage, main

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from recipe.dataset.listing import ImageFile, Listing
+from recipe.dataset.image_listing import ImageFile, Listing
 from recipe.dataset.manifest import Examples, Rejected, digest, numbered, optional
 from recipe.dataset.preparation import (
     FORMATS,

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from recipe.dataset.listing import located_files
-from recipe.deliveries.growth import copy_beside
+from recipe.dataset.image_listing import located_files
+from recipe.deliveries.appending import copy_beside
 from recipe.deliveries.incoming import QUARANTINE
 from recipe.report.spreadsheet import table_csv
 from recipe.runtime.workspace import write_whole

@@ -15,8 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from recipe.deliveries.fates import ASIDE, KNOWN, NEW, read_fates, read_rows
-from recipe.deliveries.growth import Growth, is_based_on, put_in_place, stage_growth
+from recipe.deliveries.appending import Growth, is_based_on, put_in_place, stage_growth
+from recipe.deliveries.examination import ASIDE, KNOWN, NEW, read_fates, read_rows
 from recipe.deliveries.incoming import DECIDED, INCOMING, QUARANTINE, arrivals, claim, claimed, forget, given
 from recipe.deliveries.notices import letter, page_of, write_delivery_page
 from recipe.deliveries.quarantine import LETTER, REASONS, put_aside, stage_aside

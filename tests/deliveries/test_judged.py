@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recipe.deliveries.fates import ASIDE, KNOWN, NEW
+from recipe.deliveries.examination import ASIDE, KNOWN, NEW
 from recipe.deliveries.notices import write_delivery_page
 from recipe.deliveries.receive import judged
 from recipe.deliveries.record import Outcome

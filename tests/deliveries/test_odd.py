@@ -13,8 +13,8 @@ from sklearn.datasets import load_diabetes
 
 from recipe.dataset.ingestion import ingest
 from recipe.dataset.stored import load_dataset
-from recipe.deliveries.fates import examine
-from recipe.deliveries.growth import Growth, put_in_place, stage_growth
+from recipe.deliveries.appending import Growth, put_in_place, stage_growth
+from recipe.deliveries.examination import examine
 from recipe.deliveries.incoming import (
     CLAIMED,
     DECIDED,

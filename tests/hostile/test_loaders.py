@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from recipe.dataset.delimited import read_table
-from recipe.dataset.listing import list_images
+from recipe.dataset.image_listing import list_images
 from recipe.errors import RecipeError
 from recipe.inference.predict import ModelError, load_folder
 from recipe.inspection.expectations import read_suites

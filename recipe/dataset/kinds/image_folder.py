@@ -12,9 +12,17 @@ from recipe import drawing
 from recipe.dataset import preparation as preparation_code
 from recipe.dataset.beside import Beside, beside, label_faults
 from recipe.dataset.blankness import CHUNK, TORN, blank_images, largest_band
+from recipe.dataset.image_listing import (
+    LABELS,
+    MEASURED,
+    Listing,
+    is_image_name,
+    list_images,
+    list_inputs,
+    located_files,
+)
 from recipe.dataset.images import decode_images, pixel_statistics
 from recipe.dataset.kind import Kind, Preparation, RawInputs, Rows, Vectors
-from recipe.dataset.listing import LABELS, MEASURED, Listing, is_image_name, list_images, list_inputs, located_files
 from recipe.dataset.manifest import Examples, Rejected
 from recipe.dataset.preparation import prepare_named, refuse_bomb
 from recipe.dataset.stored import Dataset

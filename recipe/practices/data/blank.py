@@ -14,7 +14,7 @@ from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
 
 if TYPE_CHECKING:
-    from recipe.deliveries.fates import Examined
+    from recipe.deliveries.examination import Examined
 
 SHOWN = 16  # examples in the picture
 

@@ -16,7 +16,7 @@ from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
 
 if TYPE_CHECKING:
-    from recipe.deliveries.fates import Examined
+    from recipe.deliveries.examination import Examined
 
 COLUMNS = ["id", "path", "label", "reason", "suggested"]
 PLAIN_REASONS = {"the label is missing": "missing", "the label is not a finite number": "not a number"}

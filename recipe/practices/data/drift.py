@@ -17,7 +17,7 @@ from recipe.inspection.drift_figure import Compared, draw_shifts, moved
 from recipe.settings.strict import Strict
 
 if TYPE_CHECKING:
-    from recipe.deliveries.fates import Examined
+    from recipe.deliveries.examination import Examined
 
 COLUMNS = ["column", "score", "p_value", "flagged", "split", "detail"]
 NAMED = 3  # shifted columns of a delivery that the summary tells of

@@ -12,13 +12,13 @@ from pydantic import Field
 from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
-from recipe.inspection.coincidence import NONE, Coincidences, expected_coincidences
-from recipe.inspection.content import Rows, compared_columns, equal_groups, equal_pairs
+from recipe.inspection.chance_duplicates import NONE, Coincidences, expected_coincidences
+from recipe.inspection.duplicates import Rows, compared_columns, equal_groups, equal_pairs
 from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
 
 if TYPE_CHECKING:
-    from recipe.deliveries.fates import Examined
+    from recipe.deliveries.examination import Examined
 
 SHOWN = 8  # groups in the picture
 COLUMNS = ["id_a", "path_a", "id_b", "path_b", "label_a", "label_b", "conflict", "kind"]

@@ -20,7 +20,7 @@ from recipe.inspection.expectations import (
 from recipe.settings.strict import Strict
 
 if TYPE_CHECKING:
-    from recipe.deliveries.fates import Examined
+    from recipe.deliveries.examination import Examined
 
 
 class Settings(Strict):

@@ -12,7 +12,7 @@ from recipe.inspection.label_probe import probe_labels
 from recipe.settings.strict import Strict
 
 if TYPE_CHECKING:
-    from recipe.deliveries.fates import Examined
+    from recipe.deliveries.examination import Examined
 
 
 class DeliveryLimits(Strict):

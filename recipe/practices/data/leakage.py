@@ -13,13 +13,13 @@ from recipe.dataset.kind import kind_of
 from recipe.dataset.splits import SPLITS
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
-from recipe.inspection.content import equal_groups, equal_pairs, near_pairs
-from recipe.inspection.giveaway import column_scores
+from recipe.inspection.duplicates import equal_groups, equal_pairs, near_pairs
+from recipe.inspection.target_leakage import column_scores
 from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
 
 if TYPE_CHECKING:
-    from recipe.deliveries.fates import Examined
+    from recipe.deliveries.examination import Examined
 
 COLUMNS = ["kind", "id_a", "path_a", "split_a", "id_b", "path_b", "split_b", "group", "column", "score", "distance"]
 MOST_SHOWN = 20  # columns in the figure

@@ -13,7 +13,7 @@ from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
 
 if TYPE_CHECKING:
-    from recipe.deliveries.fates import Examined
+    from recipe.deliveries.examination import Examined
 
 
 class Limits(Strict):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recipe.deliveries.fates import Examined, examine
+from recipe.deliveries.examination import Examined, examine
 from recipe.deliveries.reading import Delivered
 from recipe.evidence import Finding, Practice, judge
 from recipe.practices.data.blank import blank_of_delivery

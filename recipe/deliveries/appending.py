@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from recipe.dataset.delimited import csv_dialect, is_parquet, read_table
-from recipe.dataset.listing import LABELS, list_images, located_files
+from recipe.dataset.image_listing import LABELS, list_images, located_files
 from recipe.dataset.splits import SPLIT_NAMES, TRAIN
 from recipe.errors import DataError, WorkspaceError
 from recipe.runtime.workspace import write_whole

@@ -15,7 +15,7 @@ from recipe.dataset.stored import Dataset
 from recipe.dataset.tables import content_ids
 from recipe.deliveries.reading import Delivered
 from recipe.inspection.columns import features, is_identifier
-from recipe.inspection.content import coincidences, near_pairs
+from recipe.inspection.duplicates import coincidences, near_pairs
 from recipe.runtime.workspace import write_whole
 
 NEW, KNOWN, ASIDE = "new", "known", "aside"

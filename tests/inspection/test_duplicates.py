@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from recipe.dataset.stored import Dataset
-from recipe.inspection import content
-from recipe.inspection.content import near_pairs
+from recipe.inspection import duplicates as content
+from recipe.inspection.duplicates import near_pairs
 from tests.faults.data import arrays, digits
 
 
