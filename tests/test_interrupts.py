@@ -1,5 +1,6 @@
 """Whoever stops a run gets the terminal back at once, and nothing goes on behind it."""
 
+import shutil
 import signal
 import subprocess
 import time
@@ -9,6 +10,7 @@ import psutil
 import pytest
 
 from recipe.cli import BAD_INPUT, INTERRUPTED
+from recipe.runtime.workspace import TRAININGS
 from tests.finished import continued
 from tests.growing import settings_of
 from tests.runs import started, wait_for, working_in
@@ -21,8 +23,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def workspace(finished: Path, tmp_path: Path) -> Path:
-    """A finished run; without augmentation the next one has to regularize anew."""
-    return continued(finished, tmp_path)
+    """A finished run whose trainings are gone; without augmentation the next one has to regularize anew."""
+    workspace = continued(finished, tmp_path)
+    shutil.rmtree(workspace / ".recipe" / TRAININGS)
+    return workspace
 
 
 def words(workspace: Path) -> tuple[str, ...]:
@@ -48,7 +52,7 @@ def test_a_stopped_run_ends_with_130_and_leaves_no_process(workspace: Path, stop
 
 def test_side_by_side_trainings_are_stopped_as_well(workspace: Path) -> None:
     with started(workspace, *words(workspace)) as run:
-        wait_for(workspace, "loky")
+        wait_for(workspace, "LokyProcess")
         run.send_signal(signal.SIGINT)
         _, told = run.communicate(timeout=60)
         assert run.returncode == INTERRUPTED

@@ -11,8 +11,9 @@ from PIL import Image
 
 from recipe.report.findings import STAGES
 from tests.deliveries.conftest import shuffled_digits
+from tests.finished import continued
 from tests.growing import HELD, growing_workspace, settings_of
-from tests.workspaces import figures, make_workspace, recipe, run
+from tests.workspaces import figures, recipe, run
 
 pytestmark = pytest.mark.slow
 
@@ -131,14 +132,14 @@ def test_another_folder_and_two_workers_give_the_same_figures_to_the_last_digit(
     assert ours == {name: text for name, text in figures(finished).items() if name in ours}
 
 
-def test_an_edited_file_of_ones_own_reruns_what_uses_it_and_nothing_before(tmp_path: Path) -> None:
-    workspace = make_workspace(tmp_path / "own")
+def test_an_edited_file_of_ones_own_reruns_what_uses_it_and_nothing_before(finished: Path, tmp_path: Path) -> None:
+    workspace = continued(finished, tmp_path)
     model = Path(__file__).with_name("own_model.py").read_text()
     (workspace / "own_model.py").write_text(f"import own_layers\n{model}")
     for name in ("own_layers.py", "unrelated.py"):
         (workspace / name).touch()
-    words = ("data=diabetes", "budget=test", "fanout=sequential", "model._target_=own_model.Net")
-    words += ("--until", "baseline")
+    own = ("model=custom", "model._target_=own_model.Net")
+    words = (*(word for word in settings_of(workspace) if word != "model=mlp"), *own, "--until", "baseline")
 
     def measured() -> list[int]:
         return [(workspace / "reports" / stage / "measured.json").stat().st_mtime_ns for stage in STAGES[:3]]
