@@ -30,6 +30,7 @@ help: ## List the targets
 	@echo
 	@echo '  TORCH_INDEX=URL  the index that torch comes from, when installing (a CPU or a CUDA build)'
 	@echo '  ARGS="..."       settings for make run, such as ARGS="data=digits budget=quick"'
+	@echo '  ORDER=N          the order of the tests, which is otherwise drawn anew each time'
 
 install: $(INSTALLED) ## Make the virtual environment with the locked versions
 
