@@ -27,6 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("practice") / "project"
     shutil.copytree(make_workspace(copy.with_name("workspace")), copy)
     shutil.copytree(ROOT / "tests", copy / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "docs", copy / "docs")
     shutil.copy(ROOT / "pyproject.toml", copy)
     practice, threshold, line, test = (code for language, code in FENCE.findall(PAGE.read_text()) if language != "sh")
     stage = (copy / STAGE).read_text()
@@ -59,7 +60,9 @@ def test_a_wrong_threshold_is_one_sentence(project: Path, override: str, words: 
     assert words in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_its_own_tests_pass(project: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TEST]
+def test_its_own_tests_pass_and_it_is_on_the_page_of_faults(project: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TEST, "tests/test_faults_page.py"]
+    subprocess.run([sys.executable, "-m", "tests.faults_page"], cwd=project, env=environment(project), check=True)
     done = subprocess.run(command, cwd=project, env=environment(project), capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout
+    assert "baseline/model_size" in (project / "docs" / "what-makes-each-practice-fail.md").read_text()

@@ -224,6 +224,8 @@ def test_a_batch_of_five_raises_no_alarm(digits: Path, tumours_made: Path) -> No
 # What has changed
 
 
+@pytest.mark.fault("monitor/unfamiliar", "fail: inverted images, which are unlike anything seen")
+@pytest.mark.fault("monitor/confidence", "warn: answers that are less sure than on validation")
 def test_inverted_images_are_named_by_what_was_measured_of_them(
     digits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,6 +267,7 @@ def test_a_few_strangers_among_familiar_inputs_are_listed_first(digits: Path) ->
     assert table["flagged"][:2].all()
 
 
+@pytest.mark.fault("monitor/drift", "fail: a column that is shifted")
 def test_a_shifted_column_is_named(tumours: Path) -> None:
     dataset = load_dataset(tumours, load_settings(tumours))
     assert dataset.rows is not None
@@ -291,6 +294,7 @@ def test_a_column_without_a_single_number_is_named_and_drawn(tumours: Path) -> N
     assert "'mean radius' differs from training" in summary
 
 
+@pytest.mark.fault("monitor/figure", "fail: a figure below the test figure, beyond chance")
 def test_a_figure_below_the_test_figure_beyond_chance_is_an_alarm(digits: Path) -> None:
     images, labels = held_out(digits, 120)
     wrong = [str((int(label) + 1) % 10) for label in labels]
@@ -315,6 +319,7 @@ def test_a_class_that_the_model_does_not_know_counts_as_wrong_and_is_new(digits:
 # Inputs that cannot be read
 
 
+@pytest.mark.fault("monitor/unreadable", "warn: an input that cannot be read")
 def test_unreadable_images_are_counted_and_listed_and_the_rest_is_compared(digits: Path) -> None:
     batch = put(digits / "batch", held_out(digits, 80)[0])
     (batch / "torn.png").write_bytes((batch / "000.png").read_bytes()[:50])

@@ -46,6 +46,10 @@ def shuffled(split: Split) -> Split:
     return replace(split, targets=split.targets[order])
 
 
+@pytest.mark.fault(
+    "baseline/overfit_one_batch",
+    "fail: a softmax before cross-entropy; warn: a learning rate that is far too low",
+)
 def test_a_softmax_before_cross_entropy_is_named_by_overfitting_one_batch(
     on_digits: Make, on_breast_cancer: Make
 ) -> None:
@@ -54,6 +58,10 @@ def test_a_softmax_before_cross_entropy_is_named_by_overfitting_one_batch(
         assert "the model ends in a softmax and the loss applies another" in finding.summary
 
 
+@pytest.mark.fault(
+    "baseline/dependencies",
+    "fail: a view where a transpose is meant, an effect that is no finite number",
+)
 def test_a_view_that_mixes_examples_is_named_by_its_dependencies(on_digits: Make, on_breast_cancer: Make) -> None:
     for make in (on_digits, on_breast_cancer):
         experiment = make(models.ViewsForTranspose)
@@ -62,6 +70,10 @@ def test_a_view_that_mixes_examples_is_named_by_its_dependencies(on_digits: Make
         failed(experiment, whole_test_set)
 
 
+@pytest.mark.fault(
+    "baseline/special_case",
+    "fail: outputs and targets that are broadcast, a summed loss; warn: weighted classes",
+)
 @pytest.mark.filterwarnings("ignore:Using a target size")
 def test_a_broadcast_squared_error_is_named_by_its_special_case(on_diabetes: Make) -> None:
     for experiment in (on_diabetes(models.SqueezesOutput), on_diabetes(Mlp, loss=losses.broadcast_mse)):
@@ -93,6 +105,10 @@ def test_a_model_that_ignores_its_input_is_named(on_digits: Make, on_diabetes: M
         assert "the model ignores its input" in failed(experiment, dependencies).summary
 
 
+@pytest.mark.fault(
+    "baseline/gradients",
+    "fail: layers that the optimizer does not hold, a rising loss, units that are dead or never vary",
+)
 def test_layers_that_the_optimizer_does_not_hold_are_named_one_by_one(on_digits: Make) -> None:
     optimizer = Component("optimizer", optimizers.without_first_layer)
     finding = failed(on_digits(Cnn, optimizer=optimizer), gradients)
@@ -116,6 +132,7 @@ def test_unscaled_inputs_are_named_and_the_loss_starts_too_high(on_digits: Make)
     assert failed(experiment, loss_at_init).measured > 2 * torch.tensor(10.0).log().item()
 
 
+@pytest.mark.fault("baseline/input_independent", "fail: a net that ignores its input, labels that were shuffled")
 def test_shuffled_labels_are_named(on_digits: Make, on_breast_cancer: Make, on_diabetes: Make) -> None:
     for make in (on_digits, on_breast_cancer, on_diabetes):
         experiment = make(Mlp)

@@ -65,6 +65,11 @@ def test_a_pixel_that_is_always_empty_makes_no_unit_constant(on_digits: Make) ->
     assert not any(one.share for one in constant_units(model, images))
 
 
+@pytest.mark.fault(
+    "baseline/whole_test_set",
+    "fail: batch statistics in evaluation; warn: evaluation far from training mode, a batch norm whose "
+    "momentum is not torch's",
+)
 @pytest.mark.parametrize(
     ("momentum", "words"),
     [

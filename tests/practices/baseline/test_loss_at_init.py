@@ -13,6 +13,7 @@ from tests.practices.baseline.conftest import Make
 LN_10 = 2.302585
 
 
+@pytest.mark.fault("baseline/loss_at_init", "fail: weights that start too large, on all seeds or on some")
 def test_a_start_that_is_wild_on_some_seeds_is_caught_though_its_interval_is_wide(on_digits: Make) -> None:
     finding = on_digits(StartsWildly).examine(loss_at_init)
     low, high = finding.interval

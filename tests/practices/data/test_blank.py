@@ -35,6 +35,7 @@ def test_an_image_whose_lower_half_is_grey_is_partly_missing(real: Callable[[str
     assert finding.table[["id", "reason"]].to_numpy().tolist() == [["digit-7", "partly missing"]]
 
 
+@pytest.mark.fault("data/blank", "warn: a black, constant or noisy image; fail: more than one in a hundred")
 def test_more_blank_images_than_allowed_fail() -> None:
     images, labels = digits()
     images = images.copy()

@@ -24,6 +24,7 @@ def test_splits_by_chance_pass(real: Callable[[str], Dataset], name: str) -> Non
     assert list(finding.figures) == ["columns"]
 
 
+@pytest.mark.fault("data/drift", "warn: splits that are not by chance, such as by writer or by time")
 def test_a_split_that_was_given_by_writer_is_named() -> None:
     images, labels = digits()  # they come writer after writer
     splits = np.repeat(["train", "validation", "test"], [1200, 300, 297])

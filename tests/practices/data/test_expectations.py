@@ -35,6 +35,7 @@ def test_a_sound_manifest_meets_every_expectation(patients: Dataset) -> None:
     assert finding.table["met"].all()
 
 
+@pytest.mark.fault("data/expectations", "fail: an expectation is not met, such as an id that is there twice")
 def test_an_id_that_is_there_twice_fails_and_is_named(patients: Dataset) -> None:
     ids = patients.manifest["id"].tolist()
     twice = patients.manifest.assign(id=[ids[1], *ids[1:]])

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from recipe.dataset.stored import Dataset
 from recipe.evidence import judge
@@ -21,6 +22,7 @@ def test_a_rare_class_warns_with_its_ratio() -> None:
     assert finding.measured == 183 / 12
 
 
+@pytest.mark.fault("data/imbalance", "warn: a rare class; fail: a class missing from a split")
 def test_a_class_missing_from_a_split_fails_and_is_named() -> None:
     images, labels = digits()
     splits = np.where((labels == 3) | (np.arange(len(labels)) % 5 > 1), "train", "test").astype(object)

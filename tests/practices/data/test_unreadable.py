@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from recipe.evidence import judge
 from recipe.practices.data.unreadable import unreadable
 from tests.faults.data import arrays, composed, digits, image_folder, ingested
@@ -21,6 +23,7 @@ def test_a_truncated_and_an_empty_file_are_named_with_their_reasons(tmp_path: Pa
     assert finding.table["reason"].str.len().min() > 5
 
 
+@pytest.mark.fault("data/unreadable", "warn: a file that does not decode; fail: more than the quarantine may hold")
 def test_more_unreadable_files_than_the_quarantine_may_hold_fail(tmp_path: Path) -> None:
     for path in image_folder(tmp_path / "images")[:30]:
         path.write_bytes(b"no image")

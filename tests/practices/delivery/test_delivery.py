@@ -66,39 +66,46 @@ def test_sound_images_pass() -> None:
         assert found(practice, examined).verdict == "pass", practice.id
 
 
+@pytest.mark.fault("data/unreadable", "warn: a file that does not decode; fail: most of them")
 def test_files_that_do_not_decode_fail_unreadable() -> None:
     broken = (("the file is cut short", "unreadable"),) * 350
     assert found(unreadable_of_delivery, delivered(*fresh(), left_out=broken)).verdict == "fail"
 
 
+@pytest.mark.fault("data/corrupt_labels", "warn: a label that the data set does not know; fail: most of them")
 def test_labels_that_the_data_set_does_not_know_fail_corrupt_labels() -> None:
     unknown = (("the data set has no class 'cat'", "label"),) * 350
     finding = found(corrupt_labels_of_delivery, delivered(*fresh(), left_out=unknown))
     assert finding.verdict == "fail"
 
 
+@pytest.mark.fault("data/blank", "warn: a black image; fail: most of them")
 def test_black_images_fail_blank() -> None:
     images, labels = fresh()
     images[:200] = 0
     assert found(blank_of_delivery, delivered(images, labels)).verdict == "fail"
 
 
+@pytest.mark.fault("data/duplicates", "warn: an image that is known under another label; fail: most of them")
 def test_known_images_under_other_labels_fail_duplicates() -> None:
     images, labels = digits()
     assert found(duplicates_of_delivery, delivered(images[:100], (labels[:100] + 1) % 10)).verdict == "fail"
 
 
+@pytest.mark.fault("data/drift", "fail: inverted images")
 def test_inverted_images_fail_drift() -> None:
     images, labels = fresh()
     assert found(drift_of_delivery, delivered(255 - images, labels)).verdict == "fail"
 
 
+@pytest.mark.fault("data/label_noise", "warn: labels in doubt; fail: shuffled labels")
 def test_shuffled_labels_fail_label_noise() -> None:
     images, labels = fresh()
     shuffled = np.random.default_rng(1).permutation(labels)
     assert found(label_noise_of_delivery, delivered(images, shuffled)).verdict == "fail"
 
 
+@pytest.mark.fault("data/leakage", "warn: a near copy of a held-out image; fail: most of them")
 def test_near_copies_of_held_out_images_fail_leakage() -> None:
     images, labels = digits()
     reference = arrays(images[:KNOWN], labels[:KNOWN])
@@ -109,6 +116,7 @@ def test_near_copies_of_held_out_images_fail_leakage() -> None:
     assert "near copies of held-out" in finding.summary
 
 
+@pytest.mark.fault("data/expectations", "fail: the columns are not those of the data set, an id that is there twice")
 def test_an_id_that_is_there_twice_fails_expectations() -> None:
     examined = delivered(*fresh(50))
     ids = examined.dataset.manifest["id"].tolist()

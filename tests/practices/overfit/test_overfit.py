@@ -68,6 +68,7 @@ def test_the_default_model_is_the_simplest_and_is_shown_beside_a_linear_one(digi
     assert list(found.table["change"]) == ["over linear"]
 
 
+@pytest.mark.fault("overfit/simple_architecture", "warn: a model of one's own that loses to the simplest")
 def test_a_custom_model_that_loses_to_the_simplest_warns(digits: Data) -> None:
     found = on_digits(digits, FirstPixels, epochs=20).examine(simple_architecture)
     assert found.verdict == "warn"
@@ -75,6 +76,7 @@ def test_a_custom_model_that_loses_to_the_simplest_warns(digits: Data) -> None:
     assert "recipe.models.Cnn" in found.advice
 
 
+@pytest.mark.fault("overfit/adam", "warn: a learning rate ten times off")
 @pytest.mark.parametrize(("rate", "verdict"), [(1e-3, "pass"), (3e-6, "warn"), (3.0, "warn")])
 def test_the_range_test_tells_a_rate_that_is_ten_times_off(digits: Data, rate: float, verdict: str) -> None:
     exp = with_optimizer(on_digits(digits, Mlp, batch_size=32), "torch.optim.Adam", lr=rate)
@@ -103,6 +105,7 @@ def test_a_constant_rate_passes(digits_cnn: Experiment) -> None:
     assert (found.verdict, found.measured) == ("pass", 0)
 
 
+@pytest.mark.fault("overfit/constant_rate", "fail: a schedule inside the optimizer")
 @pytest.mark.parametrize(("optimizer", "said"), [(DecayingAdam, "moves"), (ScheduledAdam, "a schedule is attached")])
 def test_a_schedule_inside_the_optimizer_closes_the_gate(
     digits_cnn: Experiment, optimizer: type[torch.optim.Optimizer], said: str
@@ -129,6 +132,7 @@ def test_a_net_that_memorises_passes_and_stops_as_soon_as_it_has(digits: Data) -
     assert "After 400 epochs" not in found.summary
 
 
+@pytest.mark.fault("overfit/low_training_loss", "fail: a net too small for its examples")
 def test_a_net_too_small_for_its_examples_fails_and_says_so(digits: Data) -> None:
     found = memorised(on_digits(digits, FirstPixels, epochs=2))
     assert found.verdict == "fail"

@@ -92,6 +92,7 @@ def test_a_custom_model_whose_hidden_means_something_else_is_not_tried_with_none
     assert smaller_model_changes(exp) == []
 
 
+@pytest.mark.fault("regularize/dropout", "warn: dropout beside batch norm")
 def test_dropout_beside_batch_norm_warns(digits: Data) -> None:
     images, labels = digits
     exp = make_experiment(
@@ -176,6 +177,7 @@ def test_what_holds_is_combined_and_the_better_of_both_goes_on(overfitted: Exper
     assert training.keep_best and training.model.settings["dropout"] == 0.5
 
 
+@pytest.mark.fault("regularize/combination", "warn: changes that together are worse than the best of them alone")
 def test_changes_that_get_in_each_others_way_warn_and_the_best_goes_on_alone(diabetes: Data) -> None:
     inputs, targets = diabetes
     few = make_experiment(

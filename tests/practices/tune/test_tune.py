@@ -105,6 +105,7 @@ def test_what_is_chosen_is_no_worse_than_the_start_over_new_seeds(slow_start: Ex
     assert finding.interval is not None and finding.interval[0] > 0
 
 
+@pytest.mark.fault("tune/confirm", "warn: trained again, the best of the search is not better than the start")
 def test_a_start_that_nothing_beats_is_kept(breast_cancer: tuple[Tensor, Tensor]) -> None:
     rows, labels = breast_cancer
     good = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3})
@@ -128,6 +129,7 @@ def test_a_model_with_nothing_to_search_skips_and_keeps_its_training(slow_start:
     assert chosen(bare) == bare.training.having(keep_best=True)
 
 
+@pytest.mark.fault("tune/bayesian", "warn: most trials diverge")
 def test_most_trials_diverging_is_a_warning(diabetes: tuple[Tensor, Tensor]) -> None:
     rows, targets = diabetes
     made = make_experiment(
