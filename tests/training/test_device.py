@@ -119,7 +119,8 @@ def test_workers_are_spread_over_the_devices_there_are(monkeypatch: pytest.Monke
     assert Device("cuda").count == 4
     assert Device("cuda:1").count == Device("cpu").count == 1
     assert Device("cuda:1").claimed(8) == Device("cuda:1")
-    assert Device("cuda", "bf16-mixed").claimed(4) == Device("cuda:0", "bf16-mixed")
+    places = [Device(f"cuda:{place}", "bf16-mixed") for place in range(4)]
+    assert Device("cuda", "bf16-mixed").claimed(4) in places  # which is this process's for as long as it lives
 
 
 def test_the_engine_of_a_process_claims_one_device_however_often_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
