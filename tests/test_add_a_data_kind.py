@@ -49,7 +49,7 @@ def files_of_the_page() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with the files of the page, and 120 waves, fast or slow, one with a word in it, prepared."""
+    """A copy of the project with the files of the page, and 120 waves, fast or slow, one with a word in it."""
     workspace = make_workspace(tmp_path_factory.mktemp("kind") / "workspace")
     for path, content in files_of_the_page().items():
         (workspace / path).parent.mkdir(parents=True, exist_ok=True)
