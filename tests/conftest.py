@@ -28,6 +28,7 @@ LONGEST = (
     "test_devices.py",
     "attribution/test_attribute.py",
     "end_to_end/test_run.py",
+    "test_add_a_data_kind.py",
     "test_interrupts.py",
     "end_to_end/test_dvc.py",
     "deliveries/test_bad.py",
