@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from recipe.attribution.past_code import code_of_both
+from recipe.attribution.reruns import _model_module
 from recipe.settings.composition import compose
 from recipe.tracking.past_runs import PastRun
 from recipe.versioning.provenance import code_in
 from tests.made_runs import commit
-from tests.workspaces import make_workspace
+from tests.workspaces import ROOT, make_workspace
 
 OWN = ("data=digits", "model._target_=nets.Net")
 
@@ -72,3 +73,8 @@ def test_a_link_that_leads_outside_is_not_brought_back(workspace: Path, tmp_path
     (workspace / "nets.py").write_text("Net = 2\n")
     a, _ = code_of_both(workspace, first, run_now(workspace, "B"), tmp_path / "code")
     assert a.folder is not None and not (a.folder / "outside").exists()
+
+
+def test_code_of_a_time_before_the_library_had_rooms_makes_its_model_by_the_module_that_it_has(tmp_path: Path) -> None:
+    assert _model_module(tmp_path) == "recipe.final_model"
+    assert _model_module(ROOT) == "recipe.inference.final_model"
