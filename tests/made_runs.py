@@ -16,6 +16,21 @@ from tests.workspaces import ROOT, environment
 TINY = ("budget=test", "budget.steps=20", "fanout.backend=sequential")
 AUTHOR = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
 
+# A net of one's own, one that ignores its input, and a table that they are trained on
+NET = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, input_shape, n_outputs):
+        super().__init__()
+        self.layer = torch.nn.Linear(input_shape[0], n_outputs)
+
+    def forward(self, inputs):
+        return self.layer(inputs)
+"""
+BROKEN = NET.replace("self.layer(inputs)", "self.layer(inputs * 0)")
+OWN = ("data=table", "data.path=rows.csv", "data.label=target", "model._target_=nets.Net", "optimizer.lr=1e-2")
+
 
 def make_run(workspace: Path, *overrides: str) -> str:
     """The version that is registered; no gate is asked, so that no test hangs on how well so little learns.

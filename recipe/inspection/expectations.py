@@ -25,7 +25,6 @@ from recipe.dataset.stored import Dataset
 from recipe.errors import SettingsError
 from recipe.runtime.workspace import write_whole
 from recipe.settings import nearest
-from recipe.settings.defaults import conf_defaults
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
@@ -42,6 +41,7 @@ SHOWN_TAGS = {
     *("a", "b", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "li", "ol", "p", "pre"),
     *("small", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "u", "ul"),
 }
+OWN_SUITES = "conf/expectations"  # of this project; a workspace may do without
 DROPPED_TAGS = {"button", "footer", "script", "style", "title"}  # with all they hold: Great Expectations' own
 
 
@@ -122,7 +122,7 @@ def suites_of(dataset: Dataset) -> Path | None:
     """Where the user's own suites are; None where the default place holds none."""
     suites = dataset.settings.stages.data.expectations.suites
     path = dataset.workspace / suites
-    return None if suites == conf_defaults()["stages"]["data"]["expectations"]["suites"] and not path.exists() else path
+    return None if suites == OWN_SUITES and not path.exists() else path
 
 
 def docs_folder(dataset: Dataset) -> Path:

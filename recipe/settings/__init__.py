@@ -54,9 +54,15 @@ def parse_settings(content: Any, origin: str = "the settings") -> "Settings":
     if not isinstance(content, Mapping):
         raise SettingsError(f"{origin} holds no settings: compose them with `recipe run`.")
     try:
-        return Settings.model_validate(completed(content))
+        return Settings.model_validate(content)
     except ValidationError as error:
-        raise SettingsError(_sentence(error, origin)) from None
+        wrong = error
+    if any(one["type"] == "missing" for one in wrong.errors()):
+        try:
+            return Settings.model_validate(completed(content))
+        except ValidationError as error:
+            wrong = error
+    raise SettingsError(_sentence(wrong, origin))
 
 
 class Part(BaseModel):

@@ -241,6 +241,8 @@ def _config(folder: Path, overrides: Sequence[str], whole: bool = False) -> Dict
         return config
     except MissingConfigException as error:
         raise SettingsError(_no_such_option(str(error))) from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"A file in {folder} is no YAML ({' '.join(str(error).split())}): mend it.") from error
     except OverrideParseException as error:
         raise SettingsError(_unreadable(error.override)) from None
     except (HydraException, OmegaConfBaseException) as error:

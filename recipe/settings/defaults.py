@@ -6,20 +6,26 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from recipe.errors import SettingsError
 from recipe.settings.yaml12 import read_yaml
 
 PACKAGE = Path(__file__).parent.parent
-# The project's own lies beside the package; a wheel has a copy of it inside, where a clone has a link.
-CONF = next(place for place in (PACKAGE.parent / "conf", PACKAGE / "conf") if (place / "stages").is_dir())
 FOLLOWS = re.compile(r"\$\{([\w.]+)\}")  # how a setting in conf/ names another whose value it takes
 
 
 @cache
 def conf_defaults() -> dict[str, Any]:
-    """`stages` and `thresholds` as conf/ has them."""
-    settings: dict[str, Any] = {"data": _read("data/base.yaml"), "stages": {}, "thresholds": {}}
-    for file in (*(f"stages/{path.name}" for path in sorted((CONF / "stages").glob("*.yaml"))), "watch.yaml"):
-        content = _read(file)
+    """`stages` and `thresholds` as conf/ has them.
+
+    Raises:
+        SettingsError: conf/ is missing, or a file of it cannot be read.
+    """
+    folder = _folder()
+    settings: dict[str, Any] = {"data": _read(folder, "data/base.yaml"), "stages": {}, "thresholds": {}}
+    for file in (*(f"stages/{path.name}" for path in sorted((folder / "stages").glob("*.yaml"))), "watch.yaml"):
+        content = _read(folder, file)
         for section in ("stages", "thresholds", "watch"):
             settings[section] = settings.get(section, {}) | content.get(section, {})
     return {section: _followed(settings[section], settings) for section in ("stages", "thresholds")}
@@ -46,9 +52,25 @@ def lookup(settings: Mapping[str, Any], dotted: str) -> Any:
     return {} if value is None else value
 
 
-def _read(file: str) -> dict[str, Any]:
-    content: dict[str, Any] = read_yaml((CONF / file).read_text(encoding="utf-8"))
-    return content
+def _folder() -> Path:
+    """The project's own conf/, which lies beside the package; a wheel has a copy inside, where a clone has a link.
+
+    Raises:
+        SettingsError: there is neither.
+    """
+    for place in (PACKAGE.parent / "conf", PACKAGE / "conf"):
+        if (place / "stages").is_dir():
+            return place
+    raise SettingsError(f"{PACKAGE.parent / 'conf'} is missing, which holds the defaults: bring it back.")
+
+
+def _read(folder: Path, file: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] | None = read_yaml((folder / file).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(f"{folder / file} cannot be read, which holds defaults ({reason}): mend it.") from error
+    return content or {}
 
 
 def _followed(value: Any, settings: Mapping[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """Where the tune stage searches; conf/stages/tune.yaml says where each default comes from."""
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -53,12 +53,19 @@ class Searched(Strict):
     """What of `stages.tune` is no practice's own: the space, in which the axes of tune/random_over_grid lie."""
 
     space: Space
+    if TYPE_CHECKING:
+        random_over_grid: Any  # joined to this section
 
     @model_validator(mode="after")
     def _axes_are_searched(self) -> Self:
-        default = conf_defaults()["stages"]["tune"]["random_over_grid"]["axes"]  # one taken away is no slip
-        known = dict.fromkeys([*self.space.names(), *default])
-        for axis in self.random_over_grid.axes:  # type: ignore[attr-defined] # joined to this section
-            if axis not in known:
-                raise ValueError(f"random_over_grid.axes names {axis}, which space does not: {', '.join(known)}")
+        names = self.space.names()
+        for axis in self.random_over_grid.axes:
+            if axis in names or axis in _default_names():  # one taken away is no slip
+                continue
+            known = dict.fromkeys([*names, *_default_names()])
+            raise ValueError(f"random_over_grid.axes names {axis}, which space does not: {', '.join(known)}")
         return self
+
+
+def _default_names() -> list[str]:
+    return Space.model_validate(conf_defaults()["stages"]["tune"]["space"]).names()

@@ -9,7 +9,7 @@ def wilson(successes: float, count: float, z: float = NORMAL_975) -> tuple[float
     """Wilson's 95 % interval of a share (Wilson 1927; Brown, Cai and DasGupta 2001 recommend it for any size).
 
     It takes the examples for independent: of groups and copies, give the effective numbers, which may be fractions
-    (`recipe.training.clusters.share_interval`).
+    (`recipe.statistics.clusters.share_interval`).
     """
     if count == 0:
         return 0.0, 1.0

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from recipe.evidence import Finding
-from recipe.report.findings import STAGES, StageResult, read_judged
+from recipe.report.findings import STAGES, read_judged, read_measured
 from recipe.runtime.workspace import fingerprint
 from recipe.settings import Settings, load_settings
 from recipe.tracking.connection import tracking_uri
@@ -44,16 +44,12 @@ class Pipeline:
     def measured(self, stage: str) -> Path:
         return self.workspace / "reports" / stage / "measured.json"
 
-    def result(self, stage: str) -> StageResult:
-        """What the stage measured, judged by the present thresholds."""
-        return read_judged(self.workspace / "reports", stage, self.settings)
-
     def findings(self, stage: str) -> list[Finding]:
-        return list(self.result(stage).findings)
+        return list(read_judged(self.workspace / "reports", stage, self.settings).findings)
 
     def origin(self, stage: str) -> dict[str, str]:
         """Where the figures of `stage` come from: the git commit that it was measured at, and on which GPUs."""
-        measured = self.result(stage)
+        measured = read_measured(self.workspace / "reports", stage)
         commit = {COMMIT: measured.commit} if measured.commit else {}
         return {SOURCE: "recipe", **commit, **{f"gpu_{number}": name for number, name in enumerate(measured.gpus)}}
 
@@ -106,7 +102,7 @@ def data_version(workspace: Path) -> str:
 def milliseconds(pipeline: Pipeline, stage: str) -> tuple[int, int]:
     """Start and end of the stage since 1970."""
     end = pipeline.measured(stage).stat().st_mtime
-    seconds = pipeline.result(stage).seconds
+    seconds = read_measured(pipeline.workspace / "reports", stage).seconds
     return int(1000 * (end - seconds)), int(1000 * end)
 
 

@@ -25,14 +25,18 @@ def leave_compiler_out() -> None:
             step: Any = vars(optimizer).get("step")
             wrapper = getattr(step, "__code__", None)
             if wrapper is not None and wrapper.co_name == WRAPPER:
-                setattr(optimizer, "step", _step_without(step))  # noqa: B010 - a method is replaced
+                _replace_step(optimizer, _step_without(step))
     for method in (base.add_param_group, base.zero_grad, base.state_dict, base.load_state_dict):
         if hasattr(method, "__wrapped__"):
             method.__wrapped__.__dynamo_disable = method.__wrapped__
 
 
-def _step_without(step: Callable[..., Any]) -> Callable[..., Any]:
-    plain: Callable[..., Any] = step.__wrapped__  # type: ignore[attr-defined]
+def _replace_step(optimizer: Any, step: Callable[..., Any]) -> None:
+    optimizer.step = step
+
+
+def _step_without(step: Any) -> Callable[..., Any]:
+    plain: Callable[..., Any] = step.__wrapped__
 
     @wraps(plain)
     def stepped(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> Any:

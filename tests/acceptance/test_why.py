@@ -17,7 +17,7 @@ from sklearn.datasets import load_breast_cancer
 from recipe.cli import BAD_INPUT, OPEN
 from recipe.report.published import published_runs
 from recipe.settings.composition import compose_params
-from tests.made_runs import commit, dvc_add, make_run_apart
+from tests.made_runs import BROKEN, NET, OWN, commit, dvc_add, make_run_apart
 from tests.runs import kill_tree, started
 from tests.workspaces import make_workspace, recipe
 
@@ -103,20 +103,6 @@ def test_one_that_is_killed_goes_on_from_what_is_finished(digits: Path, number: 
 
 
 # A table, a model and a repository of one's own
-
-NET = """
-import torch
-
-class Net(torch.nn.Module):
-    def __init__(self, input_shape, n_outputs):
-        super().__init__()
-        self.layer = torch.nn.Linear(input_shape[0], n_outputs)
-
-    def forward(self, inputs):
-        return self.layer(inputs)
-"""
-BROKEN = NET.replace("self.layer(inputs)", "self.layer(inputs * 0)")
-OWN = ("data=table", "data.path=rows.csv", "data.label=target", "model._target_=nets.Net", "optimizer.lr=1e-2")
 
 
 @pytest.fixture(scope="module")

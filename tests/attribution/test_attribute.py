@@ -25,7 +25,7 @@ from recipe.settings.composition import compose_params
 from recipe.tracking.connection import TrackingError, connect, tracking_uri
 from recipe.tracking.past_runs import RunError, find_run
 from tests.here import stages_here
-from tests.made_runs import commit, dvc_add, make_run, make_run_apart
+from tests.made_runs import BROKEN, NET, OWN, commit, dvc_add, make_run, make_run_apart
 from tests.workspaces import make_workspace
 
 DIGITS = ("data=digits", "model=linear")
@@ -259,21 +259,6 @@ def rows_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rows]:
         patched.syspath_prepend(workspace)
         yield Rows(workspace, make_run(workspace, *OWN))
     sys.modules.pop("nets", None)
-
-
-NET = """
-import torch
-
-class Net(torch.nn.Module):
-    def __init__(self, input_shape, n_outputs):
-        super().__init__()
-        self.layer = torch.nn.Linear(input_shape[0], n_outputs)
-
-    def forward(self, inputs):
-        return self.layer(inputs)
-"""
-BROKEN = NET.replace("self.layer(inputs)", "self.layer(inputs * 0)")
-OWN = ("data=table", "data.path=rows.csv", "data.label=target", "model._target_=nets.Net", "optimizer.lr=1e-2")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Overrides compose to params.yaml; a wrong one is a sentence with the nearest right key."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from recipe.errors import RecipeError, SettingsError
 from recipe.settings import Settings, Stages, Thresholds, parse_settings
 from recipe.settings.composition import change_params, compose, compose_params
+from tests.workspaces import make_workspace, recipe, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -225,3 +227,26 @@ def test_params_are_changed_where_conf_alone_is_not_whole(workspace: Path, tmp_p
     change_params(workspace, ["seed=3"])
     settings = yaml.safe_load(path.read_text())
     assert (settings["data"]["path"], settings["seed"]) == ("rows.csv", 3)
+
+
+def broken_conf(workspace: Path, kind: str) -> None:
+    if kind == "missing":
+        shutil.rmtree(workspace / "conf")
+    else:
+        (workspace / "conf" / "stages" / "tune.yaml").write_text("stages: [\n")
+
+
+@pytest.mark.parametrize("kind", ["missing", "no YAML"])
+def test_a_conf_that_cannot_be_read_is_one_sentence_and_only_where_it_is_read(tmp_path: Path, kind: str) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    settings = compose(ROOT, [])
+    broken_conf(workspace, kind)
+    load = "from pathlib import Path; from recipe.settings import load_settings; load_settings(Path.cwd())"
+    (workspace / "params.yaml").write_text(yaml.safe_dump(settings))
+    assert run(workspace, sys.executable, "-c", load).returncode == 0
+    del settings["thresholds"]["tune"]
+    (workspace / "params.yaml").write_text(yaml.safe_dump(settings))
+    done = recipe(workspace, "retrain")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    done = recipe(workspace, "run")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr

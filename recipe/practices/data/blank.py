@@ -31,9 +31,8 @@ class Limits(Strict):
     max_share: float = Field(ge=0, le=1)
 
 
-class DeliveryLimits(Strict):
-    max_examples: float = Field(ge=0)
-    max_share: float = Field(ge=0, le=1)
+class DeliveryLimits(Limits):
+    pass
 
 
 @practice("data/blank")

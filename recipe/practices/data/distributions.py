@@ -35,8 +35,8 @@ class Limits(Strict):
     max_problems: float = Field(ge=0)
 
 
-class DeliveryLimits(Strict):
-    max_problems: float = Field(ge=0)
+class DeliveryLimits(Limits):
+    pass
 
 
 @practice("data/distributions")

@@ -32,8 +32,8 @@ class Limits(Strict):
     max_failed: float = Field(ge=0)
 
 
-class DeliveryLimits(Strict):
-    max_failed: float = Field(ge=0)
+class DeliveryLimits(Limits):
+    pass
 
 
 @practice("data/expectations")
