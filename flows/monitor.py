@@ -70,7 +70,7 @@ def _monitored(workspace: Path, batch: Path) -> State[None]:
         note_failure(workspace, batch, began)
         return Failed(name=BAD_INPUT, message=said.rpartition("\n")[2].removeprefix("recipe: "))
     _publish(workspace / "reports" / "monitor")
-    _emit(workspace, "steady" if code == STEADY_CODE else "drifted")
+    tell(workspace, code)
     if code == DRIFTED_CODE:
         return Completed(name=DRIFTED, message=f"{batch.name} is no longer as training was.")
     return Completed(message=f"{batch.name} is as training was.")
@@ -83,8 +83,9 @@ def _publish(reports: Path) -> None:
     create_link_artifact(page, link_text="report", key="monitor-report", description="The batch beside training")
 
 
-def _emit(workspace: Path, outcome: str) -> None:
-    """Tell whoever listens; the payload is the line that the call added to `.recipe/monitor.jsonl`."""
+def tell(workspace: Path, code: int) -> None:
+    """An event, steady or drifted by the exit code; its payload is the last line of `.recipe/monitor.jsonl`."""
+    outcome = "steady" if code == STEADY_CODE else "drifted"
     entry = read_entries(workspace)[-1]
     resource = {"prefect.resource.id": f"{EVENT}.{entry.data}", "prefect.resource.name": entry.data}
     payload: dict[str, Any] = asdict(entry)

@@ -72,7 +72,7 @@ class FinalModel:
         return table
 
     def _batch(self, inputs: np.ndarray) -> Tensor:
-        batch = torch.from_numpy(np.ascontiguousarray(inputs)).to(torch.float32)
+        batch = torch.from_numpy(np.array(inputs, np.float32))  # a copy: torch warns of arrays that it may not write to
         return batch / 255 if inputs.dtype == np.uint8 else batch
 
 

@@ -12,11 +12,13 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 INSTALLED = frozenset(("site-packages", "dist-packages"))  # what Python, a user and Debian call the folders of packages
 PROJECT = ("recipe", "tasks", "flows")  # this project's own packages
+BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # the fields of Python's statements that hold others
 
 
 def own_modules(targets: Iterable[str | None], workspace: Path) -> dict[str, Path]:
@@ -81,20 +83,38 @@ def _files(path: Path | None) -> Iterator[Path]:
         yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-def _imported_by(file: Path) -> set[str]:
+def _imported_by(file: Path) -> frozenset[str]:
     """The top-level names that `file` imports; a relative import stays in the package that it is in.
 
     A file that is no Python imports nothing: who imports it is told where the target is built.
     """
     try:
-        nodes = list(ast.walk(ast.parse(file.read_bytes())))
+        return _imports_in(file.read_bytes())
     except (SyntaxError, ValueError, OSError):
-        return set()
-    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    named += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
-    return {name.partition(".")[0] for name in named}
+        return frozenset()
+
+
+@cache
+def _imports_in(source: bytes) -> frozenset[str]:
+    statements = list(_statements(ast.parse(source)))
+    named = [alias.name for one in statements if isinstance(one, ast.Import) for alias in one.names]
+    named += [one.module for one in statements if isinstance(one, ast.ImportFrom) and one.module and not one.level]
+    return frozenset(name.partition(".")[0] for name in named)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """The statements below `tree`, however deep; what expressions hold, where none can be, is passed over."""
+    for block in BLOCKS:
+        for one in getattr(tree, block, ()):
+            yield one
+            yield from _statements(one)
 
 
 def _is_installed(path: Path) -> bool:
-    places = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")}
-    return any(path.is_relative_to(place) for place in places) or not INSTALLED.isdisjoint(path.parts)
+    return any(path.is_relative_to(place) for place in _places()) or not INSTALLED.isdisjoint(path.parts)
+
+
+@cache
+def _places() -> frozenset[str]:
+    """The folders of packages and of Python's own modules."""
+    return frozenset(sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib"))
