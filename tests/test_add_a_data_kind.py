@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.workspaces import ROOT, make_workspace, recipe, run
+from tests.one_process import Ended, carry_out
+from tests.workspaces import ROOT, make_workspace, run
 
 STEP = re.compile(r"^\*\*\d\. [^`]*`([^`]+)`.*?```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMPOSE = """
@@ -62,15 +63,28 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append((label, " ".join(f"{value:.3f}" for value in wave)))
     rows[5] = ("fast", "0.1 high 0.3")
     pd.DataFrame(rows, columns=["label", "values"]).to_csv(workspace / "waves.csv", index=False)
-    overrides = ("data=series", "data.path=waves.csv", "budget=test", "budget.steps=30")
-    assert run(workspace, sys.executable, "-c", COMPOSE, *overrides).returncode == 0
-    measure(workspace, "ingest")
+    waves = pd.read_csv(workspace / "waves.csv").head(60)  # half of them once more: one new, one with a word in it
+    waves.loc[0, "values"] = " ".join(["0.5"] * 24)
+    waves.to_csv(workspace / "june.csv", index=False)
+    (workspace / "compose.py").write_text(COMPOSE)
+    (workspace / "export.py").write_text(EXPORT)
     return workspace
 
 
-def measure(workspace: Path, stage: str) -> None:
-    done = run(workspace, sys.executable, "-m", f"tasks.{stage}", "--workspace", ".")
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.fixture(scope="module")
+def ended(workspace: Path) -> dict[str, Ended]:
+    """What came of the stages and the commands in which a kind takes part, one after another."""
+    overrides = ("data=series", "data.path=waves.csv", "budget=test", "budget.steps=30")
+    commands = {"compose": ("compose", *overrides)}
+    commands |= {stage: (f"tasks.{stage}", "--workspace", ".") for stage in ("ingest", "data", "baseline")}
+    commands |= {
+        "export": ("export",),
+        "predict": ("recipe.cli", "predict", "models/final", "waves.csv", "--out", "predictions.csv"),
+        "check": ("recipe.cli", "check", "data", "data.delivery=june.csv"),
+        "monitor": ("recipe.cli", "monitor", "june.csv"),
+        "run": ("recipe.cli", "run", *overrides, "data.kind=sound"),
+    }
+    return dict(zip(commands, carry_out(workspace, *commands.values()), strict=True))
 
 
 def test_a_kind_is_three_files() -> None:
@@ -86,18 +100,21 @@ def test_the_test_on_the_page_passes(workspace: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_run_on_series_and_predictions_from_raw_ones(workspace: Path) -> None:
-    for stage in ("data", "baseline"):
-        measure(workspace, stage)
+def test_every_practice_measures_series(workspace: Path, ended: dict[str, Ended]) -> None:
+    for stage in ("ingest", "data", "baseline"):
+        assert ended[stage].returncode == 0, ended[stage].stderr
         findings = json.loads((workspace / "reports" / stage / "measured.json").read_text())["findings"]
         assert not [one["summary"] for one in findings if one["summary"].startswith("It could not be measured")]
     quarantine = pd.read_csv(workspace / "reports" / "ingest" / "tables" / "data.quarantine.csv")
     assert quarantine[["path", "reason"]].values.tolist() == [["row:5", "'high' in column 'values' is no number"]]
 
-    assert run(workspace, sys.executable, "-c", EXPORT).returncode == 0
-    predicted = recipe(workspace, "predict", "models/final", "waves.csv", "--out", "predictions.csv")
+
+def test_raw_series_are_predicted_here_and_where_the_project_is_absent(
+    workspace: Path, ended: dict[str, Ended]
+) -> None:
+    assert ended["export"].returncode == ended["predict"].returncode == 0, ended["predict"].stderr
     table = pd.read_csv(workspace / "predictions.csv")
-    assert predicted.returncode == 0 and len(table) == 120
+    assert len(table) == 120
     assert table["error"].dropna().to_dict() == {5: "row:5 of waves.csv: 'high' in column 'values' is no number."}
     assert table["prediction"].drop(5).isin(["slow", "fast"]).all()
 
@@ -111,24 +128,15 @@ def test_a_run_on_series_and_predictions_from_raw_ones(workspace: Path) -> None:
     assert served.stdout.strip() == str(table["prediction"].head(5).tolist()), served.stderr
 
 
-def test_a_delivery_and_a_batch_are_read_as_the_data_set_is(workspace: Path) -> None:
-    """Half of the waves once more: one of them new, one with a word in it."""
-    waves = pd.read_csv(workspace / "waves.csv").head(60)
-    waves.loc[0, "values"] = " ".join(["0.5"] * 24)
-    waves.to_csv(workspace / "june.csv", index=False)
-
-    checked = recipe(workspace, "check", "data", "data.delivery=june.csv")
-    monitored = recipe(workspace, "monitor", "june.csv")
-
-    assert checked.returncode in (0, 1), checked.stderr
+def test_a_delivery_and_a_batch_are_read_as_the_data_set_is(workspace: Path, ended: dict[str, Ended]) -> None:
+    assert ended["check"].returncode in (0, 1), ended["check"].stderr
     reasons = pd.read_csv(workspace / "reports" / "delivery" / "tables" / "data.quarantine.csv")["reason"].tolist()
     assert "'high' in column 'values' is no number" in reasons
-    assert monitored.returncode in (0, 1), monitored.stderr
+    assert ended["monitor"].returncode in (0, 1), ended["monitor"].stderr
     unreadable = pd.read_csv(workspace / "reports" / "monitor" / "tables" / "monitor.unreadable.csv")
     assert unreadable["reason"].tolist() == ["'high' in column 'values' is no number"]
 
 
-def test_a_kind_that_is_not_there_is_told_in_a_sentence(workspace: Path) -> None:
-    done = recipe(workspace, "run", "data=series", "data.path=waves.csv", "data.kind=sound")
-    assert done.returncode == 2
-    assert "it should be 'builtin', 'image_folder', 'series' or 'table'" in done.stderr
+def test_a_kind_that_is_not_there_is_told_in_a_sentence(ended: dict[str, Ended]) -> None:
+    assert ended["run"].returncode == 2
+    assert "it should be 'builtin', 'image_folder', 'series' or 'table'" in ended["run"].stderr

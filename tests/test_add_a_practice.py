@@ -9,8 +9,9 @@ import pytest
 
 from recipe.evidence import Finding
 from recipe.report.findings import read
+from tests.one_process import Ended, carry_out
 from tests.test_docs import FENCE, PAGES
-from tests.workspaces import ROOT, environment, make_workspace, recipe
+from tests.workspaces import ROOT, environment, make_workspace
 
 PAGE = PAGES["docs/add-a-practice.md"]
 PRACTICE, CONF, STAGE, TEST = (  # the four files that the page names
@@ -19,6 +20,7 @@ PRACTICE, CONF, STAGE, TEST = (  # the four files that the page names
     "tasks/baseline.py",
     "tests/practices/baseline/test_model_size.py",
 )
+LIMITS = "thresholds.baseline.model_size"
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +41,34 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def test_the_practice_is_carried_out_and_judged_by_its_threshold(project: Path) -> None:
-    done = recipe(project, "check", "baseline/model_size", "data=digits")
+@pytest.fixture(scope="module")
+def ended(project: Path) -> dict[str, tuple[Ended, Finding | None]]:
+    """What came of `recipe` with each of some thresholds, and what the practice found then."""
+    commands = {
+        "": ("check", "baseline/model_size", "data=digits", "--out", "whole"),
+        "max_ratio=0.1": ("check", "baseline/model_size", "data=digits", f"{LIMITS}.max_ratio=0.1", "--out", "tight"),
+        "max_rato=1": ("run", "data=digits", f"{LIMITS}.max_rato=1"),
+        "max_ratio=-1": ("run", "data=digits", f"{LIMITS}.max_ratio=-1"),
+    }
+    done = carry_out(project, *(("recipe.cli", *words) for words in commands.values()))
+    found = [read(project / words[-1]).findings[0] if words[0] == "check" else None for words in commands.values()]
+    return dict(zip(commands, zip(done, found, strict=True), strict=True))
+
+
+@pytest.mark.parametrize(("override", "verdict"), [("", "pass"), ("max_ratio=0.1", "warn")])
+def test_the_practice_is_carried_out_and_judged_by_its_threshold(
+    ended: dict[str, tuple[Ended, Finding | None]], override: str, verdict: str
+) -> None:
+    done, found = ended[override]
     assert done.returncode == 0, done.stderr
-    assert found_in(project).verdict == "pass"
-    limit = "thresholds.baseline.model_size.max_ratio=0.1"
-    assert recipe(project, "check", "baseline/model_size", "data=digits", limit).returncode == 0
-    assert found_in(project).verdict == "warn"
-
-
-def found_in(project: Path) -> Finding:
-    (finding,) = read(project / "reports" / "check").findings
-    return finding
+    assert found is not None and found.verdict == verdict
 
 
 @pytest.mark.parametrize(("override", "words"), [("max_rato=1", "did you mean"), ("max_ratio=-1", "greater than 0")])
-def test_a_wrong_threshold_is_one_sentence(project: Path, override: str, words: str) -> None:
-    done = recipe(project, "run", "data=digits", f"thresholds.baseline.model_size.{override}")
+def test_a_wrong_threshold_is_one_sentence(
+    ended: dict[str, tuple[Ended, Finding | None]], override: str, words: str
+) -> None:
+    done, _ = ended[override]
     assert done.returncode == 2
     assert words in done.stderr and done.stderr.count("\n") == 1
 

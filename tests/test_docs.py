@@ -3,7 +3,9 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import Tensor
@@ -51,7 +53,7 @@ def test_every_override_on_a_page_composes(page: Path, tmp_path: Path, monkeypat
 
 
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
-    settings = compose(ROOT, [])
+    settings = default_settings()
     for key, value in SETTING.findall("\n".join(SPAN.findall(FENCE.sub("", page.read_text())))):
         top, *below = key.split(".")
         if top not in settings or not (below or value):
@@ -62,6 +64,11 @@ def test_every_setting_that_a_page_names_exists(page: Path) -> None:
             held = held[name]
         if isinstance(held, dict):
             assert (ROOT / "conf" / top / f"{value}.yaml").is_file(), f"{key}={value}"
+
+
+@cache
+def default_settings() -> dict[str, Any]:
+    return compose(ROOT, [])
 
 
 def test_every_override_in_the_examples_of_the_command_line_composes(

@@ -41,7 +41,7 @@ def test_a_local_remote_carries_data_and_results_to_an_empty_cache(repository: P
 
 def test_an_experiment_composes_its_settings_and_its_figures_are_compared(repository: Path) -> None:
     before = str(json.loads((repository / "metrics" / "ingest.json").read_text(encoding="utf-8"))["train"])
-    done = run(repository, "dvc", "exp", "run", "-S", "data=breast_cancer", "-S", "seed=3", "gate@data")
+    done = run(repository, "dvc", "exp", "run", "-S", "data=breast_cancer", "-S", "seed=3", "ingest")
     assert done.returncode == 0, done.stderr
     assert "name: breast_cancer" in (repository / "params.yaml").read_text(encoding="utf-8")
     lines = [line.split() for line in run(repository, "dvc", "metrics", "diff").stdout.splitlines()]

@@ -19,7 +19,7 @@ from recipe.settings.composition import compose_params
 REPOSITORY = Path(__file__).parents[2]
 FOLDERS = (".dvc", "conf", "flows", "recipe", "tasks")
 FILES = (".dvcignore", ".gitignore", "dvc.yaml", "prefect.toml", "prefect.yaml", "requirements.lock")
-MADE_BY_RUNS = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
+MADE_BY_RUNS = shutil.ignore_patterns("cache", "tmp", "config.local")
 PATIENCE = 240.0  # seconds for the servers to start on a busy machine
 
 
@@ -41,7 +41,7 @@ class Served:
 
 
 def copy_of_project(folder: Path) -> Path:
-    """A workspace as a fresh clone has it, below `folder`."""
+    """A workspace as a fresh clone has it, below `folder`, but for the byte code, which would be the same."""
     workspace = folder / "workspace"
     for name in FOLDERS:
         shutil.copytree(REPOSITORY / name, workspace / name, ignore=MADE_BY_RUNS)

@@ -17,9 +17,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.events import announced
+from flows.monitor import STEADY_CODE, tell
 from flows.retrain import carry_out, retrain
 from flows.watch import watch_incoming
 from recipe.deliveries.record import Outcome, untold, write_outcome
+from recipe.monitoring.history import Entry, record
 from recipe.pipeline.changes import is_new
 from recipe.promotion.history import conclude, standing
 from recipe.settings import load_settings
@@ -32,6 +34,22 @@ from tests.workspaces import init_dvc
 NOWHERE = "http://127.0.0.1:9/api"
 VERDICT = {"promote": True, "reason": "It is better on 200 test examples.", "warning": ""}
 TAKEN = Outcome("20261125T120000-monday", "monday", "accepted", new=40, why="Everything in it is good.")
+
+STEADY = Entry(
+    when="2026-11-25T12:00:00+00:00",
+    data=NAME,
+    batch="production/monday",
+    content="0f",
+    rows=80,
+    unreadable=0,
+    champion="1",
+    unfamiliar=0.0,
+    drifted=(),
+    confidence=None,
+    figure=None,
+    labelled=0,
+    verdict="pass",
+)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +125,14 @@ def test_a_decision_that_no_server_took_is_not_remembered(workspace: Path) -> No
         carry_out(workspace, load_settings(workspace), "state", standing(workspace), VERDICT)
     assert alias_version(client_of(workspace), NAME, CHAMPION) == "2"
     assert is_new(workspace, "state")
+
+
+def test_a_batch_as_training_was_is_told_of_as_steady(api: str, workspace: Path) -> None:
+    record(workspace, STEADY)
+    tell(workspace, STEADY_CODE)
+    told = event(api, "training-recipe.monitor.steady")
+    assert told["resource"]["prefect.resource.id"] == "training-recipe.monitor.digits"
+    assert (told["payload"]["batch"], told["payload"]["drifted"]) == ("production/monday", [])
 
 
 def one_stage(workspace: Path) -> None:

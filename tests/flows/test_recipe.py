@@ -1,13 +1,17 @@
 """The flow of the recipe, as far as it needs no server."""
 
 import itertools
+from pathlib import Path
 
+import pytest
 import yaml
 
 from flows.pipeline import stages_of
-from flows.recipe import as_markdown
+from flows.recipe import as_markdown, run_recipe
 from recipe.evidence import Finding
+from recipe.settings.composition import compose_params
 from tests.flows.conftest import REPOSITORY
+from tests.workspaces import make_workspace
 
 
 def test_every_stage_waits_for_the_gate_of_the_one_before() -> None:
@@ -16,6 +20,17 @@ def test_every_stage_waits_for_the_gate_of_the_one_before() -> None:
     assert described["gate"]["matrix"]["stage"] == stages
     for before, stage in itertools.pairwise(stages):
         assert f"gates/{before}" in described[stage]["deps"]
+
+
+def test_a_stage_that_does_not_exist_is_one_sentence_with_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    compose_params(workspace, ["data=digits"])
+    monkeypatch.chdir(workspace)
+    state = run_recipe.fn(until="basline")
+    assert state.is_failed() and state.name == "Bad input"
+    assert "did you mean 'baseline'?" in str(state.message)
 
 
 def test_findings_become_a_table_with_the_advice_where_something_does_not_hold() -> None:
