@@ -47,13 +47,18 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def params(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compose_params(exported.REPOSITORY, ["data=digits", "budget=quick"], out=tmp_path_factory.mktemp("params"))
+
+
 @pytest.fixture
-def workspace(tmp_path: Path, empty_database: Path) -> Path:
+def workspace(tmp_path: Path, empty_database: Path, params: Path) -> Path:
     """A workspace with a blank in its path, as a run on the digits leaves it before anything is published."""
     workspace = tmp_path / "my work"
     (workspace / "data" / "prepared").mkdir(parents=True)
     (workspace / "dvc.yaml").write_text("stages: {}\n")
-    compose_params(exported.REPOSITORY, ["data=digits", "budget=quick"], out=workspace)
+    shutil.copy(params, workspace)
     write_manifest(workspace, "the first data")
     write_json(workspace / "data" / "prepared" / "preparation.json", exported.DIGITS)
     shutil.copy(empty_database, workspace / "mlflow.db")
