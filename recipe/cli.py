@@ -5,42 +5,35 @@ Exit codes: 0 all gates open, 1 a gate closed or production has changed, 2 bad i
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from recipe.commands.grammar import make_parser
 from recipe.errors import RecipeError, SettingsError, WorkspaceError
 from recipe.runtime.processes import handed_on, interrupted_by_signals, run_to_end
 from recipe.runtime.workspace import RUN_LOCK, find_workspace, locked
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from recipe.evidence import Finding, Verdict
 
 OPEN, CLOSED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 PAGE = "index.html"
-
-EXAMPLES = """examples:
-  recipe run                                                 the default data set through the whole recipe
-  recipe run data=digits budget=quick                        a first look, in a minute
-  recipe run data=image_folder data.path=photos              your images, a folder a class
-  recipe run data=table data.path=rows.csv data.label=price  your table
-  recipe run model._target_=nets.MyNet model.width=32        your model
-  recipe run --until baseline                                the stages up to baseline
-  recipe check baseline model._target_=nets.MyNet            one stage's practices, outside the pipeline
-  recipe check baseline/gradients data=digits                one practice
-  recipe predict models/final photo.png                      predictions from raw inputs
-  recipe why 3 4                                             what made version 4 differ from version 3
-  recipe monitor production/monday.csv                       a batch from production against the training data
-"""
+ASKED = "_ARGCOMPLETE"  # set by the shell that asks what may follow, when TAB is pressed
 
 
 def main() -> None:
     """The console script."""
+    if ASKED in os.environ:
+        from recipe.commands.completion import answer
+
+        answer(make_parser())
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -62,7 +55,7 @@ def run_command(arguments: Sequence[str]) -> int:
         "monitor": _monitor,
     }
     try:
-        parsed, rest = _parser().parse_known_args(arguments)
+        parsed, rest = make_parser().parse_known_args(arguments)
         _refuse_options(rest)
         if rest and "words" not in parsed:
             raise SettingsError(f"`recipe {parsed.command}` takes no '{rest[0]}': `recipe {parsed.command} --help`.")
@@ -79,7 +72,7 @@ def run_command(arguments: Sequence[str]) -> int:
         return OPEN
 
 
-def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+def _run(arguments: Namespace, overrides: Sequence[str]) -> int:
     from recipe.deliveries.recovery import finish_deliveries
     from recipe.pipeline.reproduce import notes, reproduce
     from recipe.report.build import present_result
@@ -98,7 +91,7 @@ def _run(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     return CLOSED if closed else OPEN
 
 
-def _flow(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+def _flow(arguments: Namespace, overrides: Sequence[str]) -> int:
     from recipe.settings.composition import compose
 
     workspace = find_workspace()
@@ -106,7 +99,7 @@ def _flow(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     return _under_prefect(workspace, "flows.recipe", *overrides)
 
 
-def _retrain(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+def _retrain(arguments: Namespace, overrides: Sequence[str]) -> int:
     from recipe.settings import load_settings
     from recipe.settings.composition import changed
 
@@ -127,7 +120,7 @@ def _under_prefect(workspace: Path, module: str, *words: str) -> int:
     return run_to_end(command, Path.cwd(), {**environment, **handed_on(words), "PYTHONPATH": search})
 
 
-def _check(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _check(arguments: Namespace, words: Sequence[str]) -> int:
     from recipe.pipeline.check import check
 
     workspace = find_workspace()
@@ -138,7 +131,7 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     return CLOSED if result.verdict == "fail" else OPEN
 
 
-def _receive(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _receive(arguments: Namespace, words: Sequence[str]) -> int:
     from recipe.deliveries.incoming import INCOMING, arrivals
     from recipe.deliveries.receive import receive
     from recipe.deliveries.record import TAKEN
@@ -163,35 +156,35 @@ def _receive(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     return CLOSED if refused else OPEN
 
 
-def _promote(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _promote(arguments: Namespace, words: Sequence[str]) -> int:
     from recipe.promotion.history import promote_by_hand
 
     print(promote_by_hand(find_workspace(), arguments.version, arguments.why))
     return OPEN
 
 
-def _rollback(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _rollback(arguments: Namespace, words: Sequence[str]) -> int:
     from recipe.promotion.history import roll_back_by_hand
 
     print(roll_back_by_hand(find_workspace(), arguments.why))
     return OPEN
 
 
-def _history(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _history(arguments: Namespace, words: Sequence[str]) -> int:
     from recipe.promotion.history import history, history_lines
 
     print("\n".join(history_lines(history(find_workspace()), shutil.get_terminal_size().columns)))
     return OPEN
 
 
-def _report(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _report(arguments: Namespace, words: Sequence[str]) -> int:
     from recipe.report.build import rebuild_report
 
     print(rebuild_report(find_workspace()))
     return OPEN
 
 
-def _predict(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _predict(arguments: Namespace, words: Sequence[str]) -> int:
     from recipe.inference.predict import predict
     from recipe.report.spreadsheet import table_csv
 
@@ -208,7 +201,7 @@ def _predict(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     return OPEN
 
 
-def _why(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _why(arguments: Namespace, words: Sequence[str]) -> int:
     from rich.console import Console
 
     from recipe.attribution.attribute import attribute
@@ -230,7 +223,7 @@ def _why(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     return OPEN
 
 
-def _monitor(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _monitor(arguments: Namespace, words: Sequence[str]) -> int:
     from recipe.monitoring.monitor import monitor
 
     workspace = find_workspace()
@@ -257,65 +250,6 @@ def _refuse_options(words: Sequence[str]) -> None:
     for word in words:
         if word.startswith("-"):
             raise SettingsError(f"There is no option '{word}': `recipe --help` lists them.")
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that refuses in one sentence, as everything else here does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message[0].upper()}{message[1:]}; `{self.prog} --help` says how to call it.")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="recipe",
-        allow_abbrev=False,
-        description="Take a data set and a PyTorch model through the recipe for training neural networks.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", allow_abbrev=False, help="compose the settings and reproduce the pipeline")
-    run.add_argument("words", nargs="*", metavar="OVERRIDE", help="settings, such as data=digits or seed=1")
-    run.add_argument("--until", metavar="STAGE", help="the last stage to run")
-    flow = commands.add_parser("flow", help="the same under Prefect")
-    flow.add_argument("words", nargs="*", metavar="OVERRIDE")
-    retrain = commands.add_parser(
-        "retrain", allow_abbrev=False, help="train on what is new, and compare the model with the champion"
-    )
-    retrain.add_argument("words", nargs="*", metavar="OVERRIDE", help="what is to be other than in params.yaml")
-    retrain.add_argument("--force", action="store_true", help="even when nothing is new")
-    check = commands.add_parser("check", allow_abbrev=False, help="practices alone, outside the pipeline")
-    check.add_argument("words", nargs="*", metavar="STAGE|PRACTICE|OVERRIDE")
-    check.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/check/)")
-    receive = commands.add_parser("receive", allow_abbrev=False, help="take deliveries of new data in, once")
-    receive.add_argument("words", nargs="*", metavar="PATH", help="a delivery; default: what is whole in data/incoming")
-    receive.add_argument(
-        "--despite-drift", action="store_true", help="take it in though it is distributed otherwise than the data set"
-    )
-    promote = commands.add_parser("promote", allow_abbrev=False, help="make a registered version the champion")
-    promote.add_argument("version", metavar="VERSION", help="its number, or challenger")
-    rollback = commands.add_parser("rollback", allow_abbrev=False, help="make the champion before this one it again")
-    for command in (promote, rollback):
-        command.add_argument("--why", metavar="TEXT", default="", help="the reason, for `recipe history`")
-    commands.add_parser("history", help="who was the champion when, and why")
-    commands.add_parser("report", help="build the report page and name it")
-    predict = commands.add_parser("predict", allow_abbrev=False, help="predictions from raw inputs, as CSV")
-    predict.add_argument("model", metavar="MODEL", help="a folder such as models/final, or a registered model's name")
-    predict.add_argument("inputs", nargs="+", metavar="INPUT", help="image files or folders, CSV or Parquet tables")
-    predict.add_argument("--out", metavar="FILE", help="where the predictions go (default: the terminal)")
-    why = commands.add_parser("why", allow_abbrev=False, help="what made one run differ from another")
-    for name in ("A", "B"):
-        why.add_argument(name.lower(), metavar=name, help="a run: 3, champion, NAME/3, or how its id in MLflow begins")
-    why.add_argument(
-        "--seeds", type=int, default=0, metavar="N", help="make B from so many more seeds, to see what chance does"
-    )
-    monitor = commands.add_parser(
-        "monitor", allow_abbrev=False, help="a batch from production against the training data"
-    )
-    monitor.add_argument("batch", metavar="FILE|FOLDER", help="a table, or a folder of images; with labels or without")
-    monitor.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/monitor/)")
-    return parser
 
 
 if __name__ == "__main__":

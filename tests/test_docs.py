@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from recipe.cli import EXAMPLES
 from recipe.report.findings import STAGES
 from recipe.settings.composition import compose
 
@@ -69,17 +68,6 @@ def test_every_setting_that_a_page_names_exists(page: Path) -> None:
 @cache
 def default_settings() -> dict[str, Any]:
     return compose(ROOT, [])
-
-
-def test_every_override_in_the_examples_of_the_command_line_composes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    found = list(overrides_of(re.split(r"\s{3,}", line.strip())[0] for line in EXAMPLES.splitlines()))
-    assert len(found) > 4
-    for overrides in found:
-        make_data(tmp_path, overrides)
-        assert compose(ROOT, overrides)
 
 
 def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
