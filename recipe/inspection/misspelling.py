@@ -2,14 +2,15 @@
 
 import re
 import unicodedata
-from collections import defaultdict
 
 import numpy as np
 import pandas as pd
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import extract_iter
 
 SHORTEST_WORD = 4  # of shorter words one letter makes another: cat, car, cap
 SECOND_SLIP = 8  # letters from which two slips are still the same word
-LONGEST_WORD = 30  # letters; in longer names one slip is looked for
+MOST_SLIPS = 2  # in one word
 NUMERIC_SHARE = 0.95  # of labels that are numbers, from which the others are mistakes
 FEWEST_CLASSES = 2  # ordinary ones that a stray stands out from
 FEW_NUMBERS = 0.05  # more than these are no exceptions
@@ -52,20 +53,6 @@ def _above_gap(numbers: np.ndarray) -> np.ndarray:
     return numbers >= ordered[-few:][beyond[0]] if len(beyond) else np.zeros(len(numbers), dtype=bool)
 
 
-def distance(a: str, b: str) -> int:
-    """Slips between two words: a letter more, less or other, or two neighbours swapped (optimal string alignment)."""
-    rows = [list(range(len(b) + 1))]
-    for i, letter in enumerate(a, start=1):
-        row = [i]
-        for j, other in enumerate(b, start=1):
-            slips = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != other))
-            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
-                slips = min(slips, rows[-2][j - 2] + 1)
-            row.append(slips)
-        rows.append(row)
-    return rows[-1][-1]
-
-
 def _variants(counts: pd.Series) -> dict[str, str]:
     """Classes equal but for case, spaces, punctuation between words or the way a number is written; largest first."""
     first: dict[str, str] = {}
@@ -87,41 +74,31 @@ def _folded(name: str) -> str:
 
 
 def _misspellings(counts: pd.Series, share: float) -> dict[str, str]:
-    """Classes a slip away from a far larger one; `counts` is sorted, largest first.
-
-    Two words within n slips share what is left of each after at most n letters are struck out, so only those are
-    compared.
-    """
+    """Classes a slip away from a far larger one; `counts` is sorted, largest first."""
     sizes = counts.to_numpy()
     words = [_folded(name) for name in counts.index]
-    by_remainder: dict[str, list[int]] = defaultdict(list)
     misspelt = {}
-    for place, name in enumerate(counts.index):
-        remainders = _remainders(words[place])
-        similar = {other for remainder in remainders for other in by_remainder[remainder]}
-        larger = sorted(other for other in similar if sizes[place] <= share * sizes[other])
-        meant = next((other for other in larger if _is_slip(words[place], words[other])), None)
-        if meant is not None:
-            misspelt[name] = counts.index[meant]
-        for remainder in remainders:
-            by_remainder[remainder].append(place)
+    for name, word, size in zip(counts.index, words, sizes, strict=True):
+        larger = words[: np.count_nonzero(size <= share * sizes)]
+        for meant, slips, place in extract_iter(word, larger, scorer=OSA.distance, score_cutoff=MOST_SLIPS):
+            if _is_slip(word, meant, slips):
+                misspelt[name] = counts.index[place]
+                break
     return misspelt
 
 
-def _remainders(word: str) -> set[str]:
-    """The word, and what is left when one letter, or two of a word long enough for two slips, are struck out."""
-    one = {word[:place] + word[place + 1 :] for place in range(len(word))}
-    two = {short[:place] + short[place + 1 :] for short in one for place in range(len(short))}
-    return {word} | one | (two if SECOND_SLIP - 2 <= len(word) <= LONGEST_WORD else set())
+def _is_slip(word: str, meant: str, slips: float) -> bool:
+    """Whether `word` is `meant` written with so many slips.
 
-
-def _is_slip(word: str, meant: str) -> bool:
-    if any(map(str.isdigit, word + meant)) or abs(len(word) - len(meant)) > 2:
+    Args:
+        slips: between them: a letter more, less or other, or two neighbours swapped (optimal string alignment).
+    """
+    if any(map(str.isdigit, word + meant)):
         return False  # class_1 and class_2 are two classes
     if sorted(word) == sorted(meant):
-        return distance(word, meant) == 1
-    allowed = 2 if len(meant) >= SECOND_SLIP else 1
-    return len(meant) >= SHORTEST_WORD and distance(word, meant) <= allowed
+        return slips == 1
+    allowed = MOST_SLIPS if len(meant) >= SECOND_SLIP else 1
+    return len(meant) >= SHORTEST_WORD and slips <= allowed
 
 
 def _strays(counts: pd.Series, share: float) -> dict[str, str]:

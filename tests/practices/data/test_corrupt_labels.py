@@ -6,7 +6,6 @@ import pytest
 
 from recipe.dataset.stored import Dataset
 from recipe.evidence import judge
-from recipe.inspection.misspelling import distance
 from recipe.practices.data.corrupt_labels import corrupt_labels
 from tests.faults.data import arrays, breast_cancer, composed, digits, table, with_labels
 
@@ -99,10 +98,3 @@ def test_real_labels_pass(real: Callable[[str], Dataset], name: str) -> None:
 
     assert finding.verdict == "pass"
     assert list(finding.table.columns) == ["id", "path", "label", "reason", "suggested"]
-
-
-def test_the_distance_of_words_counts_slips() -> None:
-    assert distance("malignant", "malignant") == 0
-    assert distance("malginant", "malignant") == 1
-    assert distance("maligant", "malignant") == 1
-    assert distance("kitten", "sitting") == 3
