@@ -62,7 +62,7 @@ def test_what_is_taken_away_has_no_value_and_what_is_added_has() -> None:
 
 def test_a_new_option_is_offered_from_then_on(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "config.yaml").write_text("defaults: [{data: mine}]\nseed: 0\n", encoding="utf-8")
+    (tmp_path / "config.yaml").write_text("defaults: [{data: mine}, _self_]\nseed: 0\n", encoding="utf-8")
     (tmp_path / "data" / "mine.yaml").write_text("# My own.\npath: rows.csv\n", encoding="utf-8")
     assert offered(tmp_path, "data=", []) == {"data=mine": "My own."}
     assert set(offered(tmp_path, "", ["data=none"])) == {"data=", "seed="}
