@@ -1,15 +1,17 @@
 """Tables as files: CSV in the encodings and separators that people use, and Parquet, read without guessing silently."""
 
+from __future__ import annotations
+
 import codecs
 import csv
 import io
 import re
-from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import IO, TYPE_CHECKING, AnyStr, TextIO
 
 import numpy as np
 import pandas as pd
@@ -17,19 +19,33 @@ import pandas as pd
 from recipe.dataset.manifest import Rejected
 from recipe.errors import DataError
 
+if TYPE_CHECKING:
+    import pyarrow
+
 PARQUET_MAGIC = b"PAR1"
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 SEPARATORS = ",;\t|"
 SNIFFED_RECORDS = 50
 SNIFFED_BYTES = 65_536
-READ_BYTES = 2**20  # of a file at a time
-RECORDS_AT_ONCE = 16_384  # become columns together: a cell in Python's hands takes six times its bytes
+READ_AT_ONCE = 2**20  # characters of a file
+LONGEST_ROW = 2**22  # bytes: 400,000 cells of ten characters
 UTF_8 = "utf-8-sig"  # with a mark at its beginning or without
 LONGEST_QUOTE = 200  # lines; a quoted cell that runs on for longer was never closed
 MALFORMED_SHARE = 0.5  # more rows than this with another number of cells: it is no table
-SURROGATE = re.compile("[\udc80-\udcff]")  # what a byte that is no UTF-8 decodes to
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+NOT_TEXT = "\uffff"  # no character of Unicode, ever; stands for each byte that is none
+NO_TEXT = "\0" + NOT_TEXT  # what no text has
+MARKS = NO_TEXT + '"'  # rows are searched for what these may do to them, where the file has any
+
+
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return NOT_TEXT * (error.end - error.start), error.end
+
+
+codecs.register_error("marked", _marked)
 
 
 @dataclass(frozen=True)
@@ -69,51 +85,25 @@ def is_parquet(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Encoding:
-    """How the bytes of a CSV stand for text; `suspicious` says whether some of them may not."""
-
-    name: str
-    errors: str
-    suspicious: bool
-
-    def open(self, path: Path, newline: str = "") -> TextIO:
-        """The text of `path`, its line ends as they are; `newline` says which of them end a line, by default any."""
-        return open(path, encoding=self.name, errors=self.errors, newline=newline)
-
-
-@dataclass(frozen=True)
 class Dialect:
-    """How the CSV at `path` is written; `appendable` says whether UTF-8 may be added behind its bytes as they are."""
+    """How the CSV at `path` is written."""
 
     path: Path
-    encoding: Encoding
+    encoding: str
     separator: str
-    line_end: str
     header: list[str]
-
-    @property
-    def appendable(self) -> bool:
-        return self.encoding.name == UTF_8
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        with self.encoding.open(self.path) as file:
-            return file.read()
 
 
 def csv_dialect(path: Path) -> Dialect:
-    """How the CSV at `path` is written, for who adds rows to it.
+    """How the CSV at `path` is written.
 
     Raises:
         DataError: it is none.
     """
     encoding = _encoding(path)
     separator = _separator(path, encoding)
-    header = _header(path, encoding, separator)
-    with encoding.open(path, newline="\n") as file:
-        line_end = "\r\n" if file.readline().endswith("\r\n") else "\n"
-    return Dialect(path, encoding, separator, line_end, header)
+    names, _ = next(_records(path, encoding, separator), ([], None))
+    return Dialect(path, encoding, separator, _checked_header(names, path))
 
 
 def _read_parquet(path: Path) -> Table:
@@ -137,40 +127,78 @@ def _read_parquet(path: Path) -> Table:
 
 
 def _read_csv(path: Path) -> Table:
-    """Every record is counted and measured by Python's csv module; the good ones become columns, so many at a time."""
-    encoding = _encoding(path)
-    separator = _separator(path, encoding)
-    header = _header(path, encoding, separator)
-    parts: list[pd.DataFrame] = []
-    numbers, malformed, good = array("q"), [], []
-    with encoding.open(path) as file:
-        for number, record in enumerate(islice(_records(file, separator, path), 1, None)):
-            fault = _fault(record, len(header), encoding.suspicious)
-            if fault:
-                malformed.append(Rejected(f"row:{number}", fault, "malformed"))
-                continue
-            numbers.append(number)
-            good.append(record.cells)
-            if len(good) == RECORDS_AT_ONCE:
-                parts.append(_columns(good, header))
-                good.clear()
-    if len(malformed) > MALFORMED_SHARE * (len(malformed) + len(numbers)):
+    """pyarrow cuts the rows into cells, and hands over each that has too few or too many of them."""
+    dialect = csv_dialect(path)
+    frame, faults, marks = _parsed(dialect)
+    rows = len(frame) + len(faults)
+    frame.index = pd.Index(np.delete(np.arange(rows), list(faults)))
+    if not marks.isdisjoint(NO_TEXT):
+        foreign = frame.apply(lambda cells: cells.str.contains(f"[{NO_TEXT}]")).any(axis=1)
+        faults |= dict.fromkeys(frame.index[foreign], "the row holds bytes that are not text")
+        frame = frame[~foreign]
+    if len(faults) > MALFORMED_SHARE * rows:
         raise DataError(
-            f"{path} is not a table: {len(malformed)} of {len(malformed) + len(numbers)} rows do not have "
-            f"the {len(header)} cells of its first line; set data.path to a CSV or Parquet file."
+            f"{path} is not a table: {len(faults)} of {rows} rows do not have the {len(dialect.header)} cells of its "
+            "first line; set data.path to a CSV or Parquet file."
         )
-    frame = pd.concat([*parts, _columns(good, header)], ignore_index=True)
-    frame.index = pd.Index(np.array(numbers, dtype=np.int64))
-    return Table(frame, malformed)
+    return Table(frame, [Rejected(f"row:{row}", faults[row], "malformed") for row in sorted(faults)])
 
 
-def _columns(records: list[list[str]], header: list[str]) -> pd.DataFrame:
-    columns = zip(*records, strict=True) if records else [()] * len(header)
-    return pd.DataFrame({name: pd.array(list(cells), dtype="str") for name, cells in zip(header, columns, strict=True)})
+def _parsed(dialect: Dialect) -> tuple[pd.DataFrame, dict[int, str], set[str]]:
+    """The rows with as many cells as the header, all text; by their numbers, what is wrong with the others; and which
+    of `MARKS` the file has.
+    """
+    import pyarrow
+    from pyarrow.csv import ConvertOptions, InvalidRow, ParseOptions, ReadOptions, read_csv
+
+    faults: dict[int, str] = {}
+    joined: list[int] = []
+    marks: set[str] = set()
+    decoder = codecs.getincrementaldecoder(dialect.encoding)("marked")
+
+    def as_utf_8(block: pyarrow.Buffer) -> bytes:
+        text = decoder.decode(block, final=not len(block))
+        marks.update(mark for mark in MARKS if mark in text)
+        return text.encode()
+
+    def set_aside(row: InvalidRow) -> str:
+        number = row.number - 2  # they count from 1, and the header is one
+        faults[number] = f"the row has {row.actual_columns} cells where the header has {row.expected_columns}"
+        if re.search(r"[\r\n]", row.text):
+            joined.append(number)
+        return "skip"
+
+    try:
+        table = read_csv(
+            pyarrow.TransformInputStream(pyarrow.OSFile(str(dialect.path)), as_utf_8),
+            ReadOptions(column_names=dialect.header, block_size=LONGEST_ROW, use_threads=False),  # one numbers the rows
+            ParseOptions(delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=set_aside),
+            ConvertOptions(column_types=dict.fromkeys(dialect.header, pyarrow.large_string())),
+        )
+    except pyarrow.ArrowInvalid as error:
+        _spans(dialect)
+        told = f"{dialect.path} has a row of more than {LONGEST_ROW // 2**20} MB: is a quote there never closed?"
+        raise DataError(told) from error
+    frame = table.slice(1).to_pandas()
+    if joined or ('"' in marks and any(frame.apply(lambda cells: cells.str.count("\n")).max() > LONGEST_QUOTE)):
+        spans = _spans(dialect)
+        for number in joined:
+            faults[number] += " (lines {} to {} run together: is a quote not closed?)".format(*spans[number])
+    return frame, faults, marks
 
 
-def _encoding(path: Path) -> Encoding:
-    """UTF-8, UTF-16 with its mark, or Latin-1; in UTF-8 with a few broken bytes these become surrogates.
+def _spans(dialect: Dialect) -> list[tuple[int, int]]:
+    """The first and the last line of each row.
+
+    Raises:
+        DataError: a quote is never closed.
+    """
+    records = _records(dialect.path, dialect.encoding, dialect.separator)
+    return [lines for _, lines in islice(records, 1, None)]
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, also with a few broken bytes, UTF-16 with its mark, or Latin-1.
 
     Raises:
         DataError: the file is empty, or binary.
@@ -180,37 +208,30 @@ def _encoding(path: Path) -> Encoding:
         if not head.strip() and not any(part.strip() for part in _blocks(file)):
             raise DataError(f"{path} is empty: set data.path to a file with data.")
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return Encoding("utf-16", "replace", suspicious=True)
+        return "utf-16"
     if b"\0" in head:
         raise DataError(f"{path} is a binary file, not a CSV: set data.path to a CSV or Parquet file.")
-    try:
-        suspicious = any("\0" in text for text in _texts(path, "strict"))
-        return Encoding(UTF_8, "strict", suspicious)
-    except UnicodeDecodeError:
-        broken = foreign = 0
-        for text in _texts(path, "surrogateescape"):
-            broken += len(SURROGATE.findall(text))
-            foreign += len(NOT_ASCII.findall(text))
-        if broken <= foreign - broken:
-            return Encoding(UTF_8, "surrogateescape", suspicious=True)
-        return Encoding("latin-1", "strict", suspicious=True)
+    broken = foreign = 0
+    with _opened(path, UTF_8) as text:
+        for block in _blocks(text):
+            if not block.isascii():
+                broken += block.count(NOT_TEXT)
+                foreign += len(NOT_ASCII.findall(block))
+    return UTF_8 if broken <= foreign - broken else "latin-1"
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    return iter(lambda: file.read(READ_BYTES), b"")
+def _blocks(file: IO[AnyStr]) -> Iterator[AnyStr]:
+    return iter(lambda: file.read(READ_AT_ONCE), file.read(0))
 
 
-def _texts(path: Path, errors: str) -> Iterator[str]:
-    """The text of a file in UTF-8, a block at a time."""
-    decoder = codecs.getincrementaldecoder(UTF_8)(errors)
-    with open(path, "rb") as file:
-        yield from map(decoder.decode, _blocks(file))
-    yield decoder.decode(b"", final=True)
+def _opened(path: Path, encoding: str) -> TextIO:
+    """The text of `path`, its line ends as they are."""
+    return open(path, encoding=encoding, errors="marked", newline="")
 
 
-def _separator(path: Path, encoding: Encoding) -> str:
+def _separator(path: Path, encoding: str) -> str:
     """The separator that cuts the first records into the most cells, the same number in nearly all of them."""
-    with encoding.open(path) as file:
+    with _opened(path, encoding) as file:
         head = file.read(SNIFFED_BYTES)
 
     def agreement(separator: str) -> tuple[float, int]:
@@ -223,41 +244,30 @@ def _separator(path: Path, encoding: Encoding) -> str:
     return max(SEPARATORS, key=agreement)
 
 
-def _header(path: Path, encoding: Encoding, separator: str) -> list[str]:
-    with encoding.open(path) as file:
-        first = next(_records(file, separator, path), None)
-    return _checked_header(first.cells if first else [], path)
-
-
-@dataclass(frozen=True)
-class _Record:
-    cells: list[str]
-    first_line: int
-    last_line: int
-
-
-def _records(file: TextIO, separator: str, path: Path) -> Iterator[_Record]:
-    """The records of a CSV, blank lines left out.
+def _records(path: Path, encoding: str, separator: str) -> Iterator[tuple[list[str], tuple[int, int]]]:
+    """The cells of each record of a CSV, and its first and last line; blank ones are left out.
 
     Raises:
         DataError: a quote is not closed.
     """
-    reader = csv.reader(file, delimiter=separator)
     line = 1
-    try:
-        for cells in reader:
-            if reader.line_num - line > LONGEST_QUOTE:
-                raise DataError(f"{path} has a quote in line {line} that is never closed: close it or remove it.")
-            if cells:
-                yield _Record(cells, line, reader.line_num)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{path} cannot be read at line {line} ({error}): is a quote there never closed?") from error
+    with _opened(path, encoding) as file:
+        reader = csv.reader(file, delimiter=separator)
+        try:
+            for cells in reader:
+                if reader.line_num - line > LONGEST_QUOTE:
+                    raise DataError(f"{path} has a quote in line {line} that is never closed: close it or remove it.")
+                if cells:
+                    yield cells, (line, reader.line_num)
+                line = reader.line_num + 1
+        except csv.Error as error:
+            told = f"{path} cannot be read at line {line} ({error}): is a quote there never closed?"
+            raise DataError(told) from error
 
 
 def _checked_header(names: list[str], path: Path) -> list[str]:
     names = [name.strip() or f"column {place}" for place, name in enumerate(names)]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise DataError(f"{path} has more than one column named '{twice[0]}': give each column a name of its own.")
     if len(names) < 2:
@@ -265,16 +275,6 @@ def _checked_header(names: list[str], path: Path) -> list[str]:
             f"{path} has a single column, '{names[0][:40] if names else ''}', and needs a label and at least one more: "
             "set data.path to a table whose cells are separated by comma, semicolon, tab or bar."
         )
-    if any(SURROGATE.search(name) for name in names):
+    if any(NOT_TEXT in name for name in names):
         raise DataError(f"{path} has bytes that are not text in its first line: write its names in UTF-8.")
     return names
-
-
-def _fault(record: _Record, width: int, suspicious: bool) -> str:
-    if len(record.cells) != width:
-        lines = f" (lines {record.first_line} to {record.last_line} run together: is a quote not closed?)"
-        count = f"the row has {len(record.cells)} cells where the header has {width}"
-        return count + (lines if record.last_line > record.first_line else "")
-    if suspicious and any("\0" in cell or SURROGATE.search(cell) for cell in record.cells):
-        return "the row holds bytes that are not text"
-    return ""

@@ -1,6 +1,5 @@
 """How the data set grows by the good examples of a delivery: all prepared beside it, then put in place by renames."""
 
-import csv
 import errno
 import hashlib
 import io
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from recipe.dataset.delimited import csv_dialect, is_parquet, read_table
+from recipe.dataset.delimited import UTF_8, csv_dialect, is_parquet, read_table
 from recipe.dataset.image_listing import LABELS, list_images, located_files
 from recipe.dataset.splits import SPLIT_NAMES, TRAIN
 from recipe.errors import DataError, WorkspaceError
@@ -138,17 +137,15 @@ def _next_table(claimed: Path, table: Path, rows: pd.DataFrame) -> Growth:
 
 def _with_csv_rows(table: Path, rows: pd.DataFrame) -> bytes:
     dialect = csv_dialect(table)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=dialect.separator, lineterminator=dialect.line_end)
-    cells = [_as_cells(rows[name]) if name in rows else [""] * len(rows) for name in dialect.header]
-    writer.writerows(zip(*cells, strict=True))
-    content = table.read_bytes() if dialect.appendable else dialect.text.encode("utf-8", "surrogateescape")
-    ended = b"" if content.endswith((b"\n", b"\r")) else dialect.line_end.encode()
-    return content + ended + text.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _as_cells(values: pd.Series) -> list[str]:
-    return ["" if value is None or value != value else str(value) for value in values.astype(object)]
+    content = table.read_bytes()
+    if dialect.encoding != UTF_8:  # into which UTF-8 cannot be mixed
+        content = content.decode(dialect.encoding, "replace").encode()
+    line_end = "\r\n" if content.partition(b"\n")[0].endswith(b"\r") else "\n"
+    added = rows.reindex(columns=dialect.header).to_csv(
+        sep=dialect.separator, lineterminator=line_end, header=False, index=False
+    )
+    ended = b"" if content.endswith((b"\n", b"\r")) else line_end.encode()
+    return content + ended + added.encode("utf-8", "surrogateescape")
 
 
 def _with_parquet_rows(table: Path, rows: pd.DataFrame) -> bytes:

@@ -292,3 +292,38 @@ def test_a_first_line_that_is_no_text_is_told(tmp_path: Path) -> None:
     file.write_bytes("größe,länge,läb".encode() + b"\xe9l\n" + "ä,ö,ü\n".encode() * 20)
     with pytest.raises(DataError, match="not text in its first line"):
         read_table(file)
+
+
+def test_rows_keep_their_numbers_in_a_file_that_is_read_in_many_parts(tmp_path: Path) -> None:
+    file, lines = tmp_path / "table.csv", ["a,text,label", ""]
+    for row in range(60_000):
+        lines += [f"{row},{'x' * 100}"] if row % 9_000 == 7 else [f'{row},"{"x" * 100},\n{row}",a']
+    file.write_text("\n".join(lines))
+    table = read_table(file)
+    assert [item.path for item in table.malformed] == [f"row:{row}" for row in range(7, 60_000, 9_000)]
+    assert table.frame["a"].astype(int).tolist() == table.frame.index.tolist()
+
+
+def test_a_row_of_many_cells_is_read(tmp_path: Path) -> None:
+    file, cells = tmp_path / "table.csv", 50_000
+    file.write_text(",".join(f"gene {place}" for place in range(cells)) + "\n" + ",".join(["0.1234567"] * cells))
+    assert read_table(file).frame.shape == (1, cells)
+
+
+@pytest.mark.parametrize("bad", [b'"3,x\n', b'3,"x\n'])
+def test_a_quote_that_is_never_closed_is_told_with_its_line(tmp_path: Path, bad: bytes) -> None:
+    file = tmp_path / "table.csv"
+    for rows in (300, 2_000_000):
+        file.write_bytes(b'a,label\n1,"x\ny"\n2,x\n' + bad + b"4,y\n" * rows)
+        with pytest.raises(DataError, match=r"line 5 .*never closed"):
+            read_table(file)
+
+
+def test_rows_that_run_together_are_told_with_their_lines(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text('a,label\n1,x\n\n2,"y\n3,x\n4",y,\n5,y\n6,x\n')
+    (refused,) = read_table(file).malformed
+    assert (refused.path, refused.reason) == (
+        "row:1",
+        "the row has 4 cells where the header has 2 (lines 4 to 6 run together: is a quote not closed?)",
+    )
