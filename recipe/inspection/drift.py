@@ -347,19 +347,18 @@ def _chance_of_one(cells: NDArray[np.int64]) -> float:
 
 def _chance_of_all(cells: NDArray[np.int64]) -> float:
     """Pearson's, by its own distribution where that holds, else over permuted samples."""
-    from scipy.stats import chi2
+    from scipy.stats import chi2_contingency
 
-    together = cells.sum(0)
-    expected = np.outer(cells.sum(1), together) / together.sum()
-    statistic = float(((cells - expected) ** 2 / expected).sum())
+    test = chi2_contingency(cells, correction=False)
+    expected = test.expected_freq
     if expected.min() >= FEWEST_EXPECTED:
-        return float(chi2.sf(statistic, cells.shape[1] - 1))
+        return float(test.pvalue)
     small = int(cells.sum(1).argmin())
     drawn = np.random.default_rng(0).multivariate_hypergeometric(
-        together, int(cells[small].sum()), size=PERMUTATIONS, method="marginals"
+        cells.sum(0), int(cells[small].sum()), size=PERMUTATIONS, method="marginals"
     )
     weights = (1 / expected).sum(0)  # what one sample has more of a value, the other has less
-    reached = int((((drawn - expected[small]) ** 2) @ weights >= statistic * (1 - ROUNDING)).sum())
+    reached = int((((drawn - expected[small]) ** 2) @ weights >= test.statistic * (1 - ROUNDING)).sum())
     return (reached + 1) / (PERMUTATIONS + 1)
 
 

@@ -124,10 +124,9 @@ def _score_of_categories(codes: NDArray[np.int64], targets: Targets, folds: NDAr
 
 def balanced_accuracy(predicted: Targets, targets: Targets) -> float:
     """The mean recall over classes, scaled so that chance is 0 and perfect 1."""
-    classes = np.unique(targets)
-    recall = float(np.mean([(predicted[targets == name] == name).mean() for name in classes]))
-    chance = 1 / len(classes)
-    return max(0.0, (recall - chance) / (1 - chance))
+    from sklearn.metrics import balanced_accuracy_score
+
+    return max(0.0, float(balanced_accuracy_score(targets, predicted, adjusted=True)))
 
 
 def _r2(predicted: Targets, targets: Targets) -> float:
