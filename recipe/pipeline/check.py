@@ -19,8 +19,10 @@ from recipe.report.page import Opening, write_page
 from recipe.runtime.progress import PLACE, watched
 from recipe.runtime.workspace import RUN_LOCK, fingerprint, locked, make_output_folder, private_folder, write_whole
 from recipe.settings import PARAMS, Settings, load_settings, nearest, parse_settings
-from recipe.settings.composition import changed, compose, make_paths_absolute, overridden
+from recipe.settings.composition import changed, compose
 from recipe.settings.defaults import lookup
+from recipe.settings.overrides import overridden
+from recipe.settings.paths import make_paths_absolute
 from recipe.tracking.pipeline_run import NOT_IN_KEY
 
 KEPT = 5  # scratch workspaces; each holds its data prepared

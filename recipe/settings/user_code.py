@@ -11,14 +11,50 @@ import importlib
 import importlib.util
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+from recipe.errors import SettingsError
+
 INSTALLED = frozenset(("site-packages", "dist-packages"))  # what Python, a user and Debian call the folders of packages
+IMPORTED = "imported_"  # begins the places in `sources` of what the user's files import
 PROJECT = ("recipe", "tasks", "flows")  # this project's own packages
 BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # the fields of Python's statements that hold others
+
+
+def sources_behind(targets: Mapping[str, str | None], places: Mapping[str, str], workspace: Path) -> dict[str, str]:
+    """The user's own files behind the `_target_` of each part, and behind what those import, by their places in
+    `sources`.
+
+    Args:
+        targets: by the dotted name of the part.
+        places: `sources` as conf/ has it.
+
+    Raises:
+        SettingsError: a target's package has gone, or there are more modules than places.
+    """
+    sources = {}
+    for part, target in targets.items():
+        if target and "." in target and spec_of(target, workspace) is None:  # it must not pass for unchanged
+            top = target.partition(".")[0]
+            raise SettingsError(
+                f"{part}: cannot import '{top}' for {part}._target_={target} (no module named '{top}'): install it, or "
+                "put its folder on PYTHONPATH."
+            )
+        if source := source_of(target, workspace):
+            sources[part.rpartition(".")[2]] = source
+    behind = {name: lasting(path, workspace) for name, path in own_modules(targets.values(), workspace).items()}
+    known = {*places.values(), *sources.values()}
+    others = {name: path for name, path in behind.items() if path not in known}
+    free = [place for place in places if place.startswith(IMPORTED)]
+    if len(others) > len(free):
+        raise SettingsError(
+            f"Behind the _target_s stand {len(others)} more modules of your own ({', '.join(others)}), and at most "
+            f"{len(free)} are watched: put some of them into a package, a folder that counts as one."
+        )
+    return sources | dict(zip(free, others.values(), strict=False))
 
 
 def own_modules(targets: Iterable[str | None], workspace: Path) -> dict[str, Path]:

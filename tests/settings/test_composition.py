@@ -212,6 +212,15 @@ def test_what_follows_a_setting_follows_its_change_back(workspace: Path) -> None
     assert yaml.safe_load(path.read_text()) == compose(workspace, ["data=digits"])
 
 
+def test_a_range_to_search_is_added_and_taken_out(workspace: Path) -> None:
+    path = compose_params(workspace, ["data=digits"])
+    name = "stages.tune.space.augment.degrees"
+    change_params(workspace, ["~stages.tune.space.optimizer.lr", f"+{name}={{low: 0, high: 20}}"])
+    space = yaml.safe_load(path.read_text())["stages"]["tune"]["space"]
+    assert space["augment"]["degrees"] == {"low": 0, "high": 20}
+    assert "lr" not in space["optimizer"]
+
+
 def test_a_setting_of_a_part_of_ones_own_is_changed(workspace: Path) -> None:
     path = compose_params(workspace, ["data=digits", "loss._target_=torch.nn.HuberLoss", "loss.delta=2.0"])
     change_params(workspace, ["loss.delta=3.0"])
