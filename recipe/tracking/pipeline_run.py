@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from recipe.evidence import Finding
 from recipe.report.findings import STAGES, read_judged, read_measured
 from recipe.runtime.workspace import fingerprint
 from recipe.settings import Settings, load_settings
 from recipe.tracking.connection import tracking_uri
+from recipe.versioning.freshness import read_lock
 from recipe.versioning.provenance import FINAL_MODEL, data_entry, recorded_code
 
 # What changes no figure is no part of a run's identity: a changed threshold, server or worker count is the same run.
 NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout", "watch", "retrain", "monitor"))
 NOT_IN_PARAMS = NOT_IN_KEY | {"stages", "sources"}
+
+PREPARED = Path("data/prepared")
 
 # A run's identity, as tags.
 PIPELINE, STAGE, TRAINING = "recipe.pipeline", "recipe.stage", "recipe.training"
@@ -90,13 +91,10 @@ def identity(settings: Settings) -> dict[str, Any]:
 
 def data_version(workspace: Path) -> str:
     """The hash of the prepared data: DVC's own where dvc.lock has it, else that of the manifest."""
-    try:
-        lock = yaml.safe_load((workspace / "dvc.lock").read_text(encoding="utf-8"))
-        outs = lock["stages"]["ingest"]["outs"]
-        return next(str(out["md5"]) for out in outs if Path(out["path"]) == Path("data/prepared"))
-    except (FileNotFoundError, KeyError, TypeError, StopIteration):
-        manifest = workspace / "data" / "prepared" / "manifest.parquet"
-        return _digest(manifest) if manifest.is_file() else "unknown"
+    made = read_lock(workspace).get("ingest", {}).get("outs", [])
+    recorded = next((out.get("md5") for out in made if out["path"] == PREPARED.as_posix()), None)
+    manifest = workspace / PREPARED / "manifest.parquet"
+    return str(recorded) if recorded else _digest(manifest) if manifest.is_file() else "unknown"
 
 
 def milliseconds(pipeline: Pipeline, stage: str) -> tuple[int, int]:
