@@ -9,7 +9,8 @@ import pandas as pd
 
 from recipe import drawing
 from recipe.dataset.preparation import DAYS_A_YEAR
-from recipe.inspection.drift import WHOLE, Pair, Sample, read_alike
+from recipe.inspection.column_pair import ColumnPair, read_alike
+from recipe.inspection.drift import WHOLE, Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,8 +70,8 @@ def moved(reference: Sample, batch: Sample, table: pd.DataFrame, label: str, bat
     return compared
 
 
-def _draw_numbers(chart: "Axes", pair: Pair, names: tuple[str, str]) -> None:
-    samples = [numbers[~np.isnan(numbers)] for numbers in (pair.before, pair.after)]
+def _draw_numbers(chart: "Axes", pair: ColumnPair, names: tuple[str, str]) -> None:
+    samples = [numbers[~np.isnan(numbers)] for numbers in (pair.reference, pair.batch)]
     if pair.kind == "date":
         samples = [1970 + days / DAYS_A_YEAR for days in samples]
     present = [numbers for numbers in samples if len(numbers)]  # a batch may hold no number at all
@@ -86,8 +87,8 @@ def _draw_numbers(chart: "Axes", pair: Pair, names: tuple[str, str]) -> None:
     chart.set_ylabel("share")
 
 
-def _draw_categories(chart: "Axes", pair: Pair, names: tuple[str, str]) -> None:
-    shares = [text.fillna("missing").value_counts(normalize=True) for text in (pair.before, pair.after)]
+def _draw_categories(chart: "Axes", pair: ColumnPair, names: tuple[str, str]) -> None:
+    shares = [text.fillna("missing").value_counts(normalize=True) for text in (pair.reference, pair.batch)]
     both = pd.concat(shares, axis=1).fillna(0.0).set_axis(["before", "after"], axis=1)
     moved = (both["after"] - both["before"]).abs().sort_values(ascending=False, kind="stable").index[:MOST_BARS]
     shown = sorted(map(str, moved))

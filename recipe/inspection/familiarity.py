@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recipe.inspection.sampling import drawn
+
 Distances = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Pooled = Callable[[np.ndarray], NDArray[np.float32]]
@@ -66,8 +68,8 @@ def unfamiliar(
     down, at least 1, so that k / (M + 1) of new inputs from the same source exceed it. Memory is bounded, and both may
     be memory-mapped.
     """
-    known = pooled(inputs[train[_draw(len(train), MOST_TRAINING)]])
-    others = _nearest(known, inputs, held_out[_draw(len(held_out), MOST_HELD_OUT)], pooled)
+    known = pooled(inputs[train[drawn(len(train), MOST_TRAINING)]])
+    others = _nearest(known, inputs, held_out[drawn(len(held_out), MOST_HELD_OUT)], pooled)
     distances = _nearest(known, batch, np.arange(len(batch)), pooled)
     return Unfamiliar(distances, others, max(1, int(rate * (len(others) + 1))))
 
@@ -81,7 +83,3 @@ def _nearest(known: NDArray[np.float32], inputs: np.ndarray, rows: Rows, pooled:
         nearest = (squares - 2 * (vectors @ known.T)).argmin(1)
         found.append(np.linalg.norm((vectors - known[nearest]).astype(np.float64), axis=1))
     return np.concatenate(found)
-
-
-def _draw(count: int, most: int) -> Rows:
-    return np.sort(np.random.default_rng(0).permutation(count)[:most])

@@ -15,9 +15,11 @@ from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_least, at_most, practice, skip
-from recipe.inspection.drift import Sample, drift, in_words, sample_of, shift_of_numbers
+from recipe.inspection.drift import Sample, drift, in_words, sample_of
 from recipe.inspection.drift_figure import Compared, draw_shifts, moved
 from recipe.inspection.familiarity import Unfamiliar, unfamiliar
+from recipe.inspection.number_shift import shift_of_numbers
+from recipe.inspection.shift import percent
 from recipe.monitoring.batch import Batch
 from recipe.monitoring.champion import Answers, Champion, Figure
 from recipe.monitoring.history import Entry, draw_over_time
@@ -117,12 +119,12 @@ def unfamiliar_inputs(seen: Seen) -> Finding:
     table = seen.batch.known.assign(score=found.scores, flagged=found.flagged).iloc[worst].reset_index(drop=True)
     by_chance = found.chance > settings.alpha
     return Finding(
-        summary=f"{count} of {total} inputs ({_percent(count / total)} [{_percent(low)}, {_percent(high)}]) lie beyond "
-        f"the distance from training that {_percent(found.rate)} of such inputs exceed by construction; so many or "
+        summary=f"{count} of {total} inputs ({percent(count / total)} [{percent(low)}, {percent(high)}]) lie beyond "
+        f"the distance from training that {percent(found.rate)} of such inputs exceed by construction; so many or "
         f"more have {_chance(found.chance)}.",
         measured=count / total,
         interval=(low, high),
-        expected=f"at most {_percent(settings.max_unfamiliar)}, or by chance",
+        expected=f"at most {percent(settings.max_unfamiliar)}, or by chance",
         advice="Look at the first inputs of the table: the model was trained on nothing like them, so its answers to "
         "them are guesses. Keep them from it, or label and train on them.",
         requirements=(at_most(0.0 if by_chance else count / total, settings.max_unfamiliar),),
@@ -142,7 +144,7 @@ def confidence(seen: Seen) -> Finding:
         return skip(_why_not_asked(seen))
     settings = seen.dataset.settings.monitor
     before, after = (_told(one) for one in (seen.validation, seen.answers))
-    shift = shift_of_numbers(before, after, settings.confidence_distance)
+    shift = shift_of_numbers(before, after)
     moved = shift.score if shift.p_value <= settings.alpha else 0.0
     what = "largest probability" if seen.is_class else "prediction"
     level = _mean(after, most=1.0 if seen.is_class else math.inf)
@@ -300,10 +302,6 @@ def _unfamiliar_figures(found: Unfamiliar, batch: Batch, worst: np.ndarray) -> d
         draw = kind_of(batch.dataset.preparation).draw
         drawn["furthest"] = draw(batch.dataset.inputs[shown], names, "Unlike anything in training")
     return {name: picture for name, picture in drawn.items() if picture is not None}
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _chance(p_value: float) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recipe.dataset.manifest import Task
 from recipe.settings.retrain import Rule
+from recipe.statistics.multiple_testing import holm
 from recipe.statistics.paired import Counts, Floats, chance, intervals
 
 COLUMNS = ("part", "examples", "challenger", "champion", "difference", "low", "high", "p_value", "worse")
@@ -51,13 +52,4 @@ def compare_parts(
             "p_value": p_values,
         }
     ).sort_values("p_value", kind="stable", ignore_index=True)
-    return table.assign(worse=_rejected(table["p_value"].to_numpy(dtype=float), rule.alpha))
-
-
-def _rejected(p_values: Floats, alpha: float) -> NDArray[np.bool_]:
-    """Which of ascending `p_values` a family-wise error of `alpha` rejects; those that are no numbers come last.
-
-    Holm 1979, Scandinavian Journal of Statistics 6:65.
-    """
-    left = np.count_nonzero(np.isfinite(p_values)) - np.arange(len(p_values))
-    return np.logical_and.accumulate(p_values <= alpha / np.maximum(left, 1))
+    return table.assign(worse=holm(table["p_value"].to_numpy(dtype=float), rule.alpha))
