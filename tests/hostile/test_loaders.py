@@ -17,7 +17,7 @@ from recipe.dataset.delimited import read_table
 from recipe.dataset.image_listing import list_images
 from recipe.errors import RecipeError
 from recipe.inference.predict import ModelError, load_folder
-from recipe.inspection.expectations import read_suites
+from recipe.inspection.suites import read_suites
 from recipe.report.findings import read
 from recipe.settings import load_settings
 from recipe.settings.yaml12 import read_yaml
