@@ -1,7 +1,7 @@
 """baseline/input_independent: does the net read its input at all."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -51,29 +51,25 @@ def input_independent(exp: Experiment) -> Finding:
     settings: Settings = exp.stages.baseline.input_independent
     blank = exp.variant("zero inputs", train=_zeros(exp.train), validation=_zeros(exp.validation))
     [blind] = fit_all(blank, [exp.training.having(epochs=min(exp.training.epochs, settings.epochs))])
-    [trained] = fit_all(exp, [exp.training])
-    real = trained.evaluation(exp)
-    others = _finite({"zero inputs": blind.evaluation(blank), "the best constant": _constant(exp, real.targets)})
-    floor = floor_of(exp.objective, exp.train.targets)
-    if _certainty(real) < CLEAR or _lead(real, others, floor) <= 0:
-        [trained] = fit_all(exp, [_longer(exp)])
-        real = trained.evaluation(exp)
-    certainty = _certainty(real)
-    otherwise: Literal["warn", "fail"] = "warn" if len(real.targets) < FEW else "fail"
+    others = _finite({"zero inputs": blind.evaluation(blank), "the best constant": _constant(exp)})
+    compared = _compare(exp, exp.training, others)
+    if compared.certainty < CLEAR or not compared.leads:
+        compared = _compare(exp, _longer(exp), others)
+    real, name = compared.real, metric_name(exp.validation.targets)
     gain = _each(real) - _each(max(others.values(), key=lambda one: one.metric))
+    otherwise: Literal["warn", "fail"] = "warn" if len(real.targets) < FEW else "fail"
     beside = ", ".join(f"{one.metric:.3f} with {kind}" for kind, one in others.items())
-    name = metric_name(real.targets)
     return Finding(
         summary=f"{name} {real.metric:.3f} on real inputs, {beside}; the outputs fit their own targets better than "
-        f"shuffled ones by {certainty:.1f} standard deviations{_cause(exp, trained, certainty)}.",
+        f"shuffled ones by {compared.certainty:.1f} standard deviations{_cause(exp, compared)}.",
         measured=gain.mean().item(),
         interval=mean_interval(gain, exp.validation.groups),
         expected="clearly above 0",
         advice="See that each input travels with its own label, through every shuffle, sort and join, and that the "
         "model uses what it is given.",
         requirements=(
-            at_least(certainty, "min_certainty", otherwise),
-            at_least(_lead(real, others, floor), "min_lead", otherwise),
+            at_least(compared.certainty, "min_certainty", otherwise),
+            at_least(max(compared.metric_lead, compared.loss_lead), "min_lead", otherwise),
         ),
         figures={
             "baselines": drawing.intervals(
@@ -91,8 +87,9 @@ def _zeros(split: Split) -> Split:
     return replace(split, transform=lambda batch: torch.zeros_like(transform(batch)), ready=None)
 
 
-def _constant(exp: Experiment, targets: Tensor) -> Evaluation:
-    guess = exp.objective.prior_outputs(exp.train.targets.cpu())
+def _constant(exp: Experiment) -> Evaluation:
+    """The best constant guess, on the validation split."""
+    guess, targets = exp.objective.prior_outputs(exp.train.targets.cpu()), exp.validation.targets.cpu()
     return evaluate_outputs(guess.expand(len(targets), -1), targets, exp.objective)
 
 
@@ -108,16 +105,35 @@ def _longer(exp: Experiment) -> Training:
     return exp.training.having(epochs=max(exp.training.epochs, epochs), keep_best=True)
 
 
-def _lead(real: Evaluation, others: dict[str, Evaluation], floor: float) -> float:
-    """By how much real inputs beat every other, in the metric or as a share of the loss, whichever is more.
+@dataclass(frozen=True)
+class _Compared:
+    """A net on real inputs beside the best without them.
 
-    Args:
-        floor: from where the loss counts.
+    Attributes:
+        certainty: see `_certainty`.
+        metric_lead: in the metric; -inf where there is no number.
+        loss_lead: in the loss, as a share of what the best without inputs leaves to learn; -inf where there is none.
     """
-    metric = max(one.metric for one in others.values())
-    loss = min(one.loss for one in others.values())
-    leads = (real.metric - metric, (loss - real.loss) / to_learn(loss, floor))
-    return max((lead for lead in leads if math.isfinite(lead)), default=-math.inf)
+
+    trained: Trained
+    real: Evaluation
+    certainty: float
+    metric_lead: float
+    loss_lead: float
+
+    @property
+    def leads(self) -> bool:
+        return self.metric_lead > 0 or self.loss_lead > 0
+
+
+def _compare(exp: Experiment, training: Training, others: dict[str, Evaluation]) -> _Compared:
+    """Train on real inputs, and hold the outputs on the validation split against `others` on it."""
+    [trained] = fit_all(exp, [training])
+    real = trained.evaluation(exp)
+    metric, loss = max(one.metric for one in others.values()), min(one.loss for one in others.values())
+    loss_lead = (loss - real.loss) / to_learn(loss, floor_of(exp.objective, exp.train.targets))
+    metric_lead, loss_lead = (lead if math.isfinite(lead) else -math.inf for lead in (real.metric - metric, loss_lead))
+    return _Compared(trained, real, _certainty(real), metric_lead, loss_lead)
 
 
 def _certainty(evaluation: Evaluation) -> float:
@@ -145,8 +161,9 @@ def _each(evaluation: Evaluation) -> Tensor:
     return scores(rows(evaluation.outputs, len(evaluation.targets)), evaluation.targets)
 
 
-def _cause(exp: Experiment, trained: Trained, certainty: float) -> str:
+def _cause(exp: Experiment, compared: _Compared) -> str:
     """Why the inputs do not help, as far as model and training tell; nothing where they do."""
+    trained, certainty = compared.trained, compared.certainty
     if certainty >= CLEAR:
         return ""
     if not trained.outputs.isfinite().all():

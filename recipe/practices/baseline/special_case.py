@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from recipe.diagnostics.batched_loss import WEIGHED, BatchedLoss, batched_loss
+from recipe.diagnostics.batched_loss import WEIGHED, batched_loss
 from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.diagnostics.causes import BROADCAST
 from recipe.diagnostics.probes import everything, rows, some, stirred_model
@@ -16,6 +17,15 @@ from recipe.evidence import Finding, at_most, practice
 from recipe.settings.strict import Strict
 from recipe.training.evaluation import metric, metric_name
 from recipe.training.experiment import Experiment
+
+Batching = Literal["mean", "weighted mean", "sum", "broadcast"]
+
+IN_WORDS: dict[Batching, str] = {
+    "mean": "",
+    "weighted mean": ": the loss of a batch is not the mean of its examples' losses, as when classes are weighted",
+    "sum": ": the loss is the sum over the batch where the mean is due",
+    "broadcast": f": {BROADCAST}",
+}
 
 
 class Settings(Strict):
@@ -43,59 +53,24 @@ def special_case(exp: Experiment) -> Finding:
             alone = _one_by_one(model, inputs)
         except Exception as error:
             return _refused(error)
-    return _finding(_compared(exp, together, alone, targets), targets)
-
-
-@dataclass(frozen=True)
-class Compared:
-    """N examples together and one at a time: how far outputs, loss and metric differ, and how the loss is batched."""
-
-    count: int
-    outputs: float
-    loss: float
-    metric: float
-    losses: BatchedLoss
-
-
-def _compared(exp: Experiment, together: Tensor, alone: Tensor, targets: Tensor) -> Compared:
-    losses, count = batched_loss(exp, together, targets), len(alone)
-    loss = abs(losses.together.item() - losses.mean_alone)
-    own, looped = metric(rows(together, count).cpu(), targets.cpu()), _looped_metric(together.cpu(), targets.cpu())
-    return Compared(
-        count,
-        outputs=_difference(rows(together, count), alone),
-        loss=loss / to_learn(losses.mean_alone, floor_of(exp.objective, targets)),
-        metric=abs(own - looped) / max(abs(looped), 1.0),
-        losses=losses,
-    )
-
-
-def _finding(compared: Compared, targets: Tensor) -> Finding:
-    is_weighed = not compared.losses.broadcasts and not compared.losses.sums
+    outputs = _output_difference(rows(together, len(alone)), alone)
+    loss = _compare_loss(exp, together, targets)
+    of_metric = _metric_difference(rows(together, len(alone)).cpu(), targets.cpu())
+    is_mean = loss.batching in ("mean", "weighted mean")
     return Finding(
-        summary=f"On {compared.count} examples, one at a time and together, outputs differ by {compared.outputs:.2g} "
-        f"of their spread, the loss ({compared.losses.together.item():.4f}) by {compared.loss:.2g}, "
-        f"{metric_name(targets)} by {compared.metric:.2g}{_cause(compared)}.",
-        measured=float(np.max([compared.outputs, compared.loss, compared.metric])),
+        summary=f"On {len(alone)} examples, one at a time and together, outputs differ by {outputs:.2g} of their "
+        f"spread, the loss ({loss.together:.4f}) by {loss.difference:.2g}, {metric_name(targets)} by {of_metric:.2g}"
+        f"{IN_WORDS[loss.batching]}.",
+        measured=float(np.max([outputs, loss.difference, of_metric])),
         expected=0.0,
         advice="Outputs that differ depend on the batch: look for a view or reshape that mixes dimension 0. A loss "
         "that differs is broadcast, or no mean over the batch: give outputs and targets one shape, reduction='mean'.",
         requirements=(
-            at_most(compared.outputs, "max_output_difference"),
-            at_most(compared.loss, "max_loss_difference", otherwise="warn" if is_weighed else "fail"),
-            at_most(compared.metric, "max_metric_difference"),
+            at_most(outputs, "max_output_difference"),
+            at_most(loss.difference, "max_loss_difference", otherwise="warn" if is_mean else "fail"),
+            at_most(of_metric, "max_metric_difference"),
         ),
     )
-
-
-def _cause(compared: Compared) -> str:
-    if compared.losses.broadcasts:
-        return f": {BROADCAST}"
-    if compared.losses.sums:
-        return ": the loss is the sum over the batch where the mean is due"
-    if compared.loss > WEIGHED:
-        return ": the loss of a batch is not the mean of its examples' losses, as when classes are weighted"
-    return ""
 
 
 def _one_by_one(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -103,16 +78,44 @@ def _one_by_one(model: nn.Module, inputs: Tensor) -> Tensor:
     return torch.cat([rows(model(inputs[i : i + 1]), 1) for i in range(len(inputs))])
 
 
-def _difference(together: Tensor, alone: Tensor) -> float:
+def _output_difference(together: Tensor, alone: Tensor) -> float:
+    """The largest difference of two outputs (N, k), in standard deviations of all of them."""
     if together.shape != alone.shape:
         return math.inf
     spread = alone.std().clamp_min(torch.finfo(torch.float32).tiny)
     return ((together - alone).abs().max() / spread).item()
 
 
+@dataclass(frozen=True)
+class _Loss:
+    """The loss of a batch, how far it is from its examples' own as a share of what there is to learn, and its kind."""
+
+    together: float
+    difference: float
+    batching: Batching
+
+
+def _compare_loss(exp: Experiment, outputs: Tensor, targets: Tensor) -> _Loss:
+    losses = batched_loss(exp, outputs, targets)
+    difference = abs(losses.together.item() - losses.mean_alone)
+    difference /= to_learn(losses.mean_alone, floor_of(exp.objective, targets))
+    batching: Batching = "weighted mean" if difference > WEIGHED else "mean"
+    if losses.broadcasts:
+        batching = "broadcast"
+    elif losses.sums:
+        batching = "sum"
+    return _Loss(losses.together.item(), difference, batching)
+
+
+def _metric_difference(outputs: Tensor, targets: Tensor) -> float:
+    """Between the metric on outputs (N, k) and that from a plain loop over the examples, as a share of it."""
+    looped = _looped_metric(outputs, targets)
+    return abs(metric(outputs, targets) - looped) / max(abs(looped), 1.0)
+
+
 def _looped_metric(outputs: Tensor, targets: Tensor) -> float:
     """Accuracy or R2 as one would write it on paper."""
-    pairs = list(zip(rows(outputs, len(targets)).tolist(), targets.tolist(), strict=True))
+    pairs = list(zip(outputs.tolist(), targets.tolist(), strict=True))
     if targets.dim() == 1:
         return sum(row.index(max(row)) == target for row, target in pairs) / len(pairs)
     values = []
