@@ -57,88 +57,102 @@ def way_between(workspace: Path, a: PastRun, b: PastRun) -> Way:
     Raises:
         WorkspaceError: the disk cannot be written.
     """
-    codes = code_of_both(workspace, a, b, Bench(workspace, {}).folder / "code")
-    common = next((code for code in codes if code.folder), Code("the present code", workspace))
-    apart = [code.folder is None and run.model is not None for code, run in zip(codes, (a, b), strict=True)]
-    at_hand = [code if code.folder else common for code in codes]
-    data = _data_of_both(a, b, same_code=codes[0] == codes[1])
-    read = list(dict.fromkeys(name for code in at_hand for name in model_settings(code.folder or workspace)))
+    first, last = _ends(workspace, a, b)
+    folders = [end.at_hand.folder or workspace for end in (first, last)]
+    read = list(dict.fromkeys(name for folder in folders for name in model_settings(folder)))
 
-    made = Ingredients(a.settings, data[0], at_hand[0])
-    states = [State(made, model=a.model, apart=apart[0])]
-    for factor, changes in _swaps(a, b, codes, at_hand, apart, data, read):
+    made = Ingredients(a.settings, first.data, first.at_hand)
+    states = [State(made, model=a.model, apart=first.is_apart)]
+    for factor, changes in _swaps(first, last, read):
         made = replace(made, settings=swapped(made.settings, b.settings, factor.settings), **changes)
         states.append(State(made, factor))
     if len(states) > 1:
         made = replace(made, settings=b.settings)
-        states[-1] = replace(states[-1], made_from=made, model=b.model, apart=apart[1])
-    ends = ((states[0], a), (states[-1], b))
-    prepared = {prepared_key(state.made_from): str(run.data["prepared"]) for state, run in ends}
-    notes = [*_gate_notes((a, b)), *_code_notes((a, b), codes, apart, common), *_settings_notes(a, b, read)]
-    return Way(Bench(workspace, prepared), tuple(states), tuple(notes))
+        states[-1] = replace(states[-1], made_from=made, model=b.model, apart=last.is_apart)
+    prepared = {
+        prepared_key(state.made_from): str(run.data["prepared"]) for state, run in ((states[0], a), (states[-1], b))
+    }
+    notes = (*_gate_notes(a), *_gate_notes(b), *_code_notes(first), *_code_notes(last), *_settings_notes(a, b, read))
+    return Way(Bench(workspace, prepared), tuple(states), notes)
 
 
-def _swaps(
-    a: PastRun,
-    b: PastRun,
-    codes: Sequence[Code],
-    at_hand: Sequence[Code],
-    apart: Sequence[bool],
-    data: Sequence[Data],
-    read: Sequence[str],
-) -> Iterator[tuple[Factor, Mapping[str, Any]]]:
+@dataclass(frozen=True)
+class _End:
+    """A run at one end of the way: the code it was made by, that which it can be made again with, and its data."""
+
+    run: PastRun
+    code: Code
+    at_hand: Code
+    data: Data
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether its registered model alone holds its code."""
+        return self.code.folder is None and self.run.model is not None
+
+
+def _ends(workspace: Path, a: PastRun, b: PastRun) -> tuple[_End, _End]:
+    """Both runs; one whose code is gone is made again with the other's, or else with the present code."""
+    code_a, code_b = code_of_both(workspace, a, b, Bench(workspace, {}).folder / "code")
+    common = next((code for code in (code_a, code_b) if code.folder), Code("the present code", workspace))
+    data_a, data_b = _data_of_both(a, b, same_code=code_a == code_b)
+    return (
+        _End(a, code_a, code_a if code_a.folder else common, data_a),
+        _End(b, code_b, code_b if code_b.folder else common, data_b),
+    )
+
+
+def _swaps(first: _End, last: _End, read: Sequence[str]) -> Iterator[tuple[Factor, Mapping[str, Any]]]:
     """Each thing that differs, in the order in which it is swapped, and what becomes of data and code with it."""
-    if apart[0]:
-        yield Factor(CODE, codes[0].name, at_hand[0].name), {}
-    for factor in settings_factors(a.settings, b.settings, read):
+    a, b = first.run.settings, last.run.settings
+    if first.is_apart:
+        yield Factor(CODE, first.code.name, first.at_hand.name), {}
+    for factor in settings_factors(a, b, read):
         yield factor, {}
-    if data[0].version != data[1].version or differing(a.settings, b.settings, VERSIONED):
-        named = [_version(one, both=data) for one in data]
-        yield Factor(DATA, named[0], named[1], VERSIONED), {"data": data[1]}
-    if at_hand[0] != at_hand[1]:
-        yield Factor(CODE, at_hand[0].name, at_hand[1].name, ("sources",)), {"code": at_hand[1]}
-    if a.settings.get("seed") != b.settings.get("seed"):
-        yield Factor(SEED, str(a.settings.get("seed")), str(b.settings.get("seed")), ("seed",)), {}
-    if apart[1]:
-        yield Factor(CODE, at_hand[1].name, codes[1].name), {}
+    if first.data.version != last.data.version or differing(a, b, VERSIONED):
+        named = _versions(first.data, last.data)
+        yield Factor(DATA, *named, VERSIONED), {"data": last.data}
+    if first.at_hand != last.at_hand:
+        yield Factor(CODE, first.at_hand.name, last.at_hand.name, ("sources",)), {"code": last.at_hand}
+    if a.get("seed") != b.get("seed"):
+        yield Factor(SEED, str(a.get("seed")), str(b.get("seed")), ("seed",)), {}
+    if last.is_apart:
+        yield Factor(CODE, last.at_hand.name, last.code.name), {}
 
 
 def _data_of_both(a: PastRun, b: PastRun, same_code: bool) -> tuple[Data, Data]:
     """The data of two runs. By DVC's hash of what ingest read; where that says nothing, by what it made of them."""
-    read = [run.data.get("md5") for run in (a, b)]
-    made = [str(run.data["prepared"]) for run in (a, b)]
-    versions = [str(md5) for md5 in read] if all(read) else ["", ""]
+    read_a, read_b = a.data.get("md5"), b.data.get("md5")
+    version_a, version_b = (str(read_a), str(read_b)) if read_a and read_b else ("", "")
     names = [f"data.{name}" for name in {**a.settings["data"], **b.settings["data"]}]
-    if versions[0] == versions[1] and same_code and not differing(a.settings, b.settings, names):
-        versions = made  # the same rows, and another split of them perhaps
-    of_a, of_b = (
-        Data(str(run.settings["data"]["path"]), version, md5)
-        for run, version, md5 in zip((a, b), versions, read, strict=True)
+    if version_a == version_b and same_code and not differing(a.settings, b.settings, names):
+        version_a, version_b = str(a.data["prepared"]), str(b.data["prepared"])  # perhaps another split of the same
+    return (
+        Data(str(a.settings["data"]["path"]), version_a, read_a),
+        Data(str(b.settings["data"]["path"]), version_b, read_b),
     )
-    return of_a, of_b
 
 
-def _version(data: Data, both: Sequence[Data]) -> str:
-    """What tells this version from the other: the path where that differs, and how the hash begins."""
-    path = data.path if both[0].path != both[1].path else ""
-    return " ".join(word for word in (path, data.version[:SHORT]) if word)
+def _versions(a: Data, b: Data) -> tuple[str, str]:
+    """What tells the two versions apart: the path where that differs, and how the hash begins."""
+    if a.path == b.path:
+        return a.version[:SHORT], b.version[:SHORT]
+    return f"{a.path} {a.version[:SHORT]}".strip(), f"{b.path} {b.version[:SHORT]}".strip()
 
 
-def _gate_notes(runs: Sequence[PastRun]) -> Iterator[str]:
-    for run in runs:
-        if run.model is None and run.reached != STAGES[-1]:
-            yield f"The {run.name} got no further than {run.reached}: its model is one that it would have made."
+def _gate_notes(run: PastRun) -> Iterator[str]:
+    if run.model is None and run.reached != STAGES[-1]:
+        yield f"The {run.name} got no further than {run.reached}: its model is one that it would have made."
 
 
-def _code_notes(runs: Sequence[PastRun], codes: Sequence[Code], apart: Sequence[bool], common: Code) -> Iterator[str]:
-    for run, code, is_apart in zip(runs, codes, apart, strict=True):
-        if code.folder is None:
-            how = (
-                f"its registered model stands for it, beside one of the same settings and {common.name}"
-                if is_apart
-                else f"no registered model has it either, so {run.name} is made again with {common.name}"
-            )
-            yield f"The code of {run.name} could not be swapped, since {code.lack}: {how}."
+def _code_notes(end: _End) -> Iterator[str]:
+    if end.code.folder is None:
+        how = (
+            f"its registered model stands for it, beside one of the same settings and {end.at_hand.name}"
+            if end.is_apart
+            else f"no registered model has it either, so {end.run.name} is made again with {end.at_hand.name}"
+        )
+        yield f"The code of {end.run.name} could not be swapped, since {end.code.lack}: {how}."
 
 
 def _settings_notes(a: PastRun, b: PastRun, read: Sequence[str]) -> Iterator[str]:
