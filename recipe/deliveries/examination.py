@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ NEW, KNOWN, ASIDE = "new", "known", "aside"
 BLANK, CONFLICT, NEAR_TEST = "blank", "conflict", "leakage"
 FATES, ROWS = "fates.parquet", "rows.parquet"
 NO_TWIN = -1
+
+Value = TypeVar("Value")
 
 COMPARED = 5_000  # examples of the data set that blank ones are judged beside: medians over them are known to a percent
 
@@ -148,43 +151,48 @@ def _known(delivered: Delivered, decided: set[int]) -> Fates:
     Where the columns are so coarse that chance makes equal rows, an equal row of another label is an example of its
     own.
     """
-    reference, dataset = delivered.reference, delivered.dataset
-    keys, delivered_keys = _content_keys(reference, dataset)
-    paths = [str(path) for path in reference.manifest["path"]]
-    labels = [str(label) for label in dataset.manifest["label"]]
-    coarse = coincidences(reference) >= 1
-    held: dict[str, dict[str, int]] = defaultdict(dict)  # content -> label -> the first row that holds it
-    for row, (key, label) in enumerate(zip(keys, reference.manifest["label"], strict=True)):
-        held[key].setdefault(str(label), row)
-    told: dict[str, dict[str, int]] = defaultdict(dict)  # the same of the delivery
-    for row, (key, label) in enumerate(zip(delivered_keys, labels, strict=True)):
-        if row not in decided:
-            told[key].setdefault(label, len(keys) + row)
+    held, new = _contents(delivered)
+    pending = {row: one for row, one in enumerate(new) if row not in decided}
+    same_in_data, same_before = _first_rows(dict(enumerate(held))), _first_rows(pending)
+    in_data = _first_rows({row: content for row, (content, _) in enumerate(held)})
+    labels: dict[str, list[str]] = defaultdict(list)  # that the delivery gives each content
+    for content, label in sorted(same_before):
+        labels[content].append(label)
+    coarse = coincidences(delivered.reference) >= 1
     fates: Fates = {}
-    for row, (key, label) in enumerate(zip(delivered_keys, labels, strict=True)):
-        if row in decided:
-            continue
-        there = held.get(key, {})
-        if label in there:
-            fates[row] = Fate(KNOWN, twin=there[label])
-        elif there and not coarse:
-            other, twin = next(iter(there.items()))
-            fates[row] = Fate(ASIDE, CONFLICT, f"the data set holds it as '{other}': {paths[twin]}", twin)
-        elif not there and len(told[key]) > 1 and not coarse:
-            names = ", ".join(f"'{name}'" for name in sorted(told[key]))
+    for row, (content, label) in pending.items():
+        if (content, label) in same_in_data:
+            fates[row] = Fate(KNOWN, twin=same_in_data[content, label])
+        elif content in in_data and not coarse:
+            twin = in_data[content]
+            reason = f"the data set holds it as '{held[twin][1]}': {delivered.reference.manifest['path'].iat[twin]}"
+            fates[row] = Fate(ASIDE, CONFLICT, reason, twin)
+        elif content not in in_data and len(labels[content]) > 1 and not coarse:
+            names = ", ".join(f"'{name}'" for name in labels[content])
             fates[row] = Fate(ASIDE, CONFLICT, f"it is delivered as {names}")
-        elif told[key][label] != len(keys) + row:
-            fates[row] = Fate(KNOWN, twin=told[key][label])
+        elif same_before[content, label] != row:
+            fates[row] = Fate(KNOWN, twin=len(held) + same_before[content, label])
     return fates
 
 
-def _content_keys(reference: Dataset, dataset: Dataset) -> tuple[list[str], list[str]]:
-    """A name of each example's content, in the reference and in the delivery; what only numbers rows is left out."""
-    rows, delivered = features(reference), features(dataset)
+def _contents(delivered: Delivered) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Content and label of each example of the data set, and of the delivery; what only numbers rows is no content."""
+    both = (delivered.reference, delivered.dataset)
+    rows = features(delivered.reference)
     compared = [name for name in rows if not is_identifier(rows[name])]
+    contents = [one.manifest["content_id"] for one in both]
     if compared and len(compared) < len(rows.columns):
-        return content_ids(rows[compared]).tolist(), content_ids(delivered[compared]).tolist()
-    return reference.manifest["content_id"].tolist(), dataset.manifest["content_id"].tolist()
+        contents = [content_ids(features(one)[compared]) for one in both]
+    held, new = (
+        list(zip(content, map(str, one.manifest["label"]), strict=True))
+        for content, one in zip(contents, both, strict=True)
+    )
+    return held, new
+
+
+def _first_rows(rows: dict[int, Value]) -> dict[Value, int]:
+    """Where each value of `rows` comes first."""
+    return {value: row for row, value in reversed(rows.items())}
 
 
 def _near_held_out(delivered: Delivered, decided: set[int]) -> Fates:
