@@ -1,13 +1,11 @@
 """How the data set grows by the good examples of a delivery: all prepared beside it, then put in place by renames."""
 
-import errno
 import hashlib
 import io
-import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -15,6 +13,7 @@ import pandas as pd
 from recipe.dataset.delimited import UTF_8, csv_dialect, is_parquet, read_table
 from recipe.dataset.image_listing import LABELS, list_images, located_files
 from recipe.dataset.splits import SPLIT_NAMES, TRAIN
+from recipe.deliveries.moving import move
 from recipe.errors import DataError, WorkspaceError
 from recipe.runtime.workspace import write_whole
 from recipe.settings import Data
@@ -60,14 +59,15 @@ def stage_growth(
     files = _stage_images(claimed, delivered, fates, target, data)
     if not (target / LABELS).is_file():
         return Growth(files)
-    listed = _unassigned(_listed(delivered, fates, files, data), data)
-    growth = _next_table(claimed, target / LABELS, listed)
-    return Growth(files, growth.table, growth.before, growth.after)
+    listed = _listed(delivered, fates, list(files.values()), data)
+    # A split of the sender's is left out: new examples are assigned as the data set's own ledger has it.
+    growth = _next_table(claimed, target / LABELS, listed.drop(columns=data.split_column, errors="ignore"))
+    return replace(growth, files=files)
 
 
 def is_based_on(growth: Growth, target: Path) -> bool:
     """Whether the data set's table is still what the growth was prepared for, or what it makes of it."""
-    return not growth.table or digest_of(_table_of(target)) in (growth.before, growth.after)
+    return not growth.table or _digest_of(_table_of(target)) in (growth.before, growth.after)
 
 
 def put_in_place(claimed: Path, growth: Growth, target: Path) -> None:
@@ -79,39 +79,16 @@ def put_in_place(claimed: Path, growth: Growth, target: Path) -> None:
         staged, path = claimed / name, target / place
         if staged.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _move(staged, path)
+            move(staged, path)
         elif not path.exists():
             raise WorkspaceError(f"{staged} is gone before it was put in {path}: restore it, or remove {claimed}.")
     if growth.table and (claimed / growth.table).exists():
-        _move(claimed / growth.table, _table_of(target))
+        move(claimed / growth.table, _table_of(target))
 
 
-def _move(staged: Path, place: Path) -> None:
-    """By one rename; where `place` is on another disk, once a copy is there."""
-    try:
-        os.replace(staged, place)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        beside = place.with_name(f".{place.name}.part")
-        shutil.copy2(staged, beside)
-        os.replace(beside, place)
-        staged.unlink()
-
-
-def digest_of(path: Path) -> str:
-    """The hash of a file."""
+def _digest_of(path: Path) -> str:
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def copy_beside(source: Path, place: Path) -> None:
-    """The same file at `place`: a second name of it where the disk allows, else a copy. Links are not followed."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, place, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, place, follow_symlinks=False)
 
 
 # Tables
@@ -121,18 +98,13 @@ def _table_of(target: Path) -> Path:
     return target / LABELS if target.is_dir() else target
 
 
-def _unassigned(rows: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """`rows` without a split of the sender's: new examples are assigned as the data set's own ledger has it."""
-    return rows.drop(columns=data.split_column, errors="ignore")
-
-
 def _next_table(claimed: Path, table: Path, rows: pd.DataFrame) -> Growth:
     """The table with `rows` behind its own, in its own format; what it holds already keeps every byte."""
     name = f"{STAGED}/{table.name}"
-    before = digest_of(table)
+    before = _digest_of(table)
     grown = _with_parquet_rows(table, rows) if is_parquet(table) else _with_csv_rows(table, rows)
     write_whole(claimed / name, grown)
-    return Growth({}, name, before, digest_of(claimed / name))
+    return Growth({}, name, before, _digest_of(claimed / name))
 
 
 def _with_csv_rows(table: Path, rows: pd.DataFrame) -> bytes:
@@ -152,15 +124,13 @@ def _with_parquet_rows(table: Path, rows: pd.DataFrame) -> bytes:
     import pyarrow
     import pyarrow.parquet
 
-    held = pyarrow.parquet.read_table(table)
+    held, buffer = pyarrow.parquet.read_table(table), io.BytesIO()
     try:
-        typed = {}
-        for field in held.schema:
-            values = rows[field.name] if field.name in rows else pd.Series([None] * len(rows), index=rows.index)
-            typed[field.name] = pyarrow.array(_typed(values, field.type), type=field.type, from_pandas=True)
-        grown = pyarrow.concat_tables([held, pyarrow.table(typed, schema=held.schema)])
-        buffer = io.BytesIO()
-        pyarrow.parquet.write_table(grown, buffer)
+        typed = []
+        for one in held.schema:
+            values = rows[one.name] if one.name in rows else pd.Series([None] * len(rows))
+            typed.append(pyarrow.array(_typed(values, one.type), type=one.type, from_pandas=True))
+        pyarrow.parquet.write_table(pyarrow.concat_tables([held, pyarrow.table(typed, schema=held.schema)]), buffer)
     except (pyarrow.ArrowException, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(
@@ -224,24 +194,14 @@ def _plain(path: str) -> str:
 
 
 def _free_place(folder: str, name: str, target: Path, taken: set[str]) -> str:
-    stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
-    for place in _numbered(folder, stem, suffix):
-        if place not in taken and not (target / place).exists():
-            return place
-    raise AssertionError("numbers do not end")
+    path = PurePosixPath(folder, name)
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    places = (place.as_posix() for place in chain([path], numbered))
+    return next(place for place in places if place not in taken and not (target / place).exists())
 
 
-def _numbered(folder: str, stem: str, suffix: str) -> Iterator[str]:
-    yield f"{folder}/{stem}{suffix}"
-    number = 2
-    while True:
-        yield f"{folder}/{stem}-{number}{suffix}"
-        number += 1
-
-
-def _listed(delivered: Path, fates: pd.DataFrame, files: dict[str, str], data: Data) -> pd.DataFrame:
+def _listed(delivered: Path, fates: pd.DataFrame, places: list[str], data: Data) -> pd.DataFrame:
     """The lines that labels.csv gets: what the delivery's own labels.csv says of each image, under its new path."""
-    places: Sequence[str] = list(files.values())
     lines = pd.DataFrame({"path": places, data.label: fates["label"].to_numpy()}, dtype="str")
     own = delivered / LABELS
     if not own.is_file():

@@ -1,6 +1,5 @@
 """What lies in data/incoming, which of it is whole, and how it is claimed."""
 
-import errno
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recipe.dataset.beside import READY
+from recipe.deliveries.moving import copy, is_folder, move
 from recipe.errors import WorkspaceError
 from recipe.runtime.workspace import private_folder, shown
 
@@ -62,16 +62,16 @@ def claim(workspace: Path, path: Path, marks: Sequence[str] = ()) -> Path:
         WorkspaceError: it cannot be moved.
     """
     folder = private_folder(workspace) / CLAIMED / new_id(path.name)
-    place = folder / GIVEN / shown(path.name)
+    place, beside = folder / GIVEN / shown(path.name), folder / "copying"
     try:
         (folder / GIVEN).mkdir(parents=True)
         for mark in marks:
             (folder / mark).touch()
         if _is_ours(workspace, path):
             _forget_marker(path)  # before the move: left behind, it would call a later delivery of this name whole
-            _move(path, folder, place)
+            move(path, place, beside)
         else:
-            _copy(path, folder, place)
+            copy(path, place, beside)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise WorkspaceError(
@@ -88,33 +88,10 @@ def _is_ours(workspace: Path, path: Path) -> bool:
 
 def _forget_marker(path: Path) -> None:
     marker = path.with_name(path.name + READY)
-    if marker.is_dir() and not marker.is_symlink():
+    if is_folder(marker):
         marker.rmdir()
     else:
         marker.unlink(missing_ok=True)
-
-
-def _move(path: Path, folder: Path, place: Path) -> None:
-    """One rename; where data/incoming is on another disk, a copy, after which the original goes."""
-    try:
-        path.rename(place)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _copy(path, folder, place)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _copy(path: Path, folder: Path, place: Path) -> None:
-    beside = folder / "copying"
-    if path.is_dir() and not path.is_symlink():
-        shutil.copytree(path, beside, symlinks=True)
-    else:
-        shutil.copy2(path, beside, follow_symlinks=False)
-    beside.rename(place)
 
 
 def claimed(workspace: Path) -> Iterator[Path]:
@@ -134,8 +111,7 @@ def forget(folder: Path) -> None:
 
 def given(folder: Path) -> Path | None:
     """What was delivered, in a claimed folder; None where the claim was cut off before anything was in it."""
-    inside = sorted((folder / GIVEN).glob("*")) if (folder / GIVEN).is_dir() else []
-    return inside[0] if inside else None
+    return next((folder / GIVEN).glob("*"), None)
 
 
 def new_id(name: str) -> str:
@@ -149,12 +125,12 @@ def _why_waiting(path: Path, names: set[str], quiet_seconds: float) -> str:
         return f"there is no {path.name.removesuffix(READY) or 'delivery of that name'} beside it"
     if path.name.lower().endswith(IN_TRANSIT):
         return "its name is that of a file in transit"
-    if path.name + READY in names or (path.is_dir() and not path.is_symlink() and (path / READY).exists()):
+    if path.name + READY in names or (is_folder(path) and (path / READY).exists()):
         return ""
     age = time.time() - last_change(path)
     if age < quiet_seconds:
         return f"it changed {age:.0f} s ago, and is taken after {quiet_seconds:.0f} s of quiet or once it holds {READY}"
-    if path.is_dir() and not path.is_symlink() and next(_names_below(path), None) is None:
+    if is_folder(path) and next(_names_below(path), None) is None:
         return "it is empty"
     half = next((name for name in _names_below(path) if name.lower().endswith(IN_TRANSIT)), None)
     return f"{half} in it is still in transit" if half else ""
@@ -162,17 +138,14 @@ def _why_waiting(path: Path, names: set[str], quiet_seconds: float) -> str:
 
 def last_change(path: Path) -> float:
     """When anything at or below `path` changed last, in seconds since 1970; nothing is followed."""
-    latest = _changed(path)
-    if path.is_dir() and not path.is_symlink():
-        for folder, folders, files in os.walk(path):
-            latest = max([latest, *(_changed(Path(folder, name)) for name in (*folders, *files))])
-    return latest
+    walked = os.walk(path) if is_folder(path) else ()
+    below = (Path(folder, name) for folder, folders, files in walked for name in (*folders, *files))
+    return max(map(_changed, (path, *below)))
 
 
 def _names_below(path: Path) -> Iterator[str]:
-    if path.is_dir() and not path.is_symlink():
-        for _, _, files in os.walk(path):
-            yield from files
+    if is_folder(path):
+        yield from (name for _, _, files in os.walk(path) for name in files)
 
 
 def _changed(path: Path) -> float:

@@ -8,12 +8,12 @@ import pandas as pd
 
 from recipe.dataset.manifest import place_in_words
 from recipe.deliveries.quarantine import REASONS
-from recipe.deliveries.record import TAKEN, Kind, Outcome
+from recipe.deliveries.record import REFUSED, TAKEN, Kind, Outcome
 from recipe.errors import WorkspaceError
 from recipe.evidence import Finding
 from recipe.pipeline.check import UNMET
 from recipe.report.findings import RunResult, StageResult, read, save
-from recipe.report.page import PAGE, Opening, write_page
+from recipe.report.page import Opening, write_page
 
 LISTED = 10  # reasons that the letter names, most frequent first
 READABLE = "Every example that is delivered can be read."
@@ -48,7 +48,7 @@ def write_delivery_page(report: Path, outcome: Outcome) -> None:
     save(report, result)
     told = " ".join(finding.summary for finding in result.findings if finding.verdict == "fail")
     why = "" if outcome.why == told else outcome.why
-    held = counts(outcome) if outcome.kind not in ("rejected", "drifted") else ""
+    held = counts(outcome) if outcome.kind not in REFUSED else ""
     places = f"What was not taken is kept in {outcome.quarantine}." if outcome.quarantine else ""
     version = f"The data set's version is {outcome.version}." if outcome.kind in TAKEN else ""
     opening = Opening(
@@ -57,11 +57,6 @@ def write_delivery_page(report: Path, outcome: Outcome) -> None:
         failures=UNMET,
     )
     write_page(report, result, opening=opening)
-
-
-def page_of(report: Path, workspace: Path) -> str:
-    """Where the page in `report` lies, relative to the workspace."""
-    return (report / PAGE).relative_to(workspace).as_posix()
 
 
 def letter(outcome: Outcome, reasons: pd.DataFrame) -> str:

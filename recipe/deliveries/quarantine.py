@@ -1,6 +1,5 @@
 """What was not taken of a delivery, kept with the reasons and with what to tell the sender, in data/quarantine."""
 
-import errno
 import os
 import shutil
 from pathlib import Path, PurePosixPath
@@ -8,8 +7,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from recipe.dataset.image_listing import located_files
-from recipe.deliveries.appending import copy_beside
 from recipe.deliveries.incoming import QUARANTINE
+from recipe.deliveries.moving import link, move
 from recipe.report.spreadsheet import table_csv
 from recipe.runtime.workspace import write_whole
 
@@ -31,13 +30,13 @@ def stage_aside(claimed: Path, delivered: Path, reasons: pd.DataFrame, letter: s
     write_whole(folder / LETTER, letter)
     if whole:
         return
-    if delivered.is_dir():
-        located = located_files(delivered)
-        for path in map(_normal, reasons["path"]):
-            if path in located:
-                copy_beside(located[path], folder / _name(delivered) / located[path].relative_to(delivered.resolve()))
-    else:
-        copy_beside(delivered, folder / _name(delivered))
+    if not delivered.is_dir():
+        link(delivered, folder / _name(delivered))
+        return
+    located = located_files(delivered)
+    for path in (PurePosixPath(path).as_posix() for path in reasons["path"]):  # a labels.csv may begin it with ./
+        if path in located:
+            link(located[path], folder / _name(delivered) / located[path].relative_to(delivered.resolve()))
 
 
 def put_aside(claimed: Path, delivered: Path | None, workspace: Path, whole: bool) -> Path:
@@ -46,33 +45,14 @@ def put_aside(claimed: Path, delivered: Path | None, workspace: Path, whole: boo
     Done twice it is done once.
     """
     place = workspace / QUARANTINE / claimed.name
-    place.mkdir(parents=True, exist_ok=True)
-    if whole and delivered is not None:
-        _move(delivered, place / _name(delivered))
-    staged = claimed / ASIDE
-    for entry in sorted(staged.iterdir()) if staged.is_dir() else ():
-        if (place / entry.name).is_dir() and not entry.is_symlink():
-            continue  # it was moved by a call that was killed before it could clear up
-        _move(entry, place / entry.name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    moves = {claimed / ASIDE: place} | ({delivered: place / _name(delivered)} if whole and delivered else {})
+    for source, to in moves.items():
+        if not os.path.lexists(to):  # else it was moved by a call that was killed before it could clear up
+            move(source, to, beside=to.with_name(f".{claimed.name}.part"))
     return place
 
 
 def _name(delivered: Path) -> str:
     """What a delivery is called among what is said of it."""
     return f"delivered-{delivered.name}" if delivered.name in (REASONS, LETTER) else delivered.name
-
-
-def _normal(path: str) -> str:
-    """A path as it is found again, whichever way a labels.csv writes it."""
-    return PurePosixPath(path).as_posix()
-
-
-def _move(source: Path, place: Path) -> None:
-    """By one rename; where `place` is on another disk, by a copy, which a second call makes anew."""
-    try:
-        os.replace(source, place)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.move(source, place)

@@ -3,28 +3,29 @@
 A delivery is claimed by a rename, examined, and decided on in one file; from there on every step can be done again.
 """
 
-import json
 import logging
 import math
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from recipe.deliveries.appending import Growth, is_based_on, put_in_place, stage_growth
 from recipe.deliveries.examination import ASIDE, KNOWN, NEW, read_fates, read_rows
 from recipe.deliveries.incoming import DECIDED, INCOMING, QUARANTINE, arrivals, claim, claimed, forget, given
-from recipe.deliveries.notices import letter, page_of, write_delivery_page
+from recipe.deliveries.notices import letter, write_delivery_page
 from recipe.deliveries.quarantine import LETTER, REASONS, put_aside, stage_aside
-from recipe.deliveries.record import Kind, Outcome, write_outcome
+from recipe.deliveries.record import REFUSED, TAKEN, Kind, Outcome, write_outcome
 from recipe.deliveries.versions import commit_version, data_path, keep_version
 from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
 from recipe.pipeline.check import check_delivery, stamps
 from recipe.report.findings import RunResult
+from recipe.report.page import PAGE
 from recipe.report.spreadsheet import text_of
 from recipe.runtime.workspace import RUN_LOCK, STAGE_LOCK, locked, write_json, write_whole
 from recipe.settings import Settings, load_settings
@@ -96,17 +97,15 @@ def _arrived(workspace: Path, settings: Settings, marks: Sequence[str]) -> Itera
     """
     tried: set[Path] = set()
     while True:
-        waiting = [one.path for one in arrivals(workspace, settings.watch.quiet_seconds) if not one.waits]
-        path = next((one for one in waiting if one not in tried), None)
+        waiting = arrivals(workspace, settings.watch.quiet_seconds)
+        path = next((one.path for one in waiting if not one.waits and one.path not in tried), None)
         if path is None:
             return
         tried.add(path)
         try:
-            folder = claim(workspace, path, marks)
+            yield claim(workspace, path, marks)
         except WorkspaceError as error:
             logger.warning("%s", error)
-            continue
-        yield folder
 
 
 def finish_begun(workspace: Path) -> None:
@@ -128,14 +127,10 @@ def finish_begun(workspace: Path) -> None:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to become of a claimed delivery.
-
-    `whole`: all of it is set aside. `target`: the data set that it was examined beside, relative to the workspace.
-    """
+    """What is to become of a claimed delivery; `target` is the data set that it was examined beside."""
 
     outcome: Outcome
     growth: Growth
-    whole: bool
     target: str
 
 
@@ -158,9 +153,9 @@ def _first_version(workspace: Path, settings: Settings, target: Path) -> Outcome
         version = keep_version(workspace, target)
     if settings.watch.git:
         commit_version(workspace, target, f"Keep the first version of {settings.data.name}")
-    why = "What was there before the first delivery."
-    outcome = Outcome(f"first-{version}", settings.data.path, "first version", version=version, why=why)
-    return write_outcome(workspace, replace(outcome, out=tracked_out(target)))
+    why, out = "What was there before the first delivery.", tracked_out(target)
+    first = Outcome(f"first-{version}", settings.data.path, "first version", version=version, why=why, out=out)
+    return write_outcome(workspace, first)
 
 
 def _take(workspace: Path, settings: Settings, folder: Path) -> Outcome:
@@ -172,25 +167,17 @@ def _take(workspace: Path, settings: Settings, folder: Path) -> Outcome:
         return _carry_out(workspace, settings, folder, decision)
     except OSError as error:
         raise WorkspaceError(
-            f"{_delivered(folder).name} cannot be taken in ({error.strerror or error}): see to the disk; the delivery "
-            f"is kept in {folder}, and the next look goes on with it."
+            f"{(given(folder) or folder).name} cannot be taken in ({error.strerror or error}): see to the disk; the "
+            f"delivery is kept in {folder}, and the next look goes on with it."
         ) from error
 
 
-def _delivered(folder: Path) -> Path:
-    return given(folder) or folder
-
-
 def _read_decision(folder: Path) -> Decision | None:
+    """What was decided; None where nothing was, or by a version of this code that wrote it otherwise."""
     path = folder / DECIDED
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        outcome, growth = Outcome(**content["outcome"]), Growth(**content["growth"])
-        return Decision(outcome, growth, content["whole"], content["target"])
-    except (ValueError, KeyError, TypeError):  # of another version of this code: decided anew
-        return None
+    with suppress(ValidationError):
+        return TypeAdapter(Decision).validate_json(path.read_bytes()) if path.is_file() else None
+    return None
 
 
 def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Decision, *locks: str) -> Outcome:
@@ -207,23 +194,24 @@ def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Deci
         if settings.watch.git:
             commit_version(workspace, target, f"Take {outcome.new} examples of {outcome.name} in")
         outcome = replace(outcome, version=version, out=tracked_out(target))
-    if outcome.aside or decision.whole:
-        place = put_aside(folder, given(folder), workspace, decision.whole)
+    whole = outcome.kind in REFUSED
+    if outcome.aside or whole:
+        place = put_aside(folder, given(folder), workspace, whole)
         outcome = replace(outcome, quarantine=place.relative_to(workspace).as_posix())
-    report = workspace / REPORTS / folder.name
-    outcome = replace(outcome, report=page_of(report, workspace))
-    write_delivery_page(report, outcome)
+    outcome = replace(outcome, report=(REPORTS / folder.name / PAGE).as_posix())
+    write_delivery_page(workspace / REPORTS / folder.name, outcome)
     recorded = write_outcome(workspace, outcome)
     forget(folder)
     return recorded
 
 
-def _at_rest(workspace: Path, *locks: str) -> ExitStack:
+@contextmanager
+def _at_rest(workspace: Path, *locks: str) -> Iterator[None]:
     """Have the workspace while no run and no stage works in it: a run reads the data set whole, before or after."""
     with ExitStack() as stack:
         for name in locks:
             stack.enter_context(locked(workspace, math.inf, name))
-        return stack.pop_all()
+        yield
 
 
 # Deciding
@@ -232,35 +220,31 @@ def _at_rest(workspace: Path, *locks: str) -> ExitStack:
 def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
     delivered = given(folder)
     assert delivered is not None, "a claimed delivery without a decision is still there"
-    report = workspace / REPORTS / folder.name
-    target, before = data_path(workspace, settings), list(stamps(delivered))
-    plain = Outcome(folder.name, delivered.name, "rejected", version=tracked_version(target))
+    report, target = workspace / REPORTS / folder.name, data_path(workspace, settings)
+    before, growth = list(stamps(delivered)), NO_GROWTH
+    outcome = Outcome(folder.name, delivered.name, "rejected", version=tracked_version(target))
     try:
         result = _examined(workspace, settings, folder, delivered, report)
-    except DataError as error:
-        return _refused(settings, folder, delivered, plain, str(error))
-    fates = read_fates(report / "data")
-    counts = {fate: int((fates["fate"] == fate).sum()) for fate in (NEW, KNOWN, ASIDE)}
-    kind, why = judged(result, counts, settings, (folder / DESPITE_DRIFT).exists())
-    outcome = replace(plain, kind=kind, why=why, new=counts[NEW], known=counts[KNOWN], aside=counts[ASIDE])
-    listed = pd.read_csv(report / "tables" / "data.quarantine.csv", dtype="str", keep_default_na=False)
-    reasons = listed.map(text_of)
-    if kind in ("rejected", "drifted"):
-        return _set_aside(settings, folder, delivered, outcome, reasons)
-    growth = NO_GROWTH
-    if counts[NEW]:
-        try:
+        fates = read_fates(report / "data")
+        counts = {fate: int((fates["fate"] == fate).sum()) for fate in (NEW, KNOWN, ASIDE)}
+        kind, why = judged(result, counts, settings, (folder / DESPITE_DRIFT).exists())
+        outcome = replace(outcome, kind=kind, why=why, new=counts[NEW], known=counts[KNOWN], aside=counts[ASIDE])
+        listed = pd.read_csv(report / "tables" / "data.quarantine.csv", dtype="str", keep_default_na=False)
+        reasons = listed.map(text_of)
+        if kind in TAKEN:
             taken = fates[fates["fate"] == NEW]
             growth = stage_growth(folder, delivered, taken, read_rows(report / "data"), target, settings.data)
-        except DataError as error:
-            return _refused(settings, folder, delivered, replace(outcome, kind="rejected"), str(error))
-    if list(stamps(delivered)) != before:
+    except DataError as error:
+        outcome = replace(outcome, kind="rejected", why=str(error))
+        reasons = pd.DataFrame({"id": [""], "path": [delivered.name], "label": [""], "reason": [outcome.why]})
+    whole = outcome.kind in REFUSED
+    if not whole and list(stamps(delivered)) != before:
         raise WorkspaceError(
             f"{delivered.name} was still being written while it was examined: it is examined again at the next look."
         )
-    if counts[ASIDE]:
-        stage_aside(folder, delivered, reasons, letter(outcome, reasons), whole=False)
-    return Decision(outcome, growth, False, settings.data.path)
+    if outcome.aside or whole:
+        stage_aside(folder, delivered, reasons, letter(outcome, reasons), whole)
+    return Decision(replace(outcome, new=0) if whole else outcome, growth, settings.data.path)
 
 
 def _examined(workspace: Path, settings: Settings, folder: Path, delivered: Path, report: Path) -> RunResult:
@@ -277,17 +261,12 @@ def _examined(workspace: Path, settings: Settings, folder: Path, delivered: Path
     except (DataError, WorkspaceError, SettingsError):  # the delivery's fault, or not at all
         raise
     except RecipeError as error:
-        attempt = _count_attempt(folder)
+        path = folder / ATTEMPTS
+        attempt = int(path.read_text(encoding="utf-8")) + 1 if path.is_file() else 1
+        write_whole(path, str(attempt))
         if attempt < MOST_ATTEMPTS:
             raise
         raise DataError(f"It could not be examined, at {attempt} attempts: {error}") from error
-
-
-def _count_attempt(folder: Path) -> int:
-    path = folder / ATTEMPTS
-    attempt = int(path.read_text(encoding="utf-8")) + 1 if path.is_file() else 1
-    write_whole(path, str(attempt))
-    return attempt
 
 
 def judged(result: RunResult, counts: dict[str, int], settings: Settings, despite_drift: bool) -> tuple[Kind, str]:
@@ -309,17 +288,6 @@ def judged(result: RunResult, counts: dict[str, int], settings: Settings, despit
     if counts[ASIDE]:
         return "partly accepted", f"{new}{unlike}; {counts[ASIDE]} cannot be used."
     return "accepted", f"{new}{unlike or f', and nothing speaks against {them}'}."
-
-
-def _refused(settings: Settings, folder: Path, delivered: Path, outcome: Outcome, sentence: str) -> Decision:
-    """The whole delivery set aside for one reason."""
-    reasons = pd.DataFrame({"id": [""], "path": [delivered.name], "label": [""], "reason": [sentence]})
-    return _set_aside(settings, folder, delivered, replace(outcome, why=sentence), reasons)
-
-
-def _set_aside(settings: Settings, folder: Path, delivered: Path, outcome: Outcome, reasons: pd.DataFrame) -> Decision:
-    stage_aside(folder, delivered, reasons, letter(outcome, reasons), whole=True)
-    return Decision(replace(outcome, new=0), NO_GROWTH, True, settings.data.path)
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from recipe.runtime.workspace import private_folder, write_json
 
 Kind = Literal["accepted", "partly accepted", "nothing new", "drifted", "rejected", "first version"]
 TAKEN: tuple[Kind, ...] = ("accepted", "partly accepted")
+REFUSED: tuple[Kind, ...] = ("rejected", "drifted")  # all of it is set aside
 RECORD, TOLD = "deliveries.jsonl", "deliveries_told.json"
 
 
