@@ -7,11 +7,11 @@ reads the test labels, notes the reading, and writes the decision to reports/cha
 
 import math
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from timeit import timeit
 from typing import Any
 
 import numpy as np
@@ -48,19 +48,8 @@ THIRDS = ("low", "middle", "high")  # of a quantity that is the label
 TIMED, ROUNDS = 256, 3  # examples a round; the fastest round is the one least disturbed
 
 
-@dataclass(frozen=True)
-class Challenge:
-    """What came of a challenge: who against whom, and the decision; `promote` carries it out or does not."""
-
-    name: str
-    challenger: str
-    champion: str
-    decision: Decision
-    warning: str
-
-
-def challenge(workspace: Path, settings: Settings, version: str | None = None) -> Challenge:
-    """Compare a version (default: the challenger) with the champion, and write what came of it.
+def challenge(workspace: Path, settings: Settings, version: str | None = None) -> None:
+    """Compare a version (default: the challenger) with the champion, and write what came of it to reports/challenge/.
 
     Raises:
         RegistryError: there is no challenger, or no champion.
@@ -79,22 +68,21 @@ def challenge(workspace: Path, settings: Settings, version: str | None = None) -
     dataset = load_dataset(workspace, settings)
     with ExitStack() as stack:
         folders = [stack.enter_context(registered_files(f"models:/{name}/{one}")) for one in (challenger, champion)]
-        contest, rows = _contest(dataset, folders)
-    decision = decide(contest, settings.retrain.rule)
-    warning = _note_reading(workspace, settings, len(rows), decision)
-    verdict = Challenge(name, challenger, champion, decision, warning)
-    _write(workspace, verdict, settings.retrain.rule)
-    return verdict
+        decision = decide(_contest(dataset, folders), settings.retrain.rule)
+    warning = _note_reading(workspace, settings, decision)
+    who = {"name": name, "version": challenger, "against": champion, "warning": warning}
+    _write((workspace / VERDICT).parent, decision, settings.retrain.rule, who)
 
 
-def _contest(dataset: Dataset, folders: list[Path]) -> tuple[Contest, NDArray[np.int64]]:
+def _contest(dataset: Dataset, folders: list[Path]) -> Contest:
+    """The challenger's folder and the champion's, on the test examples that neither has seen."""
     rows = _untouched(dataset, folders)
     models = [load_folder(folder) for folder in folders]
     challenger, champion = (_scores(model, dataset, rows) for model in models)
     seconds = _seconds(models, dataset, rows)
     clusters = clusters_of(dataset)[rows]
     sizes = [sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders]
-    contest = Contest(
+    return Contest(
         challenger,
         champion,
         dataset.preparation["task"],
@@ -105,7 +93,6 @@ def _contest(dataset: Dataset, folders: list[Path]) -> tuple[Contest, NDArray[np
         champion_seconds=seconds[1],
         groups=clusters if len(np.unique(clusters)) < len(rows) else None,
     )
-    return contest, rows
 
 
 def _untouched(dataset: Dataset, folders: list[Path]) -> NDArray[np.int64]:
@@ -149,14 +136,11 @@ def answer(model: FinalModel, dataset: Dataset, rows: NDArray[np.int64]) -> pd.D
 
 def _seconds(models: list[FinalModel], dataset: Dataset, rows: NDArray[np.int64]) -> list[float]:
     """What one example takes each model, the fastest of some rounds in turn; 0 where there is none to time."""
-    timed = rows[:TIMED]
-    best = [math.inf] * len(models)
-    for _ in range(ROUNDS if len(timed) else 0):
-        for place, model in enumerate(models):
-            began = time.perf_counter()
-            answer(model, dataset, timed)
-            best[place] = min(best[place], (time.perf_counter() - began) / len(timed))
-    return [seconds if math.isfinite(seconds) else 0.0 for seconds in best]
+    if not len(timed := rows[:TIMED]):
+        return [0.0] * len(models)
+    asked = [partial(answer, model, dataset, timed) for model in models]
+    rounds = [[timeit(one, number=1) for one in asked] for _ in range(ROUNDS)]
+    return [min(each) / len(timed) for each in zip(*rounds, strict=True)]
 
 
 def _parts(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -186,30 +170,25 @@ def _masks(name: str, values: pd.Series) -> Iterator[tuple[str, NDArray[np.bool_
         yield f"{name} {value}" if name in ("class", "label") else f"{name} = {value}", (values == value).to_numpy()
 
 
-def _note_reading(workspace: Path, settings: Settings, examples: int, decision: Decision) -> str:
+def _note_reading(workspace: Path, settings: Settings, decision: Decision) -> str:
     """The reading in the ledger; gives the warning when the test set has been read too often."""
-    if not examples:
+    if not decision.examples:
         return ""
-    record_reading(workspace, READER, settings.data.name, examples, decision.challenger, settings.data.name)
+    record_reading(workspace, READER, settings.data.name, decision.examples, decision.challenger, settings.data.name)
     limit = int(settings.thresholds.squeeze.final_test.max_readings)
     return worn(len(readings(workspace, settings.data.name)), limit)
 
 
-def _write(workspace: Path, verdict: Challenge, rule: Rule) -> None:
-    """decision.json, parts.csv and the picture, in reports/challenge/."""
-    folder = (workspace / VERDICT).parent
-    decision = verdict.decision
+def _write(folder: Path, decision: Decision, rule: Rule, who: dict[str, str]) -> None:
+    """decision.json, parts.csv and the picture."""
     write_whole(folder / PARTS, table_csv(decision.parts))
     write_whole(folder / PICTURE, drawing.to_png(draw(decision, rule)))
-    told = {key: value for key, value in asdict(decision).items() if key != "parts"}
-    content = {**told, "interval": list(decision.interval)}
-    finite = {key: _finite(value) for key, value in content.items()}
-    who = {"name": verdict.name, "version": verdict.challenger, "against": verdict.champion}
-    write_json(workspace / VERDICT, {**finite, **who, "warning": verdict.warning})
+    told = {name: _finite(value) for name, value in vars(decision).items() if name != "parts"}
+    write_json(folder / VERDICT.name, told | who)
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, list):
+    if isinstance(value, tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

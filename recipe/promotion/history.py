@@ -70,7 +70,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where the model that the workspace has made stands; `is_open`: to be compared with the champion, or `why` not.
+    """Where the model that the workspace has made stands: to be compared with the champion, or `why` not.
 
     Attributes:
         uri, name: the registry, and the data set's models there, for params.yaml may name others by the time of a
@@ -82,9 +82,12 @@ class Standing:
     name: str
     version: str
     champion: str
-    is_open: bool
-    why: str = ""
-    ruling: Ruling | None = None
+    why: str
+    ruling: Ruling | None
+
+    @property
+    def is_open(self) -> bool:
+        return not self.why
 
 
 @dataclass(frozen=True)
@@ -101,42 +104,34 @@ def standing(workspace: Path) -> Standing:
     Raises:
         RegistryError: it is not registered, or the champion is gone.
     """
-    uri, name = _place_of(workspace)
-    with _registry(workspace, uri, name) as client:
-        return _standing(client, uri, name, workspace)
-
-
-def _standing(client: MlflowClient, uri: str, name: str, workspace: Path) -> Standing:
-    content = folder_hash(workspace / FINAL_MODEL)
-    known = client.search_model_versions(f"name = '{name}' and tags.`{MODEL_HASH}` = '{content}'")
-    if not known:
-        raise RegistryError(
-            f"The model in {workspace / FINAL_MODEL} is not registered: MLflow was not there when it was published; "
-            "start again, and it is."
-        )
-    version = str(known[0].version)
-    enter(client, name, version)
-    champion = alias_version(client, name, CHAMPION)
+    with _registry(workspace) as (client, uri, name):
+        content = folder_hash(workspace / FINAL_MODEL)
+        known = client.search_model_versions(f"name = '{name}' and tags.`{MODEL_HASH}` = '{content}'")
+        if not known:
+            raise RegistryError(
+                f"The model in {workspace / FINAL_MODEL} is not registered: MLflow was not there when it was "
+                "published; start again, and it is."
+            )
+        version = str(known[0].version)
+        enter(client, name, version)
+        champion = alias_version(client, name, CHAMPION)
+        decided = rulings(client, name)
     if champion is None:
         raise RegistryError(
             f"{name} has no champion any more, so version {version} cannot be compared: name one with "
             "`recipe promote VERSION`; `recipe history` tells of them."
         )
-    decided = rulings(client, name)
     taken = [ruling for ruling in decided if ruling.version == version]
     newest = taken[-1] if taken and taken[-1] == decided[-1] else None
+    why = f"Version {version} of {name} was decided on before: {taken[-1].why}" if taken else ""
     if champion == version:
         why = f"Version {version} of {name} is the champion."
-    elif taken:
-        why = f"Version {version} of {name} was decided on before: {taken[-1].why}"
-    else:
-        why = ""
-    return Standing(uri, name, version, champion, not why, why, newest)
+    return Standing(uri, name, version, champion, why, newest)
 
 
 def conclude(workspace: Path, now: Standing, promoted: bool, why: str, by: str) -> Conclusion:
     """Carry out the decision on a compared version, unless the champion is not the one it was compared with."""
-    with _registry(workspace, now.uri, now.name) as client:
+    with _registry(workspace, now) as (client, _, _):
         rule = promote if promoted else keep_out
         ruling = rule(client, now.name, now.version, why, by, over=now.champion)
         champion = alias_version(client, now.name, CHAMPION)
@@ -172,7 +167,7 @@ def promote_by_hand(workspace: Path, version: str, why: str) -> str:
     Raises:
         RegistryError: there is no such version.
     """
-    with _registry_of(workspace) as (client, name):
+    with _registry(workspace) as (client, _, name):
         number = _number(client, name, version)
         champion = alias_version(client, name, CHAMPION)
         said, compared = why or BY_HAND, _compared(workspace, name, number, champion)
@@ -199,7 +194,7 @@ def roll_back_by_hand(workspace: Path, why: str) -> str:
     Raises:
         RegistryError: there was none before.
     """
-    with _registry_of(workspace) as (client, name):
+    with _registry(workspace) as (client, _, name):
         ruling = roll_back(client, name, why or BY_HAND, PERSON)
     return f"{name} version {ruling.version} is the champion again, in place of version {ruling.replaced}."
 
@@ -210,15 +205,12 @@ def history(workspace: Path) -> list[Chapter]:
     Raises:
         RegistryError: none is registered.
     """
-    with _registry_of(workspace) as (client, name):
-        versions = {str(version.version): version for version in versions_of(client, name)}
+    with _registry(workspace) as (client, _, name):
+        versions = versions_of(client, name)
         aliases = {alias_version(client, name, alias): alias for alias in (PREVIOUS, CHALLENGER, CHAMPION)}
     if not versions:
         raise RegistryError(f"No model of {name} is registered yet: train one with `recipe run`.")
-    chapters = []
-    for version in versions.values():
-        told = [_chapter(version, aliases, ruling) for ruling in rulings_on(version)]
-        chapters += told or [_chapter(version, aliases, None)]
+    chapters = [chapter for version in versions for chapter in _chapters(version, aliases)]
     return sorted(chapters, key=lambda chapter: chapter.when)
 
 
@@ -240,26 +232,23 @@ def history_lines(chapters: Sequence[Chapter], width: int) -> list[str]:
 
 
 @contextmanager
-def _registry_of(workspace: Path) -> Iterator[tuple[MlflowClient, str]]:
-    """A client of the workspace's registry and the name of its data set's models there; see `_registry`."""
-    uri, name = _place_of(workspace)
-    with _registry(workspace, uri, name) as client:
-        yield client, name
+def _registry(workspace: Path, of: Standing | None = None) -> Iterator[tuple[MlflowClient, str, str]]:
+    """A client of a registry in which nobody else decides meanwhile, where that is, and the name of its models.
 
+    What was begun with them is finished.
 
-def _place_of(workspace: Path) -> tuple[str, str]:
-    """Where the workspace's registry is, and the name of its data set's models there, as params.yaml says now."""
-    settings = load_settings(workspace)
-    return tracking_uri(workspace, settings), registered_name(settings.data.name)
-
-
-@contextmanager
-def _registry(workspace: Path, uri: str, name: str) -> Iterator[MlflowClient]:
-    """A client of a registry in which nobody else decides meanwhile; what was begun with `name` is finished."""
+    Args:
+        of: what was found in there; default: as params.yaml says now.
+    """
+    if of is None:
+        settings = load_settings(workspace)
+        uri, name = tracking_uri(workspace, settings), registered_name(settings.data.name)
+    else:
+        uri, name = of.uri, of.name
     client = connect(uri)
     with deciding(workspace), answering():
         settle(client, name)
-        yield client
+        yield client, uri, name
 
 
 def _number(client: MlflowClient, name: str, version: str) -> str:
@@ -273,20 +262,15 @@ def _number(client: MlflowClient, name: str, version: str) -> str:
     return number
 
 
-def _chapter(version: ModelVersion, aliases: Mapping[str | None, str], ruling: Ruling | None) -> Chapter:
-    number = str(version.version)
-    common = (number, aliases.get(number, ""), version.tags.get(DATA_VERSION, "")[:SHORT_VERSION], _figure(version))
-    if ruling is None:
-        return Chapter(_registered(version), *common, UNDECIDED, "", "")
-    decision = ruling.action if ruling.replaced is None else f"{ruling.action}, in place of {ruling.replaced}"
-    return Chapter(ruling.when, *common, decision, ruling.why, ruling.by)
-
-
-def _figure(version: ModelVersion) -> str:
-    """The test figure that a version was registered with, and its interval; empty where it has none."""
-    value, low, high = figure_on_test(version.tags) or (None, None, None)
-    return "" if value is None else f"{value:.4f} [{low:.4f}, {high:.4f}]"
-
-
-def _registered(version: ModelVersion) -> str:
-    return datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).isoformat(timespec="microseconds")
+def _chapters(version: ModelVersion, aliases: Mapping[str | None, str]) -> Iterator[Chapter]:
+    """The decisions on one version; without one, that it was registered. `aliases` are those of all, by version."""
+    number, measured = str(version.version), figure_on_test(version.tags)
+    figure = "{:.4f} [{:.4f}, {:.4f}]".format(*measured) if measured else ""
+    common = (number, aliases.get(number, ""), version.tags.get(DATA_VERSION, "")[:SHORT_VERSION], figure)
+    taken = list(rulings_on(version))
+    for ruling in taken:
+        decision = ruling.action if ruling.replaced is None else f"{ruling.action}, in place of {ruling.replaced}"
+        yield Chapter(ruling.when, *common, decision, ruling.why, ruling.by)
+    if not taken:
+        registered = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).isoformat(timespec="microseconds")
+        yield Chapter(registered, *common, UNDECIDED, "", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,17 +83,17 @@ class Decision:
     reason: str
     metric: str
     examples: int
-    challenger: float
-    champion: float
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
     error_rate: float
-    power: float
-    disagreement: float
     slowdown: float
     growth: float
-    parts: pd.DataFrame
+    challenger: float = math.nan
+    champion: float = math.nan
+    difference: float = math.nan
+    interval: tuple[float, float] = (math.nan, math.nan)
+    p_value: float = 1.0
+    power: float = 0.0
+    disagreement: float = math.nan
+    parts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
 
 
 def decide(contest: Contest, rule: Rule) -> Decision:
@@ -101,29 +101,32 @@ def decide(contest: Contest, rule: Rule) -> Decision:
 
     Where nothing can be measured (no examples, or scores that are not numbers) the champion stays.
     """
-    if unfit := _unfit(contest):
-        return _undecided(contest, rule, unfit)
-    challenger, champion = np.asarray(contest.challenger, dtype=float), np.asarray(contest.champion, dtype=float)
-    differences, than = challenger - champion, 0.0 if rule.require == "better" else -rule.margin
-    groups, task = contest.groups, contest.task
-    disagreement = spread(differences, task)
+    groups, task, unfit = contest.groups, contest.task, _unfit(contest)
     decision = Decision(
         promote=False,
-        reason="",
+        reason=f"The rule keeps the champion: {unfit}.",
         metric=METRICS[task],
-        examples=len(differences),
+        examples=len(contest.challenger),
+        error_rate=rule.alpha,
+        slowdown=_ratio(contest.challenger_seconds, contest.champion_seconds),
+        growth=_ratio(contest.challenger_size, contest.champion_size),
+    )
+    if unfit:
+        return decision
+    challenger, champion = np.asarray(contest.challenger, dtype=float), np.asarray(contest.champion, dtype=float)
+    differences, than = challenger - champion, 0.0 if rule.require == "better" else -rule.margin
+    disagreement = spread(differences, task)
+    decision = replace(
+        decision,
         challenger=float(challenger.mean()),
         champion=float(champion.mean()),
         difference=float(differences.mean()),
         interval=intervals([differences], task, rule.alpha, None if groups is None else [groups])[0],
         p_value=chance(differences, task, than, groups),
-        error_rate=rule.alpha,
         power=power(len(differences), task, disagreement, rule.worthwhile, rule.alpha, than)
         if groups is None
         else power_of_clusters(differences, groups, rule.worthwhile, rule.alpha, than),
         disagreement=disagreement,
-        slowdown=_ratio(contest.challenger_seconds, contest.champion_seconds),
-        growth=_ratio(contest.challenger_size, contest.champion_size),
         parts=compare_parts(challenger, champion, task, contest.parts, rule, groups),
     )
     objections = _objections(decision, rule)
@@ -192,27 +195,6 @@ def _reason(decision: Decision, objections: list[str], rule: Rule) -> str:
         return f"The rule promotes it: {measured}, and no part is worse beyond chance."
     chance = f"one better by {rule.worthwhile:g} would get in with a chance of {decision.power:.2f}"
     return f"The rule keeps the champion: {measured}; {'; '.join(objections)}; {chance}."
-
-
-def _undecided(contest: Contest, rule: Rule, why: str) -> Decision:
-    """The champion stays, since nothing could be measured."""
-    return Decision(
-        promote=False,
-        reason=f"The rule keeps the champion: {why}.",
-        metric=METRICS[contest.task],
-        examples=len(contest.challenger),
-        challenger=math.nan,
-        champion=math.nan,
-        difference=math.nan,
-        interval=(math.nan, math.nan),
-        p_value=1.0,
-        error_rate=rule.alpha,
-        power=0.0,
-        disagreement=math.nan,
-        slowdown=_ratio(contest.challenger_seconds, contest.champion_seconds),
-        growth=_ratio(contest.challenger_size, contest.champion_size),
-        parts=pd.DataFrame(columns=COLUMNS),
-    )
 
 
 def _unfit(contest: Contest) -> str:
