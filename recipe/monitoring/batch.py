@@ -38,11 +38,6 @@ class Batch:
     def __len__(self) -> int:
         return len(self.dataset.manifest)
 
-    @property
-    def known(self) -> pd.DataFrame:
-        """The id and path of each input."""
-        return self.dataset.manifest[["id", "path"]]
-
 
 @contextmanager
 def opened(path: Path, reference: Dataset) -> Iterator[Batch]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recipe.dataset.kind import inputs_for
 from recipe.dataset.stored import Dataset
 from recipe.errors import WorkspaceError
+from recipe.evidence import Finding
 from recipe.report.findings import read_measured
 from recipe.settings import Settings
 from recipe.tracking.connection import SQLITE, TrackingError, connect, tracking_uri
@@ -38,6 +39,16 @@ class Figure:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+def figure_of(finding: Finding | None) -> Figure | None:
+    """What `finding` measured; None where that is nothing, or without an interval."""
+    if finding is None or finding.measured is None or finding.interval is None:
+        return None
+    return Figure(finding.measured, *finding.interval)
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -50,10 +61,14 @@ class Champion:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of inputs: classes as text or numbers (N, k), and its largest probability (N,) for classes."""
+    """What a model says of inputs.
+
+    `predictions` are classes as text (N,), or numbers (N, k); `compared` (N,) are the largest probabilities of classes,
+    or the first number.
+    """
 
     predictions: np.ndarray
-    confidence: np.ndarray | None
+    compared: np.ndarray
 
 
 def find_champion(workspace: Path, settings: Settings) -> Champion | None:
@@ -98,10 +113,7 @@ def _measured(reports: Path) -> Figure | None:
         findings = read_measured(reports, "squeeze").findings
     except WorkspaceError:
         return None
-    test = next((one for one in findings if one.practice == FINAL_TEST and one.measured is not None), None)
-    if test is None or test.measured is None or test.interval is None:
-        return None
-    return Figure(test.measured, *test.interval)
+    return figure_of(next((one for one in findings if one.practice == FINAL_TEST), None))
 
 
 def answers(champion: Champion, dataset: Dataset, rows: NDArray[np.int64]) -> Answers:
@@ -115,6 +127,7 @@ def answers(champion: Champion, dataset: Dataset, rows: NDArray[np.int64]) -> An
     inputs = (inputs_for(champion.name, own, dataset, part) for part in parts)
     table = pd.concat([champion.model.predict_prepared(np.array(one)) for one in inputs], ignore_index=True)
     if own["task"] != "classification":
-        return Answers(table.to_numpy(dtype=np.float64), None)
+        numbers = table.to_numpy(dtype=np.float64)
+        return Answers(numbers, numbers[:, 0])
     largest = table[[name for name in table.columns if name.startswith(PROBABILITY)]].max(axis=1)
     return Answers(table["prediction"].astype("str").to_numpy(), largest.to_numpy(dtype=np.float64))

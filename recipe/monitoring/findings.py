@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ SHOWN = 16  # inputs in a picture
 FEWEST_FOR_R2 = 10  # labelled inputs: the variance of fewer is no measure to hold residuals against
 SMALLEST_CHANCE = 1e-12  # that is told as a number: below it, rounding is what is seen
 UNREADABLE_COLUMNS = ["path", "reason"]
+LABEL_LATER = "give the same inputs again once they are labelled, and the figure is added to what is known of them."
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def batch_drift(seen: Seen) -> Finding:
         advice="Find out what changed where the inputs are made. Where the change is here to stay, label some of the "
         "new inputs, read the model's figure on them, and train on them.",
         requirements=(at_most(score, 0.0),),
-        figures={"columns": figure} if figure else {},
+        figures=_drawn(columns=figure),
         table=table,
     )
 
@@ -116,7 +117,7 @@ def unfamiliar_inputs(seen: Seen) -> Finding:
     count, total = int(found.flagged.sum()), len(seen.batch)
     low, high = wilson(count, total)
     worst = np.argsort(-found.distances, kind="stable")
-    table = seen.batch.known.assign(score=found.scores, flagged=found.flagged).iloc[worst].reset_index(drop=True)
+    listed = seen.batch.dataset.manifest[["id", "path"]].assign(score=found.scores, flagged=found.flagged)
     by_chance = found.chance > settings.alpha
     return Finding(
         summary=f"{count} of {total} inputs ({percent(count / total)} [{percent(low)}, {percent(high)}]) lie beyond "
@@ -129,7 +130,7 @@ def unfamiliar_inputs(seen: Seen) -> Finding:
         "them are guesses. Keep them from it, or label and train on them.",
         requirements=(at_most(0.0 if by_chance else count / total, settings.max_unfamiliar),),
         figures=_unfamiliar_figures(found, seen.batch, worst),
-        table=table,
+        table=listed.iloc[worst].reset_index(drop=True),
     )
 
 
@@ -143,28 +144,24 @@ def confidence(seen: Seen) -> Finding:
     if seen.answers is None or seen.validation is None:
         return skip(_why_not_asked(seen))
     settings = seen.dataset.settings.monitor
-    before, after = (_told(one) for one in (seen.validation, seen.answers))
+    before, after = seen.validation.compared, seen.answers.compared
     shift = shift_of_numbers(before, after)
     moved = shift.score if shift.p_value <= settings.alpha else 0.0
-    what = "largest probability" if seen.is_class else "prediction"
-    level = _mean(after, most=1.0 if seen.is_class else math.inf)
+    what, most = ("largest probability", 1.0) if seen.is_class else ("prediction", math.inf)
+    reference, level = _mean(before, most), _mean(after, most)
     figure = draw_shifts([Compared(what, BATCH, pd.Series(before), pd.Series(after))], "validation", f"The {what}")
-    over_time = None
-    if seen.is_class:
-        points = _points(seen, {one.content: (one.when, one.confidence) for one in seen.earlier}, level)
-        over_time = draw_over_time(
-            points, f"mean {what}", "Confidence over time", _mean(before, most=1.0), "validation"
-        )
+    points = _points(seen, "confidence", level) if seen.is_class else []
+    over_time = draw_over_time(points, f"mean {what}", "Confidence over time", reference, "validation")
     return Finding(
         summary=f"The mean {what} is {level.value:.4g} [{level.low:.4g}, {level.high:.4g}] where the validation split "
-        f"has {before.mean():.4g}; the two lie {shift.score:.2f} apart, which has {_chance(shift.p_value)}.",
+        f"has {reference.value:.4g}; the two lie {shift.score:.2f} apart, which has {_chance(shift.p_value)}.",
         measured=level.value,
         interval=(level.low, level.high),
-        expected=f"as on validation, {before.mean():.4g}",
+        expected=f"as on validation, {reference.value:.4g}",
         advice="A model that is less sure is wrong more often: label some of these inputs and read its figure. One "
         "that is surer than it was may be looking at copies, or at one kind of input.",
         requirements=(at_most(moved, settings.confidence_distance, otherwise="warn"),),
-        figures={name: picture for name, picture in (("shift", figure), ("over_time", over_time)) if picture},
+        figures=_drawn(shift=figure, over_time=over_time),
     )
 
 
@@ -173,21 +170,19 @@ def figure_on_labels(seen: Seen) -> Finding:
     """Where labels are there, the model is as good on the batch as on the test set, but for chance."""
     if seen.answers is None or seen.champion is None:
         return skip(_why_not_asked(seen))
-    measured = _labelled_figure(seen)
-    name = "accuracy" if seen.is_class else "R2"
+    labels = seen.batch.labels
+    measured = None if labels is None else _figure_on(seen.answers, labels, seen.is_class)
+    name, title = ("accuracy", "Accuracy") if seen.is_class else ("R2", "R2")
     level, where = _level(seen)
-    before = {one.content: (one.when, one.figure) for one in seen.earlier}
-    points = _points(seen, before, measured[0] if measured else None)
-    drawn = draw_over_time(points, name, f"{name[0].upper()}{name[1:]} over time", level, f"the {where}")
-    figures = {"over_time": drawn} if drawn else {}
+    points = _points(seen, "figure", measured[0] if measured else None)
+    figures = _drawn(over_time=draw_over_time(points, name, f"{title} over time", level, f"the {where}"))
     if measured is None:
-        return replace(skip(_no_labels(seen)), figures=figures)
+        least = "" if seen.is_class else f", or fewer than {FEWEST_FOR_R2}"
+        return replace(skip(f"The batch has no labels{least}: {LABEL_LATER}"), figures=figures)
     figure, examples = measured
-    told = f"{name} {figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}] on {examples} labelled inputs"
-    if level is not None:
-        told += f", where {seen.champion.name} has {level.value:.4f} [{level.low:.4f}, {level.high:.4f}] on the {where}"
+    beside = f", where {seen.champion.name} has {level} on the {where}" if level is not None else ""
     return Finding(
-        summary=f"{told[0].upper()}{told[1:]}.",
+        summary=f"{title} {figure} on {examples} labelled inputs{beside}.",
         measured=figure.value,
         interval=(figure.low, figure.high),
         expected=None if level is None else f"{level.value:.4f}, but for chance",
@@ -196,13 +191,6 @@ def figure_on_labels(seen: Seen) -> Finding:
         requirements=() if level is None else (at_least(_held_against(figure, level, seen), level.low),),
         figures=figures,
     )
-
-
-def _labelled_figure(seen: Seen) -> tuple[Figure, int] | None:
-    """The champion's figure on what is labelled, with how many that are; None where that is nothing to go by."""
-    if seen.batch.labels is None or seen.answers is None:
-        return None
-    return _figure_on(seen.answers, seen.batch.labels, seen.is_class)
 
 
 def _level(seen: Seen) -> tuple[Figure | None, str]:
@@ -217,7 +205,7 @@ def _level(seen: Seen) -> tuple[Figure | None, str]:
 
 
 def _figure_on(answers: Answers, labels: pd.Series, is_class: bool) -> tuple[Figure, int] | None:
-    """Accuracy or R2 on the inputs with a label, and how many these are."""
+    """Accuracy or R2 on the inputs with a label, and how many these are; None where that is nothing to go by."""
     given = labels.notna().to_numpy()
     predictions = answers.predictions[given]
     if is_class:
@@ -235,11 +223,10 @@ def _figure_on(answers: Answers, labels: pd.Series, is_class: bool) -> tuple[Fig
     return Figure(r2(outputs, targets), *bootstrap_r2(outputs, targets)), int(known.sum())
 
 
-def _points(
-    seen: Seen, before: Mapping[str, tuple[str, Figure | None]], present: Figure | None
-) -> list[tuple[str, Figure]]:
-    """When and what of each batch by its content, this one included, in order of time."""
-    both = {**before, seen.batch.content: (seen.when, present)} if present else before
+def _points(seen: Seen, name: str, present: Figure | None) -> list[tuple[str, Figure]]:
+    """When and what of each batch's figure `name`, this one's included, in order of time."""
+    both = {one.content: (one.when, getattr(one, name)) for one in seen.earlier}
+    both |= {seen.batch.content: (seen.when, present)} if present else {}
     return sorted(((when, one) for when, one in both.values() if one is not None), key=lambda point: point[0])
 
 
@@ -263,22 +250,10 @@ def _held_against(figure: Figure, test: Figure, seen: Seen) -> float:
     return max(figure.value, test.low) if test.value - figure.value <= room else figure.value
 
 
-def _no_labels(seen: Seen) -> str:
-    least = "" if seen.is_class else f", or fewer than {FEWEST_FOR_R2}"
-    return (
-        f"The batch has no labels{least}: give the same inputs again once they are labelled, and the figure is added "
-        "to what is known of them."
-    )
-
-
 def _why_not_asked(seen: Seen) -> str:
     if seen.champion is None:
         return "There is no model yet, neither a registered champion nor models/final: the data alone were compared."
     return seen.misfit or "There is no validation split to compare the model's answers with."
-
-
-def _told(answers: Answers) -> np.ndarray:
-    return answers.confidence if answers.confidence is not None else answers.predictions[:, 0]
 
 
 def _sample(seen: Seen) -> Sample:
@@ -295,13 +270,17 @@ def _unfamiliar_figures(found: Unfamiliar, batch: Batch, worst: np.ndarray) -> d
     """How far batch and validation are from training; of images those that are furthest."""
     column = "distance to the nearest training example"
     compared = Compared(column, BATCH, pd.Series(found.held_out), pd.Series(found.distances))
-    drawn = {"distance": draw_shifts([compared], "validation", "Distance from training")}
-    shown = [place for place in worst[:SHOWN] if found.flagged[place]]
+    furthest, shown = None, [place for place in worst[:SHOWN] if found.flagged[place]]
     if shown:
-        names = [Path(batch.known["path"].iloc[place]).name for place in shown]
+        names = [Path(batch.dataset.manifest["path"].iloc[place]).name for place in shown]
         draw = kind_of(batch.dataset.preparation).draw
-        drawn["furthest"] = draw(batch.dataset.inputs[shown], names, "Unlike anything in training")
-    return {name: picture for name, picture in drawn.items() if picture is not None}
+        furthest = draw(batch.dataset.inputs[shown], names, "Unlike anything in training")
+    return _drawn(distance=draw_shifts([compared], "validation", "Distance from training"), furthest=furthest)
+
+
+def _drawn(**pictures: object) -> dict[str, object]:
+    """Those that there is something to see in."""
+    return {name: picture for name, picture in pictures.items() if picture is not None}
 
 
 def _chance(p_value: float) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from recipe import drawing
 from recipe.monitoring.champion import Figure
@@ -58,11 +59,10 @@ def record(workspace: Path, entry: Entry) -> None:
 
 def read_entries(workspace: Path) -> list[Entry]:
     """Every call, oldest first."""
-    found = []
+    found, entry = [], TypeAdapter(Entry)
     for content in journal.entries(workspace / ".recipe" / JOURNAL):
-        with suppress(TypeError, KeyError):
-            figures = {name: content[name] and Figure(**content[name]) for name in ("confidence", "figure")}
-            found.append(Entry(**{**content, **figures, "drifted": tuple(content["drifted"])}))
+        with suppress(ValidationError):
+            found.append(entry.validate_python(content))
     return found
 
 

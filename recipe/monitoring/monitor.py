@@ -15,7 +15,7 @@ from recipe.dataset.stored import Dataset, load_dataset
 from recipe.errors import DataError
 from recipe.evidence import Finding, Practice, Verdict, judge, worst
 from recipe.monitoring.batch import Batch, opened
-from recipe.monitoring.champion import Answers, Champion, Figure, answers, find_champion
+from recipe.monitoring.champion import answers, figure_of, find_champion
 from recipe.monitoring.findings import Seen, batch_drift, confidence, figure_on_labels, unfamiliar_inputs, unreadable
 from recipe.monitoring.history import Entry, batches, read_entries, record
 from recipe.pipeline.stage import saved
@@ -84,22 +84,17 @@ def _prepared(workspace: Path, settings: Settings) -> Dataset:
 def _look(workspace: Path, dataset: Dataset, batch: Batch) -> Seen:
     """The batch beside the champion and what that says of it."""
     champion = find_champion(workspace, dataset.settings)
-    said: tuple[Answers | None, Answers | None] = (None, None)
-    misfit = ""
+    validation, said, misfit = None, None, ""
     if champion is not None:
         try:
-            said = _asked(champion, dataset, batch)
+            if len(held_out := dataset.where(VALIDATION)):
+                validation = answers(champion, dataset, held_out)
+            said = answers(champion, batch.dataset, np.arange(len(batch)))
         except ValueError as error:
             misfit = f"The model cannot be asked about these inputs: {error}"
     known = batches(read_entries(workspace), dataset.settings.data.name)
     when = next((one.when for one in known if one.content == batch.content), now())
-    return Seen(dataset, batch, champion, misfit, *said, when=when, earlier=known)
-
-
-def _asked(champion: Champion, dataset: Dataset, batch: Batch) -> tuple[Answers | None, Answers]:
-    held_out = dataset.where(VALIDATION)
-    validation = answers(champion, dataset, held_out) if len(held_out) else None
-    return validation, answers(champion, batch.dataset, np.arange(len(batch)))
+    return Seen(dataset, batch, champion, misfit, validation, said, when, known)
 
 
 def _timed(check: Practice, seen: Seen) -> Finding:
@@ -133,14 +128,8 @@ def _entry(workspace: Path, seen: Seen, found: Sequence[Finding]) -> Entry:
         champion=seen.champion.name if seen.champion else None,
         unfamiliar=by_name["monitor/unfamiliar"].measured,
         drifted=tuple(drifted.loc[drifted["flagged"], "column"]),
-        confidence=_figure_of(by_name["monitor/confidence"]) if seen.is_class else None,
-        figure=_figure_of(by_name["monitor/figure"]),
+        confidence=figure_of(by_name["monitor/confidence"]) if seen.is_class else None,
+        figure=figure_of(by_name["monitor/figure"]),
         labelled=0 if labels is None else int(labels.notna().sum()),
         verdict=worst(list(found)),
     )
-
-
-def _figure_of(finding: Finding) -> Figure | None:
-    if finding.measured is None or finding.interval is None:
-        return None
-    return Figure(finding.measured, *finding.interval)
