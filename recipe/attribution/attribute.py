@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,10 +95,13 @@ def attribute(workspace: Path, a: str, b: str, seeds: int = 0, tell: Tell = lamb
     way = way_between(workspace, *runs)
     if len(way.states) == 1:
         return None
-    reseeded = [_reseeded(_seed_base(way), number) for number in range(1, seeds + 1)]
+    last = next(state for state in reversed(way.states) if not state.apart)  # that can be made again
+    reseeded = [_reseeded(last, number) for number in range(1, seeds + 1)]
     judged = judge(way, reseeded, uri, client, tell)
     clear_away(way.bench, [state.made_from for state in (*way.states, *reseeded)])
-    return _attribution(runs, way, reseeded, judged)
+    by_seed = last.factor and last.factor.name == SEED
+    alike = [last, *reseeded, *([way.states[way.states.index(last) - 1]] if by_seed else [])]
+    return _attribution(runs, way, alike, judged)
 
 
 def _client(uri: str) -> MlflowClient:
@@ -114,66 +118,50 @@ def _reseeded(state: State, number: int) -> State:
     return State(replace(state.made_from, settings=swapped(settings, seed, ["seed"])))
 
 
-def _attribution(runs: tuple[PastRun, PastRun], way: Way, reseeded: Sequence[State], judged: Judged) -> Attribution:
+def _attribution(runs: tuple[PastRun, PastRun], way: Way, alike: Sequence[State], judged: Judged) -> Attribution:
+    """`alike` are the runs that differ by the seed alone."""
     start, end = (judged.scores[way.states[place]] for place in (0, -1))
-    seed_figures = [figure.mean() for figure in _of_seeds_alone(way, reseeded, judged)]
+    seed_figures = [judged.scores[state].mean() for state in alike if state in judged.scores]
     seed_change = float(np.ptp(seed_figures)) if len(seed_figures) > 1 else None
-    whole = _step([Factor("in all", "", "")], start, end, judged.task)
-    steps = [_placed(step, whole, seed_change) for step in _steps(way, judged)]
+    step = partial(_step, task=judged.task, whole=float((end - start).mean()), seed_change=seed_change)
     return Attribution(
         a=runs[0].name,
         b=runs[1].name,
         metric=METRICS[judged.task],
         examples=len(start),
         figure=float(start.mean()),
-        steps=tuple(steps),
-        whole=_placed(whole, whole, seed_change),
+        steps=tuple(step(*one) for one in _swapped(way, judged)),
+        whole=step([Factor("in all", "", "")], start, end),
         seed_change=seed_change,
         seeds=len(seed_figures),
         notes=(*way.notes, *judged.notes),
     )
 
 
-def _steps(way: Way, judged: Judged) -> Iterator[Step]:
+def _swapped(way: Way, judged: Judged) -> Iterator[tuple[list[Factor], Scores, Scores]]:
     """From each run that could be made to the next; what led to one that could not goes with what follows."""
     before, factors = judged.scores[way.states[0]], list[Factor]()
     for state in way.states[1:]:
         factors += [state.factor] if state.factor else []
         if state in judged.scores:
-            yield _step(factors, before, judged.scores[state], judged.task)
+            yield factors, before, judged.scores[state]
             before, factors = judged.scores[state], []
 
 
-def _step(factors: Sequence[Factor], before: Scores, after: Scores, task: Task) -> Step:
+def _step(
+    factors: Sequence[Factor], before: Scores, after: Scores, task: Task, whole: float, seed_change: float | None
+) -> Step:
+    """The step beside the `whole` change, and beside what another seed does."""
+    name, change = " and ".join(factor.name for factor in factors), float((after - before).mean())
     [(low, high)] = intervals([after - before], task, LEVEL)
     return Step(
-        " and ".join(factor.name for factor in factors),
+        name,
         "; ".join(factor.before for factor in factors),
         "; ".join(factor.after for factor in factors),
         float(after.mean()),
-        float((after - before).mean()),
+        change,
         low,
         high,
+        share=change / whole if abs(whole) > ROUNDING else None,
+        beyond_seed=abs(change) > seed_change if seed_change is not None and name != SEED else None,
     )
-
-
-def _placed(step: Step, whole: Step, seed_change: float | None) -> Step:
-    """The step beside the whole change, and beside what another seed does."""
-    share = step.change / whole.change if abs(whole.change) > ROUNDING else None
-    beyond = abs(step.change) > seed_change if seed_change is not None and step.factor != SEED else None
-    return replace(step, share=share, beyond_seed=beyond)
-
-
-def _of_seeds_alone(way: Way, reseeded: Sequence[State], judged: Judged) -> list[Scores]:
-    """The scores of runs that differ by the seed alone."""
-    last = _seed_base(way)
-    place = way.states.index(last)
-    alike = [last, *reseeded]
-    if last.factor and last.factor.name == SEED:
-        alike.append(way.states[place - 1])
-    return [judged.scores[state] for state in alike if state in judged.scores]
-
-
-def _seed_base(way: Way) -> State:
-    """The last run on the way that can be made again."""
-    return next(state for state in reversed(way.states) if not state.apart)

@@ -74,7 +74,7 @@ def differing(a: Mapping[str, Any], b: Mapping[str, Any], names: Iterable[str]) 
 def _factor(name: str, names: Sequence[str], a: Mapping[str, Any], b: Mapping[str, Any]) -> Factor | None:
     """The part that consists of `names`; None where it does not differ."""
     flat_a, flat_b = (
-        {key: value for part in names for key, value in _flat(_value(one, part), _below(part, name)).items()}
+        {key: value for part in names for key, value in _flat(_value(one, part), part[len(name) + 1 :]).items()}
         for one in (a, b)
     )
     keys = [key for key in {**flat_a, **flat_b} if flat_a.get(key) != flat_b.get(key)]
@@ -83,11 +83,6 @@ def _factor(name: str, names: Sequence[str], a: Mapping[str, Any], b: Mapping[st
     role = name.rpartition(".")[2]
     source = (f"sources.{role}",) if differing(a, b, [f"sources.{role}"]) else ()
     return Factor(name, _shown(flat_a, keys), _shown(flat_b, keys), (*names, *source))
-
-
-def _below(part: str, name: str) -> str:
-    """`part` without the name of the factor that it belongs to."""
-    return part.removeprefix(name).lstrip(".")
 
 
 def _value(settings: Mapping[str, Any], dotted: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +58,12 @@ def judge(way: Way, reseeded: Sequence[State], uri: str, client: MlflowClient, t
     for state in (*way.states, *reseeded):
         with _tried(way, state, notes):
             prepared[state] = prepared_data(way.bench, state.made_from)
-    task = _common_task(list(prepared.values()))
-    examples = _common_examples(list(prepared.values()))
-    rows = dict(zip(prepared, examples.rows, strict=True))
+    task = _common_task(prepared.values())
+    labels, rows, remarks = _common_examples(prepared)
 
     def scored(state: State, model: FinalModel) -> Scores:
-        return _scores(model, prepared[state] / PREPARED, rows[state], examples.labels, task)
+        inputs = np.load(prepared[state] / PREPARED / INPUTS, mmap_mode="r", allow_pickle=False)[rows[state]]
+        return answer_scores(model.predict_prepared(inputs)["prediction"], labels, task)
 
     at_hand = {state: _model_at_hand(way.bench, state, uri, client) for state in prepared}
     scores = {state: scored(state, model) for state, model in at_hand.items() if model is not None}
@@ -72,7 +72,7 @@ def judge(way: Way, reseeded: Sequence[State], uri: str, client: MlflowClient, t
         tell(f"run {number} of {len(due)}: {_described(way, state)}")
         with _tried(way, state, notes):
             scores[state] = scored(state, load_model(str(make_model(way.bench, state.made_from))))
-    return Judged(task, scores, (*notes, *_example_notes(examples)))
+    return Judged(task, scores, (*notes, *remarks))
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def _described(way: Way, state: State) -> str:
     return f"{', '.join(swapped_so_far)} of B" if swapped_so_far else "A as it was"
 
 
-def _common_task(folders: Sequence[Path]) -> Task:
+def _common_task(folders: Iterable[Path]) -> Task:
     files = [folder / PREPARED / PREPARATION for folder in folders]
     tasks: list[Task] = [json.loads(file.read_text(encoding="utf-8"))["task"] for file in files]
     if len(set(tasks)) > 1:
@@ -104,26 +104,16 @@ def _common_task(folders: Sequence[Path]) -> Task:
     return tasks[0]
 
 
-@dataclass(frozen=True)
-class _Examples:
-    """What all runs are judged on: the labels (N,) as text, and in which rows each run's prepared data have them.
-
-    `relabelled` counts those left out since their label is not the same in all.
-    """
-
-    labels: pd.Series
-    rows: tuple[NDArray[np.int64], ...]
-    relabelled: int
-
-
-def _common_examples(folders: Sequence[Path]) -> _Examples:
+def _common_examples(prepared: Mapping[State, Path]) -> tuple[pd.Series, dict[State, NDArray[np.int64]], list[str]]:
     """The validation examples, by their content, that are in that split of all runs, with one label.
+
+    Gives the labels (N,) as text, in which rows each run's prepared data have them, and what to know of them.
 
     Raises:
         DataError: there are not two of them.
     """
     columns = ["content_id", "label", "split"]
-    tables = [pd.read_parquet(folder / PREPARED / MANIFEST, columns=columns) for folder in folders]
+    tables = [pd.read_parquet(folder / PREPARED / MANIFEST, columns=columns) for folder in prepared.values()]
     held_out = [table[table["split"] == VALIDATION] for table in tables]
     trained_on = {content for table in tables for content in table["content_id"][table["split"] == TRAIN]}
     shared = set.intersection(*(set(table["content_id"]) for table in held_out)) - trained_on
@@ -135,21 +125,19 @@ def _common_examples(folders: Sequence[Path]) -> _Examples:
             f"The two runs have {len(shared)} validation examples in common, {len(labels)} of them with the same label "
             "in both, so there is nothing to compare them on: their data or their splits are too different."
         )
-    rows = [pd.Series(table.index, index=table["content_id"]).groupby(level=0).first() for table in held_out]
-    return _Examples(labels, tuple(row[labels.index].to_numpy() for row in rows), len(shared) - len(labels))
-
-
-def _example_notes(examples: _Examples) -> Iterator[str]:
-    if examples.relabelled:
-        yield (
-            f"{examples.relabelled} more examples are left out, since their label is not the same in both versions of "
-            "the data."
+    notes = []
+    if relabelled := len(shared) - len(labels):
+        notes.append(
+            f"{relabelled} more examples are left out, since their label is not the same in both versions of the data."
         )
-    if len(examples.labels) < FEW:
-        yield (
-            f"Only {len(examples.labels)} validation examples are in that split of all runs: the intervals are wide, "
-            "for the splits of the two runs differ or the data are few."
+    if len(labels) < FEW:
+        notes.append(
+            f"Only {len(labels)} validation examples are in that split of all runs: the intervals are wide, for the "
+            "splits of the two runs differ or the data are few."
         )
+    places = [pd.Series(table.index, index=table["content_id"]).groupby(level=0).first() for table in held_out]
+    rows = (place[labels.index].to_numpy() for place in places)
+    return labels, dict(zip(prepared, rows, strict=True)), notes
 
 
 def _model_at_hand(bench: Bench, state: State, uri: str, client: MlflowClient) -> FinalModel | None:
@@ -189,8 +177,3 @@ def _registered(source: str | None, uri: str) -> FinalModel | None:
             return load_model(str(download_artifacts(artifact_uri=source, dst_path=beside, tracking_uri=uri)))
         except (MlflowException, OSError, RecipeError):
             return None
-
-
-def _scores(model: FinalModel, prepared: Path, rows: NDArray[np.int64], labels: pd.Series, task: Task) -> Scores:
-    inputs = np.load(prepared / INPUTS, mmap_mode="r", allow_pickle=False)[rows]
-    return answer_scores(model.predict_prepared(inputs)["prediction"], labels, task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,12 +135,8 @@ def _csv(why: Attribution) -> str:
     """A row a step, then the whole; an empty cell where nothing can be said."""
     import pandas as pd
 
-    rows = []
-    for step in (*why.steps, why.whole):
-        numbers = (step.figure, step.change, step.low, step.high, step.share)
-        beyond = "" if step.beyond_seed is None else str(step.beyond_seed).lower()
-        rows.append([step.factor, step.before, step.after, *numbers, beyond])
-    return table_csv(pd.DataFrame(rows, columns=list(COLUMNS)))
+    table = pd.DataFrame([astuple(step) for step in (*why.steps, why.whole)], columns=list(COLUMNS))
+    return table_csv(table.assign(beyond_seed=table["beyond_seed"].map({True: "true", False: "false"})))
 
 
 def _page(why: Attribution, picture: bytes) -> str:

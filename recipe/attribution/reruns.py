@@ -146,9 +146,7 @@ def make_model(bench: Bench, made_from: Ingredients) -> Path:
 
 def _model_module(code: Path) -> str:
     """What makes the final model in `code`, which may be that of a run made before the library had rooms."""
-    return (
-        MODEL_MODULE if (code / Path(*MODEL_MODULE.split("."))).with_suffix(".py").is_file() else "recipe.final_model"
-    )
+    return MODEL_MODULE if (code / f"{MODEL_MODULE.replace('.', '/')}.py").is_file() else "recipe.final_model"
 
 
 def _scratch_of(bench: Bench, made_from: Ingredients) -> Path:
@@ -160,8 +158,7 @@ def _scratch_of(bench: Bench, made_from: Ingredients) -> Path:
 
 def _data_name(bench: Bench, made_from: Ingredients) -> str:
     """Names prepared data by what they are made from, and by what is known to have come out."""
-    key = prepared_key(made_from)
-    return fingerprint([key, bench.prepared.get(key)])
+    return fingerprint([key := prepared_key(made_from), bench.prepared.get(key)])
 
 
 def clear_away(bench: Bench, used: Sequence[Ingredients]) -> None:
@@ -217,10 +214,10 @@ def _gone(data: Data) -> DataError:
 
 def _link(source: Path, target: Path) -> None:
     """`source`, a file or folder, at `target` too, without a copy where the disk can do that."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target, copy_function=_link_file, dirs_exist_ok=True)
     else:
+        target.parent.mkdir(parents=True, exist_ok=True)
         _link_file(str(source), str(target))
 
 
@@ -237,26 +234,22 @@ def _checked_out(bench: Bench, scratch: Path, path: str, md5: str) -> bool:
     beside, target = scratch / "checkout", scratch / path
     if not CONTENT.fullmatch(md5):  # DVC makes a path of it
         return False
-    command = [sys.executable, "-m", "dvc"]
-    answer = subprocess.run(
-        [*command, "cache", "dir"], cwd=bench.workspace, env=stage_environment(), capture_output=True, check=False
-    )
-    write_whole(scratch / ".dvc" / "config", DVC.format(cache=answer.stdout.decode().strip()))
+    cache = _dvc(bench.workspace, "cache", "dir").stdout.strip()
+    write_whole(scratch / ".dvc" / "config", DVC.format(cache=cache))
     shutil.rmtree(beside, ignore_errors=True)
     write_whole(beside / f"{target.name}.dvc", json.dumps({"outs": [{"md5": md5, "hash": "md5", "path": target.name}]}))
-    answer = subprocess.run(
-        [*command, "checkout", "--quiet", f"{target.name}.dvc"],
-        cwd=beside,
-        env=stage_environment(),
-        capture_output=True,
-        check=False,
-    )
+    answer = _dvc(beside, "checkout", "--quiet", f"{target.name}.dvc")
     if answer.returncode or not (beside / target.name).exists():
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove(target)  # half of it, where a run was killed
     os.replace(beside / target.name, target)
     return True
+
+
+def _dvc(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dvc", *words]
+    return subprocess.run(command, cwd=folder, env=stage_environment(), capture_output=True, text=True, check=False)
 
 
 def _remove(path: Path) -> None:
