@@ -9,29 +9,26 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.recipe import BAD_INPUT, as_markdown, own_database
+from flows.recipe import BAD_INPUT, EXIT_CODES, as_markdown, run_from_command_line
 from recipe.errors import RecipeError
 from recipe.monitoring.history import read_entries
 from recipe.monitoring.pending import newest_batch, note_failure
 from recipe.pipeline.reproduce import stage_environment
 from recipe.report.findings import read
 from recipe.report.page import PAGE
-from recipe.runtime.processes import interrupted_by_signals, run_to_end
+from recipe.runtime.processes import run_to_end
 from recipe.runtime.workspace import find_workspace, private_folder
 
 DRIFTED = "Drifted"  # the name that Prefect shows such a completed run by
 EVENT = "training-recipe.monitor"
-EXIT_CODES = {"Completed": 0, DRIFTED: 1, "Cancelled": 130}  # any other state: 2, it could not be done
 LOG = "monitor.log"
 STEADY_CODE, DRIFTED_CODE, INTERRUPTED_CODE = 0, 1, 130  # of `recipe monitor`
 
@@ -88,8 +85,7 @@ def tell(workspace: Path, code: int) -> None:
     outcome = "steady" if code == STEADY_CODE else "drifted"
     entry = read_entries(workspace)[-1]
     resource = {"prefect.resource.id": f"{EVENT}.{entry.data}", "prefect.resource.name": entry.data}
-    payload: dict[str, Any] = asdict(entry)
-    emit_event(f"{EVENT}.{outcome}", resource=resource, payload=payload)
+    emit_event(f"{EVENT}.{outcome}", resource=resource, payload=asdict(entry))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,18 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m flows.monitor", description="A batch from production under Prefect.")
     parser.add_argument("path", help="a batch, or a folder of batches")
     given = parser.parse_args(arguments)
-    try:
-        with (
-            interrupted_by_signals(),
-            temporary_settings(set_defaults={PREFECT_API_DATABASE_CONNECTION_URL: own_database()}),
-        ):
-            state = monitor_production(str(Path(given.path).absolute()), return_state=True)
-    except KeyboardInterrupt:
-        return 130
-    except RecipeError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return EXIT_CODES.get(state.name or "", 2)
+    path = str(Path(given.path).absolute())
+    return run_from_command_line(lambda: monitor_production(path, return_state=True), {**EXIT_CODES, DRIFTED: 1})
 
 
 if __name__ == "__main__":

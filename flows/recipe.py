@@ -8,7 +8,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,13 @@ from prefect.tasks import Task
 
 from flows.pipeline import reproduce_stage, stages_of
 from recipe.deliveries.recovery import finish_deliveries
-from recipe.errors import RecipeError, SettingsError, WorkspaceError, redacted
+from recipe.errors import RecipeError, WorkspaceError, redacted
 from recipe.evidence import Finding
-from recipe.pipeline.reproduce import publish_reached
+from recipe.pipeline.reproduce import publish_reached, stages_until
 from recipe.report import markdown
 from recipe.report.findings import read
 from recipe.runtime.processes import given_words, interrupted_by_signals
 from recipe.runtime.workspace import RUN_LOCK, find_workspace, locked
-from recipe.settings import nearest
 from recipe.settings.composition import compose_params
 from recipe.versioning.leftovers import clear_trainings
 
@@ -55,7 +54,7 @@ def run_recipe(overrides: tuple[str, ...] = (), until: str | None = None) -> Sta
     """
     try:
         workspace = find_workspace()
-        stages = _stages_until(stages_of(workspace), until)
+        stages = stages_until(until, stages_of(workspace))
         with turn(workspace):
             finish_deliveries(workspace)
             with locked(workspace, math.inf):  # a stage that outlived its run keeps the settings it began with
@@ -145,14 +144,6 @@ def _publish_findings(workspace: Path, stage: str) -> None:
         create_markdown_artifact(as_markdown(measured.findings), key=f"{stage}-findings", description=description)
 
 
-def _stages_until(stages: list[str], until: str | None) -> list[str]:
-    if until is None:
-        return stages
-    if until not in stages:
-        raise SettingsError(f"There is no stage '{until}'{nearest(until, stages)}: name one of {', '.join(stages)}.")
-    return stages[: stages.index(until) + 1]
-
-
 def link_report(workspace: Path) -> None:
     """Name the report in Prefect's page."""
     report = workspace / "reports" / "index.html"
@@ -173,8 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_from_command_line(lambda: run_recipe(tuple(given.overrides), given.until, return_state=True))
 
 
-def run_from_command_line(start: Callable[[], State[Any]]) -> int:
-    """Run a flow with the user's server, or with one that it starts for itself; gives the exit code."""
+def run_from_command_line(start: Callable[[], State[Any]], codes: Mapping[str, int] = EXIT_CODES) -> int:
+    """Run a flow with the user's server, or with one that it starts for itself; gives the exit code, by its state."""
     try:
         with (
             interrupted_by_signals(),
@@ -186,7 +177,7 @@ def run_from_command_line(start: Callable[[], State[Any]]) -> int:
     except RecipeError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    return EXIT_CODES.get(state.name or "", 2)
+    return codes.get(state.name or "", 2)
 
 
 def own_database() -> str:

@@ -63,13 +63,9 @@ def as_markdown(outcome: Outcome) -> str:
         f"| {outcome.new} | {outcome.known} | {outcome.aside} | {markdown.text(outcome.version or '')} |",
         "",
     ]
-    lines += [f"- {name}: {markdown.text(place)}" for name, place in _places(outcome)]
+    places = {"report": outcome.report, "quarantine": outcome.quarantine}
+    lines += [f"- {name}: {markdown.text(place)}" for name, place in places.items() if place]
     return "\n".join(lines)
-
-
-def _places(outcome: Outcome) -> list[tuple[str, str]]:
-    places = [("report", outcome.report), ("quarantine", outcome.quarantine)]
-    return [(name, place) for name, place in places if place]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -99,17 +99,17 @@ def run_apart(
         raise RecipeError(f"{module} ended with exit code {status}: its output is in {private / LOG}.")
 
 
-def stages_until(until: str | None) -> Sequence[str]:
-    """The stages up to `until`, by default all.
+def stages_until(until: str | None, stages: list[str] = STAGES) -> Sequence[str]:
+    """Those of `stages` up to `until`, by default all.
 
     Raises:
         SettingsError: there is no such stage.
     """
     if until is None:
-        return STAGES
-    if until not in STAGES:
-        raise SettingsError(f"There is no stage '{until}'{nearest(until, STAGES)}: name one of {', '.join(STAGES)}.")
-    return STAGES[: STAGES.index(until) + 1]
+        return stages
+    if until not in stages:
+        raise SettingsError(f"There is no stage '{until}'{nearest(until, stages)}: name one of {', '.join(stages)}.")
+    return stages[: stages.index(until) + 1]
 
 
 def notes(workspace: Path) -> Iterator[str]:
