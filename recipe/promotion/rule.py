@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from recipe import drawing
 from recipe.dataset.manifest import Task
 from recipe.errors import DataError
-from recipe.promotion.slices import COLUMNS, compare_parts
 from recipe.settings.retrain import Rule
+from recipe.statistics.multiple_testing import holm
 from recipe.statistics.paired import METRICS, Counts, Floats, chance, intervals, power, power_of_clusters, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+COLUMNS = ("part", "examples", "challenger", "champion", "difference", "low", "high", "p_value", "worse")
 PARTS_DRAWN = 30  # as many as a figure has room for
 
 
@@ -127,7 +128,7 @@ def decide(contest: Contest, rule: Rule) -> Decision:
         if groups is None
         else power_of_clusters(differences, groups, rule.worthwhile, rule.alpha, than),
         disagreement=disagreement,
-        parts=compare_parts(challenger, champion, task, contest.parts, rule, groups),
+        parts=_compared(contest, rule),
     )
     objections = _objections(decision, rule)
     return replace(decision, promote=not objections, reason=_reason(decision, objections, rule))
@@ -206,6 +207,41 @@ def _unfit(contest: Contest) -> str:
         if broken := count - int(np.isfinite(scores).sum()):
             return f"the {whose}'s scores on {broken} of {count} test examples are no numbers: see what it predicts"
     return ""
+
+
+def _compared(contest: Contest, rule: Rule) -> pd.DataFrame:
+    """A row for each part, the worst first, those without an example left out: see `Decision.parts`.
+
+    A part with fewer than `rule.least_examples` is not tested. The chance that `worse` is wrong for any part is at most
+    `rule.alpha`, however they overlap; so is that for all lower, and all upper, ends.
+    """
+    masks = {name: mask for name, mask in contest.parts.items() if mask.any()}
+    challenger, champion = (
+        [np.asarray(scores[mask], dtype=float) for mask in masks.values()]
+        for scores in (contest.challenger, contest.champion)
+    )
+    differences = [ours - theirs for ours, theirs in zip(challenger, champion, strict=True)]
+    tested = [len(one) >= rule.least_examples for one in differences]
+    clusters = None if contest.groups is None else [contest.groups[mask] for mask in masks.values()]
+    level = rule.alpha / max(sum(tested), 1)  # Bonferroni's, for a look at all at once
+    ends = intervals(differences, contest.task, level, clusters)
+    p_values = [
+        chance(-one, contest.task, groups=clusters[place] if clusters else None) if tested[place] else math.nan
+        for place, one in enumerate(differences)
+    ]
+    table = pd.DataFrame(
+        {
+            "part": list(masks),
+            "examples": [len(one) for one in differences],
+            "challenger": [float(one.mean()) for one in challenger],
+            "champion": [float(one.mean()) for one in champion],
+            "difference": [float(one.mean()) for one in differences],
+            "low": [low for low, _ in ends],
+            "high": [high for _, high in ends],
+            "p_value": p_values,
+        }
+    ).sort_values("p_value", kind="stable", ignore_index=True)
+    return table.assign(worse=holm(table["p_value"].to_numpy(dtype=float), rule.alpha))
 
 
 def _ratio(challenger: float, champion: float) -> float:
