@@ -1,10 +1,13 @@
 """Batches from production: what is healthy is left alone, what has changed is named, and each is written down."""
 
+import io
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +22,11 @@ from recipe.cli import BAD_INPUT, CLOSED, OPEN, run_command
 from recipe.dataset.builtin import PICTURES
 from recipe.dataset.ingestion import ingest
 from recipe.dataset.stored import Dataset, load_dataset
+from recipe.evidence import Finding
 from recipe.inference.export import export_model
 from recipe.monitoring.history import JOURNAL, batches, read_entries
 from recipe.monitoring.monitor import monitor
-from recipe.monitoring.pending import newest_batch
-from recipe.report.findings import RunResult
+from recipe.monitoring.pending import newest_batch, note_failure
 from recipe.settings import load_settings
 from recipe.settings.composition import compose
 from recipe.tracking.connection import connect, workspace_uri
@@ -95,6 +98,18 @@ def tumours_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace
 
 
+@pytest.fixture(scope="module")
+def monday(digits_made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A workspace in which a healthy batch of images was monitored by the command, and what that said."""
+    workspace = Path(shutil.copytree(digits_made, tmp_path_factory.mktemp("monday") / "workspace"))
+    batch = put(workspace / "production" / "monday", held_out(workspace, 150)[0])
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(io.StringIO()) as told:
+        patched.chdir(workspace)
+        patched.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert run_command(["monitor", str(batch)]) == OPEN
+    return workspace, told.getvalue()
+
+
 @pytest.fixture
 def digits(digits_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace of its own with the digits and a model, in which the test stands."""
@@ -140,51 +155,44 @@ def rows_held_out(
     return path
 
 
-def monitored(workspace: Path, batch: Path) -> dict[str, tuple[str, str]]:
-    """The verdict and the summary of each finding."""
+def monitored(workspace: Path, batch: Path) -> dict[str, Finding]:
+    """Each finding, by the name of what was looked at."""
     result = monitor(workspace, batch, workspace / "reports" / "monitor")
-    return verdicts(result)
+    return {one.practice.partition("/")[2]: one for one in result.findings}
 
 
-def verdicts(result: RunResult) -> dict[str, tuple[str, str]]:
-    return {one.practice.partition("/")[2]: (str(one.verdict), one.summary) for one in result.findings}
+def verdicts(found: dict[str, Finding]) -> set[str]:
+    return {str(one.verdict) for one in found.values()}
 
 
 # Healthy batches
 
 
-def test_held_out_images_are_as_training_was(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    batch = put(digits / "production" / "monday", held_out(digits, 150)[0])
-
-    assert run_command(["monitor", str(batch)]) == OPEN
-
-    told = capsys.readouterr().out
+def test_held_out_images_are_as_training_was(monday: tuple[Path, str]) -> None:
+    workspace, told = monday
+    reports = workspace / "reports" / "monitor"
     assert "unfamiliar" in told
-    assert told.rstrip().endswith(str(digits / "reports" / "monitor" / "index.html"))
-    content = json.loads((digits / "reports" / "monitor" / "findings.json").read_text())
+    assert told.rstrip().endswith(str(reports / "index.html"))
+    content = json.loads((reports / "findings.json").read_text())
     assert [one["practice"] for one in content["findings"]] == [
         f"monitor/{name}" for name in ("unreadable", "drift", "unfamiliar", "confidence", "figure")
     ]
     assert content["run"]["verdict"] == "pass"
-    page = (digits / "reports" / "monitor" / "index.html").read_text()
+    page = (reports / "index.html").read_text()
     assert "<h1>Production is as training was.</h1>" in page
     assert "not reached" not in page
     assert content["findings"][-1]["verdict"] == "skip"
     for finding in content["findings"]:
         for file in [*finding["figures"], *([finding["table"]] if finding["table"] else [])]:
-            assert (digits / "reports" / "monitor" / file).is_file()
+            assert (reports / file).is_file()
 
 
-def test_the_tables_have_the_columns_that_programs_read(digits: Path) -> None:
-    batch = put(digits / "batch", held_out(digits, 60)[0])
-
-    monitored(digits, batch)
-
-    tables = digits / "reports" / "monitor" / "tables"
+def test_the_tables_have_the_columns_that_programs_read(monday: tuple[Path, str]) -> None:
+    tables = monday[0] / "reports" / "monitor" / "tables"
     drift, unfamiliar = (pd.read_csv(tables / name) for name in ("data.drift.csv", "monitor.unfamiliar.csv"))
     assert list(drift.columns) == ["column", "score", "p_value", "flagged", "detail"]
     assert list(unfamiliar.columns) == ["id", "path", "score", "flagged"]
-    assert len(unfamiliar) == 60 and unfamiliar["id"].is_unique
+    assert len(unfamiliar) == 150 and unfamiliar["id"].is_unique
     assert unfamiliar["score"].is_monotonic_decreasing and unfamiliar["score"].between(0, 1).all()
 
 
@@ -192,10 +200,10 @@ def test_held_out_rows_are_as_training_was_with_labels_and_without(tumours: Path
     bare = rows_held_out(tumours, tumours / "bare.csv", lambda rows: rows.drop(columns="diagnosis"))
     labelled = rows_held_out(tumours, tumours / "labelled.csv")
 
-    assert {verdict for verdict, _ in monitored(tumours, bare).values()} == {"pass", "skip"}
+    assert verdicts(monitored(tumours, bare)) == {"pass", "skip"}
     found = monitored(tumours, labelled)
-    assert {verdict for verdict, _ in found.values()} == {"pass"}
-    assert found["figure"][1].startswith("Accuracy 0.")
+    assert verdicts(found) == {"pass"}
+    assert found["figure"].measured is not None and 0.5 < found["figure"].measured <= 1
 
 
 def test_a_regression_has_its_r2_and_its_predictions_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,17 +216,14 @@ def test_a_regression_has_its_r2_and_its_predictions_compared(tmp_path: Path, mo
 
     found = monitored(workspace, rows_held_out(workspace, workspace / "batch.csv"))
 
-    assert found["figure"][1].startswith("R2 ")
-    assert found["confidence"][1].startswith("The mean prediction is ")
+    assert found["confidence"].measured is not None and found["confidence"].verdict == "pass"
     entry = read_entries(workspace)[0]
     assert entry.confidence is None and entry.figure is not None and entry.labelled == len(dataset.where("test"))
+    assert entry.figure.value == found["figure"].measured
 
 
-def test_a_batch_of_five_raises_no_alarm(digits: Path, tumours_made: Path) -> None:
-    assert {verdict for verdict, _ in monitored(digits, put(digits / "few", held_out(digits, 5)[0])).values()} <= {
-        "pass",
-        "skip",
-    }
+def test_a_batch_of_five_raises_no_alarm(digits: Path) -> None:
+    assert verdicts(monitored(digits, put(digits / "few", held_out(digits, 5)[0]))) == {"pass", "skip"}
 
 
 # What has changed
@@ -250,9 +255,9 @@ def test_digits_of_another_source_and_noise_are_unlike_anything_seen(digits: Pat
     foreign = monitored(digits, put(digits / "foreign", source.images[::100, :, :, 0]))
     random = monitored(digits, put(digits / "noise", noise))
 
-    assert foreign["drift"][0] == foreign["unfamiliar"][0] == "fail"
-    assert random["drift"][0] == random["unfamiliar"][0] == "fail"
-    assert random["unfamiliar"][1].startswith("40 of 40 inputs (100.0 % ")
+    assert foreign["drift"].verdict == foreign["unfamiliar"].verdict == "fail"
+    assert random["drift"].verdict == random["unfamiliar"].verdict == "fail"
+    assert random["unfamiliar"].measured == 1.0
     assert (digits / "reports/monitor/figures/monitor.unfamiliar.furthest.png").is_file()
 
 
@@ -276,10 +281,9 @@ def test_a_shifted_column_is_named(tumours: Path) -> None:
         tumours, tumours / "batch.csv", lambda rows: rows.assign(**{"mean texture": rows["mean texture"] + shift})
     )
 
-    verdict, summary = monitored(tumours, batch)["drift"]
+    found = monitored(tumours, batch)
 
-    assert verdict == "fail"
-    assert "'mean texture' differs from training" in summary
+    assert found["drift"].verdict == "fail"
     assert "mean texture" in read_entries(tumours)[0].drifted
 
 
@@ -288,10 +292,11 @@ def test_a_column_without_a_single_number_is_named_and_drawn(tumours: Path) -> N
         tumours, tumours / "batch.csv", lambda rows: rows.assign(**{"mean radius": "about seventeen"})
     )
 
-    verdict, summary = monitored(tumours, worded)["drift"]
+    found = monitored(tumours, worded)
 
-    assert verdict == "fail"
-    assert "'mean radius' differs from training" in summary
+    assert found["drift"].verdict == "fail"
+    assert read_entries(tumours)[0].drifted[0] == "mean radius"
+    assert "columns" in found["drift"].figures
 
 
 @pytest.mark.fault("monitor/figure", "fail: a figure below the test figure, beyond chance")
@@ -301,9 +306,10 @@ def test_a_figure_below_the_test_figure_beyond_chance_is_an_alarm(digits: Path) 
 
     found = monitored(digits, put(digits / "batch", images, wrong))
 
-    assert found["figure"][0] == "fail"
-    assert re.match(r"Accuracy 0\.\d+ \[.*\] on 120 labelled inputs, where models/final has ", found["figure"][1])
-    assert found["drift"][0] == "pass"
+    assert found["figure"].verdict == "fail"
+    assert re.match(r"Accuracy 0\.\d+ \[.*\] on 120 labelled inputs, where models/final has ", found["figure"].summary)
+    assert found["figure"].measured is not None and found["figure"].measured < 0.5
+    assert found["drift"].verdict == "pass"
 
 
 def test_a_class_that_the_model_does_not_know_counts_as_wrong_and_is_new(digits: Path) -> None:
@@ -312,8 +318,8 @@ def test_a_class_that_the_model_does_not_know_counts_as_wrong_and_is_new(digits:
 
     found = monitored(digits, put(digits / "batch", images, labels))
 
-    assert found["drift"][0] == "fail" and "'letter' is new" in found["drift"][1]
-    assert found["figure"][0] == "fail"
+    assert found["drift"].verdict == "fail" and "'letter' is new" in found["drift"].summary
+    assert found["figure"].verdict == "fail"
 
 
 # Inputs that cannot be read
@@ -328,9 +334,9 @@ def test_unreadable_images_are_counted_and_listed_and_the_rest_is_compared(digit
 
     found = monitored(digits, batch)
 
-    assert found["unreadable"][0] == "warn"
-    assert found["unreadable"][1].startswith("2 of 82 inputs cannot be read; the first is ")
-    assert found["drift"][0] == "pass"
+    assert found["unreadable"].verdict == "warn"
+    assert found["unreadable"].measured == 2 / 82
+    assert found["drift"].verdict == "pass"
     assert set(pd.read_csv(digits / "reports/monitor/tables/monitor.unreadable.csv")["path"]) == {
         "torn.png",
         "empty.png",
@@ -344,7 +350,8 @@ def test_torn_rows_are_listed_by_their_number(tumours: Path) -> None:
 
     found = monitored(tumours, batch)
 
-    assert found["unreadable"][0] == "warn" and "row:3" in found["unreadable"][1]
+    assert found["unreadable"].verdict == "warn"
+    assert pd.read_csv(tumours / "reports/monitor/tables/monitor.unreadable.csv")["path"].tolist() == ["row:3"]
     assert read_entries(tumours)[0].unreadable == 1
 
 
@@ -376,8 +383,7 @@ def test_a_labels_csv_labels_what_it_names_of_a_flat_folder(digits: Path) -> Non
 
     found = monitored(digits, batch)
 
-    assert "on 60 labelled inputs" in found["figure"][1]
-    assert found["unreadable"][1].startswith("1 of 91 inputs cannot be read; the first is gone.png: ")
+    assert found["unreadable"].measured == 1 / 91 and found["unreadable"].summary.startswith("1 of 91 inputs")
     assert (read_entries(digits)[0].rows, read_entries(digits)[0].labelled) == (90, 60)
 
 
@@ -408,7 +414,7 @@ def test_where_the_registry_does_not_answer_the_final_model_is_asked_and_that_is
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     found = monitored(digits, put(digits / "batch", *held_out(digits, 100)))
-    assert "models/final" in found["figure"][1]
+    assert "models/final" in found["figure"].summary
     assert "MLflow at http://127.0.0.1:9 cannot be used" in caplog.text
     assert "the final model here is taken" in caplog.text
 
@@ -422,7 +428,7 @@ def test_the_registered_champion_is_asked_and_its_test_figure_is_the_level(digit
 
     found = monitored(digits, put(digits / "batch", *held_out(digits, 100)))
 
-    assert "where digits version 1 has 0.9700 [0.9500, 0.9850] on the test set" in found["figure"][1]
+    assert found["figure"].expected == "0.9700, but for chance"
     assert read_entries(digits)[0].champion == "digits version 1"
 
 
@@ -431,9 +437,9 @@ def test_without_a_model_the_data_alone_are_compared(digits: Path) -> None:
 
     found = monitored(digits, put(digits / "batch", *held_out(digits, 100)))
 
-    assert found["drift"][0] == found["unfamiliar"][0] == "pass"
-    assert found["confidence"] == found["figure"]
-    assert found["confidence"][0] == "skip" and "There is no model yet" in found["confidence"][1]
+    assert found["drift"].verdict == found["unfamiliar"].verdict == "pass"
+    assert found["confidence"].verdict == found["figure"].verdict == "skip"
+    assert found["confidence"].summary == found["figure"].summary and "no model yet" in found["figure"].summary
 
 
 def test_a_model_of_other_images_is_not_asked(digits: Path) -> None:
@@ -443,8 +449,8 @@ def test_a_model_of_other_images_is_not_asked(digits: Path) -> None:
 
     found = monitored(digits, put(digits / "batch", np.zeros((5, 28, 28), np.uint8)))
 
-    assert found["confidence"][0] == "skip"
-    assert "models/final takes images of 1 x 8 x 8 where the data have 1 x 28 x 28" in found["confidence"][1]
+    assert found["confidence"].verdict == "skip"
+    assert "models/final takes images of 1 x 8 x 8 where the data have 1 x 28 x 28" in found["confidence"].summary
 
 
 # Bad input
@@ -560,26 +566,25 @@ def test_the_newest_table_that_was_not_monitored_is_next(tumours: Path) -> None:
 def test_a_batch_that_cannot_be_read_waits_behind_the_others_until_it_changes(tumours: Path) -> None:
     folder = tumours / "production"
     folder.mkdir()
-    for day, name in enumerate(("monday", "tuesday", "wednesday")):
-        path = rows_held_out(tumours, folder / f"{name}.csv")
-        os.utime(path, (1_000_000 + day, 1_000_000 + day))
-    for name in ("tuesday", "wednesday"):
-        (folder / f"{name}.csv").write_text("width,height\n1,2\n")
+    monday, tuesday, wednesday = (folder / f"{name}.csv" for name in ("monday", "tuesday", "wednesday"))
+    for day, path in enumerate((monday, tuesday, wednesday)):
+        os.utime(rows_held_out(tumours, path), (1_000_000 + day, 1_000_000 + day))
+    for path in (tuesday, wednesday):
+        path.write_text("width,height\n1,2\n")
 
-    taken = []
-    for _ in range(4):
-        batch = newest_batch(tumours, folder)
-        assert batch is not None
-        taken.append(batch.stem)
-        with disable_run_logger():
-            if batch.stem == "monday":
-                monitored(tumours, batch)
-            else:
-                assert monitor_production.fn("production").is_failed()
-    assert taken == ["wednesday", "tuesday", "monday", "wednesday"]
+    assert newest_batch(tumours, folder) == wednesday
+    with disable_run_logger():
+        assert monitor_production.fn("production").is_failed()
+    assert newest_batch(tumours, folder) == tuesday
+    note_failure(tumours, tuesday, time.time())
+    assert newest_batch(tumours, folder) == monday
+    monitored(tumours, monday)
+    assert newest_batch(tumours, folder) == wednesday
+    note_failure(tumours, wednesday, time.time())
+    assert newest_batch(tumours, folder) == tuesday
 
-    rows_held_out(tumours, folder / "wednesday.csv")
-    assert newest_batch(tumours, folder) == folder / "wednesday.csv"
+    rows_held_out(tumours, wednesday)
+    assert newest_batch(tumours, folder) == wednesday
 
 
 def test_a_folder_of_folders_holds_batches_unless_these_are_classes(digits: Path) -> None:
