@@ -306,9 +306,7 @@ def test_data_that_are_gone_are_named_with_what_to_do(rows: Rows, relabelled: Re
         (rows.workspace / "elsewhere").rename(cache)
 
 
-def test_a_model_file_edited_between_two_commits_is_what_made_the_model_worse(
-    rows: Rows,
-) -> None:
+def test_a_model_file_edited_between_two_commits_is_what_made_the_model_worse(rows: Rows) -> None:
     (rows.workspace / "nets.py").write_text(BROKEN)
     broken = commit(rows.workspace, "Break the model")
     newer = make_run_apart(rows.workspace, *OWN)

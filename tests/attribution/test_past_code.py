@@ -1,5 +1,7 @@
 """The code of past runs: the present one where it is the same, else brought back from git, else said to be gone."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,17 +17,24 @@ from tests.workspaces import ROOT, make_workspace
 OWN = ("data=digits", "model._target_=nets.Net")
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    """A workspace with a model of one's own, below the top of a git repository."""
-    workspace = make_workspace(tmp_path / "repository" / "work")
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that may become a git repository, with a workspace below its top, and in there a model of one's own."""
+    workspace = make_workspace(tmp_path_factory.mktemp("past") / "repository" / "work")
     (workspace / "nets.py").write_text("Net = 1\n")
-    return workspace
+    (workspace / "params.yaml").write_text(json.dumps(compose(workspace, OWN)))
+    return workspace.parent
+
+
+@pytest.fixture
+def workspace(repository: Path, tmp_path: Path) -> Path:
+    """A copy of the workspace in a copy of its repository."""
+    return Path(shutil.copytree(repository, tmp_path / "repository", symlinks=True)) / "work"
 
 
 def run_now(workspace: Path, name: str, at: str | None = None) -> PastRun:
     """A run that is made with the code as it is."""
-    settings = compose(workspace, OWN)
+    settings = json.loads((workspace / "params.yaml").read_text())
     return PastRun(name, "key", settings, {}, code_in(workspace, settings), at)
 
 
