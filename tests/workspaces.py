@@ -67,6 +67,6 @@ def environment(workspace: Path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | own
 
 
-def figures(workspace: Path) -> dict[str, str]:
+def metrics_of(workspace: Path) -> dict[str, str]:
     """Every file of metrics/, as text: what must be equal to the last digit."""
     return {path.name: path.read_text() for path in sorted((workspace / "metrics").glob("*.json"))}

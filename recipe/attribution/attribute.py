@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SEEDS_APART = 1000  # the members of an ensemble have the seeds that follow the run's own
-ROUNDING = 1e-12  # of a figure: a change that is less is none, of which nothing is a share
+ROUNDING = 1e-12  # of a metric: a change that is less is none, of which nothing is a share
 LEVEL = 0.025  # at which either end of a 95 % interval may be wrong
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something swapped: its name, what it was and what it is, the figure that this leads to, and the change.
+    """Something swapped: its name, what it was and what it is, the metric that this leads to, and the change.
 
     `low` and `high` are the change's 95 % interval, `share` is its part of the whole change, and `beyond_seed` says
     whether it is larger than what another seed does. None where that cannot be said.
@@ -45,7 +45,7 @@ class Step:
     factor: str
     before: str
     after: str
-    figure: float
+    value: float
     change: float
     low: float
     high: float
@@ -55,9 +55,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Attribution:
-    """Why the figure of run `b` is not that of run `a`; the steps add up to `whole`.
+    """Why the metric of run `b` is not that of run `a`; the steps add up to `whole`.
 
-    `figure` is that of `a`, in terms of `metric`, on so many `examples`. `seed_change` is the largest change between
+    `value` is the `metric` of `a`, on so many `examples`. `seed_change` is the largest change between
     runs that differ by the seed alone, of which there are `seeds`; None where there are not two. `notes` are sentences.
     """
 
@@ -65,7 +65,7 @@ class Attribution:
     b: str
     metric: str
     examples: int
-    figure: float
+    value: float
     steps: tuple[Step, ...]
     whole: Step
     seed_change: float | None = None
@@ -121,19 +121,19 @@ def _reseeded(state: State, number: int) -> State:
 def _attribution(runs: tuple[PastRun, PastRun], way: Way, alike: Sequence[State], judged: Judged) -> Attribution:
     """`alike` are the runs that differ by the seed alone."""
     start, end = (judged.scores[way.states[place]] for place in (0, -1))
-    seed_figures = [judged.scores[state].mean() for state in alike if state in judged.scores]
-    seed_change = float(np.ptp(seed_figures)) if len(seed_figures) > 1 else None
+    seed_means = [judged.scores[state].mean() for state in alike if state in judged.scores]
+    seed_change = float(np.ptp(seed_means)) if len(seed_means) > 1 else None
     step = partial(_step, task=judged.task, whole=float((end - start).mean()), seed_change=seed_change)
     return Attribution(
         a=runs[0].name,
         b=runs[1].name,
         metric=METRICS[judged.task],
         examples=len(start),
-        figure=float(start.mean()),
+        value=float(start.mean()),
         steps=tuple(step(*one) for one in _swapped(way, judged)),
         whole=step([Factor("in all", "", "")], start, end),
         seed_change=seed_change,
-        seeds=len(seed_figures),
+        seeds=len(seed_means),
         notes=(*way.notes, *judged.notes),
     )
 

@@ -48,7 +48,7 @@ def headline(why: Attribution) -> str:
     most = max(round(abs(step.change), DECIMALS) for step in why.steps)
     largest = [step for step in why.steps if round(abs(step.change), DECIMALS) == most]
     whole = (
-        f"{why.metric} is {number(why.whole.figure)} in {why.b} and {number(why.figure)} in {why.a}, on {why.examples} "
+        f"{why.metric} is {number(why.whole.value)} in {why.b} and {number(why.value)} in {why.a}, on {why.examples} "
         f"validation examples that neither was trained on: a change of {signed(why.whole.change)} "
         f"[{signed(why.whole.low)}, {signed(why.whole.high)}]"
     )
@@ -95,13 +95,13 @@ def why_table(why: Attribution) -> Table:
 
 
 def waterfall(why: Attribution) -> Figure:
-    """The figure of the one run, what each step adds to it or takes away, with its interval, and that of the other."""
+    """The metric of the one run, what each step adds to it or takes away, with its interval, and that of the other."""
     from recipe.drawing import FAINT, INK, PALETTE, label, new_figure, plain
 
     names = [why.a, *(step.factor for step in why.steps), why.b]
     figure, chart = new_figure(width=7.0, height=1.3 + 0.42 * len(names))
     note: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": INK}
-    levels = [why.figure, *(step.figure for step in why.steps)]
+    levels = [why.value, *(step.value for step in why.steps)]
     for place, level in enumerate(levels):
         chart.plot([level, level], [place + HALF, place + 1 - HALF], color=FAINT, linewidth=0.8)
     for place, (step, level) in enumerate(zip(why.steps, levels, strict=False), start=1):
@@ -109,7 +109,7 @@ def waterfall(why: Attribution) -> Figure:
         colour = PALETTE[2] if step.change >= 0 else PALETTE[1]
         chart.barh(place, step.change, left=level, height=2 * HALF, color=colour, alpha=0.75)
         chart.plot(ends, [place, place], color=INK, linewidth=1.1, marker="|", markersize=6)
-        chart.annotate(signed(step.change), (max(*ends, level, step.figure), place), (6, 0), **note)
+        chart.annotate(signed(step.change), (max(*ends, level, step.value), place), (6, 0), **note)
     for place, level in ((0, levels[0]), (len(names) - 1, levels[-1])):
         chart.plot([level], [place], marker="o", markersize=6.5, color=PALETTE[0])
         chart.annotate(number(level), (level, place), (8, 0), **note)

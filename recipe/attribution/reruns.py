@@ -150,7 +150,7 @@ def _model_module(code: Path) -> str:
 
 
 def _scratch_of(bench: Bench, made_from: Ingredients) -> Path:
-    """The scratch workspace of a run: of all that may change a figure."""
+    """The scratch workspace of a run: of all that may change a number."""
     settings = {name: value for name, value in made_from.settings.items() if name not in NOT_IN_KEY}
     code = code_in(made_from.folder, made_from.settings)
     return bench.folder / "runs" / fingerprint([settings, code, _data_name(bench, made_from)])

@@ -13,7 +13,7 @@ LEDGER = Path(".recipe") / "test_ledger.jsonl"
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of the test labels: when, by what, of which state of the data, the figure, and of which data set."""
+    """One reading of the test labels: when, by what, of which state of the data, the metric, and of which data set."""
 
     when: str
     reader: str

@@ -19,7 +19,7 @@ from recipe.report.findings import read_measured
 from recipe.settings import Settings
 from recipe.tracking.connection import SQLITE, TrackingError, connect, tracking_uri
 from recipe.tracking.contents import FINAL_TEST
-from recipe.tracking.registry import CHAMPION, RegistryError, figure_on_test, find_version, registered_name
+from recipe.tracking.registry import CHAMPION, RegistryError, find_version, metric_on_test, registered_name
 from recipe.versioning.provenance import FINAL_MODEL
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ PROBABILITY = "probability_"  # begins the column of a class: recipe/inference/i
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A metric with its 95 % interval."""
 
     value: float
@@ -43,20 +43,20 @@ class Figure:
         return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
-def figure_of(finding: Finding | None) -> Figure | None:
+def estimate_of(finding: Finding | None) -> Estimate | None:
     """What `finding` measured; None where that is nothing, or without an interval."""
     if finding is None or finding.measured is None or finding.interval is None:
         return None
-    return Figure(finding.measured, *finding.interval)
+    return Estimate(finding.measured, *finding.interval)
 
 
 @dataclass(frozen=True)
 class Champion:
-    """A model, what it is called, and its figure on the test set, where that is known."""
+    """A model, what it is called, and its metric on the test set, where that is known."""
 
     model: FinalModel
     name: str
-    test: Figure | None
+    test: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def _registered(workspace: Path, settings: Settings) -> Champion | None:
         logger.warning("%s Until then the final model here is taken.", error)
         return None
     name = f"{version.name} version {version.version}"
-    figure = figure_on_test(version.tags)
-    return Champion(load_registered(reference, uri), name, Figure(*figure) if figure else None)
+    metric = metric_on_test(version.tags)
+    return Champion(load_registered(reference, uri), name, Estimate(*metric) if metric else None)
 
 
 def _final(workspace: Path) -> Champion | None:
@@ -108,12 +108,12 @@ def _final(workspace: Path) -> Champion | None:
     return Champion(load_folder(folder), FINAL_MODEL.as_posix(), _measured(workspace / "reports"))
 
 
-def _measured(reports: Path) -> Figure | None:
+def _measured(reports: Path) -> Estimate | None:
     try:
         findings = read_measured(reports, "squeeze").findings
     except WorkspaceError:
         return None
-    return figure_of(next((one for one in findings if one.practice == FINAL_TEST), None))
+    return estimate_of(next((one for one in findings if one.practice == FINAL_TEST), None))
 
 
 def answers(champion: Champion, dataset: Dataset, rows: NDArray[np.int64]) -> Answers:

@@ -1,4 +1,4 @@
-"""What is found in a batch: drift, unfamiliar inputs, the model's confidence, and its figure where labels are there."""
+"""What is found in a batch: drift, unfamiliar inputs, the model's confidence, and its metric where labels are there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from recipe.inspection.familiarity import Unfamiliar, unfamiliar
 from recipe.inspection.number_shift import shift_of_numbers
 from recipe.inspection.shift import percent
 from recipe.monitoring.batch import Batch
-from recipe.monitoring.champion import Answers, Champion, Figure
+from recipe.monitoring.champion import Answers, Champion, Estimate
 from recipe.monitoring.history import Entry, draw_over_time
 from recipe.statistics.intervals import NORMAL_975, wilson
 
@@ -166,12 +166,12 @@ def confidence(seen: Seen) -> Finding:
 
 
 @practice("monitor/figure")
-def figure_on_labels(seen: Seen) -> Finding:
+def metric_on_labels(seen: Seen) -> Finding:
     """Where labels are there, the model is as good on the batch as on the test set, but for chance."""
     if seen.answers is None or seen.champion is None:
         return skip(_why_not_asked(seen))
     labels = seen.batch.labels
-    measured = None if labels is None else _figure_on(seen.answers, labels, seen.is_class)
+    measured = None if labels is None else _metric_on(seen.answers, labels, seen.is_class)
     name, title = ("accuracy", "Accuracy") if seen.is_class else ("R2", "R2")
     level, where = _level(seen)
     points = _points(seen, "figure", measured[0] if measured else None)
@@ -179,38 +179,38 @@ def figure_on_labels(seen: Seen) -> Finding:
     if measured is None:
         least = "" if seen.is_class else f", or fewer than {FEWEST_FOR_R2}"
         return replace(skip(f"The batch has no labels{least}: {LABEL_LATER}"), figures=figures)
-    figure, examples = measured
+    metric, examples = measured
     beside = f", where {seen.champion.name} has {level} on the {where}" if level is not None else ""
     return Finding(
-        summary=f"{title} {figure} on {examples} labelled inputs{beside}.",
-        measured=figure.value,
-        interval=(figure.low, figure.high),
+        summary=f"{title} {metric} on {examples} labelled inputs{beside}.",
+        measured=metric.value,
+        interval=(metric.low, metric.high),
         expected=None if level is None else f"{level.value:.4f}, but for chance",
         advice="Read monitor/drift and monitor/unfamiliar for what changed, check the labels of the batch, and train "
         "on it where the change is here to stay.",
-        requirements=() if level is None else (at_least(_held_against(figure, level, seen), level.low),),
+        requirements=() if level is None else (at_least(_held_against(metric, level, seen), level.low),),
         figures=figures,
     )
 
 
-def _level(seen: Seen) -> tuple[Figure | None, str]:
-    """The champion's figure on the test set; where nobody kept that, on the validation split, and which it is."""
+def _level(seen: Seen) -> tuple[Estimate | None, str]:
+    """The champion's metric on the test set; where nobody kept that, on the validation split, and which it is."""
     if seen.champion is not None and seen.champion.test is not None:
         return seen.champion.test, "test set"
     if seen.validation is None:
         return None, ""
     labels = seen.dataset.manifest["label"].iloc[seen.dataset.where(VALIDATION)].reset_index(drop=True)
-    measured = _figure_on(seen.validation, labels, seen.is_class)
+    measured = _metric_on(seen.validation, labels, seen.is_class)
     return (measured[0], "validation split") if measured else (None, "")
 
 
-def _figure_on(answers: Answers, labels: pd.Series, is_class: bool) -> tuple[Figure, int] | None:
+def _metric_on(answers: Answers, labels: pd.Series, is_class: bool) -> tuple[Estimate, int] | None:
     """Accuracy or R2 on the inputs with a label, and how many these are; None where that is nothing to go by."""
     given = labels.notna().to_numpy()
     predictions = answers.predictions[given]
     if is_class:
         right = int((predictions == labels[given].astype("str").to_numpy()).sum())
-        return Figure(right / len(predictions), *wilson(right, len(predictions))), len(predictions)
+        return Estimate(right / len(predictions), *wilson(right, len(predictions))), len(predictions)
     numbers = label_numbers(labels[given])
     known = ~np.isnan(numbers)
     if known.sum() < FEWEST_FOR_R2 or np.ptp(numbers[known]) == 0:
@@ -220,34 +220,34 @@ def _figure_on(answers: Answers, labels: pd.Series, is_class: bool) -> tuple[Fig
     from recipe.training.evaluation import bootstrap_r2, r2
 
     outputs, targets = from_numpy(predictions[known]), from_numpy(numbers[known][:, np.newaxis])
-    return Figure(r2(outputs, targets), *bootstrap_r2(outputs, targets)), int(known.sum())
+    return Estimate(r2(outputs, targets), *bootstrap_r2(outputs, targets)), int(known.sum())
 
 
-def _points(seen: Seen, name: str, present: Figure | None) -> list[tuple[str, Figure]]:
-    """When and what of each batch's figure `name`, this one's included, in order of time."""
+def _points(seen: Seen, name: str, present: Estimate | None) -> list[tuple[str, Estimate]]:
+    """When and what of each batch's estimate `name`, this one's included, in order of time."""
     both = {one.content: (one.when, getattr(one, name)) for one in seen.earlier}
     both |= {seen.batch.content: (seen.when, present)} if present else {}
     return sorted(((when, one) for when, one in both.values() if one is not None), key=lambda point: point[0])
 
 
-def _mean(values: np.ndarray, most: float) -> Figure:
+def _mean(values: np.ndarray, most: float) -> Estimate:
     """The mean of `values` (N,), none above `most`, and its 95 % interval by the normal distribution."""
     half = NORMAL_975 * float(values.std()) / math.sqrt(len(values))
     mean = float(values.mean())
-    return Figure(mean, mean - half, min(most, mean + half))
+    return Estimate(mean, mean - half, min(most, mean + half))
 
 
-def _held_against(figure: Figure, test: Figure, seen: Seen) -> float:
-    """The figure, or the lower end of the test figure's interval where it lies below that by chance.
+def _held_against(metric: Estimate, test: Estimate, seen: Seen) -> float:
+    """The metric, or the lower end of the interval of that on the test set where it lies below that by chance.
 
-    The difference of two figures has the interval whose ends are as far as both intervals' ends together, squared and
+    The difference of two estimates has the interval whose ends are as far as both intervals' ends together, squared and
     added (Newcombe 1998, method 10), here widened from 2.5 % to `alpha` a side.
     """
     from scipy.stats import norm
 
     widened = float(norm.isf(seen.dataset.settings.monitor.alpha)) / NORMAL_975
-    room = widened * math.hypot(test.value - test.low, figure.high - figure.value)
-    return max(figure.value, test.low) if test.value - figure.value <= room else figure.value
+    room = widened * math.hypot(test.value - test.low, metric.high - metric.value)
+    return max(metric.value, test.low) if test.value - metric.value <= room else metric.value
 
 
 def _why_not_asked(seen: Seen) -> str:

@@ -12,12 +12,12 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from recipe import drawing
-from recipe.monitoring.champion import Figure
+from recipe.monitoring.champion import Estimate
 from recipe.runtime import journal
 from recipe.runtime.workspace import private_folder
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Picture
+    from matplotlib.figure import Figure
 
 JOURNAL = "monitor.jsonl"
 MOST_DRAWN = 60  # batches, the last ones
@@ -27,7 +27,7 @@ MINUTES = len("2026-11-25T12:34")  # of a time, as it is shown
 
 @dataclass(frozen=True)
 class Entry:
-    """One call: when, of which data set, batch and content, and the figures. `figure` is None without labels.
+    """One call: when, of which data set, batch and content, and what came of it. `figure` is None without labels.
 
     `confidence` is the mean of the largest probabilities with its 95 % interval; None for a regression, or without a
     model. `unfamiliar` is the share of inputs, `drifted` names the columns.
@@ -42,8 +42,8 @@ class Entry:
     champion: str | None
     unfamiliar: float | None
     drifted: tuple[str, ...]
-    confidence: Figure | None
-    figure: Figure | None
+    confidence: Estimate | None
+    figure: Estimate | None
     labelled: int
     verdict: str
 
@@ -69,7 +69,7 @@ def read_entries(workspace: Path) -> list[Entry]:
 def batches(entries: Sequence[Entry], data: str) -> list[Entry]:
     """One entry a batch of the data set `data`, in the order of their first call: what the last call of it measured.
 
-    A figure stays known where a later call came without the labels.
+    A metric stays known where a later call came without the labels.
     """
     kept: dict[str, Entry] = {}
     for entry in entries:
@@ -82,9 +82,9 @@ def batches(entries: Sequence[Entry], data: str) -> list[Entry]:
 
 
 def draw_over_time(
-    points: Sequence[tuple[str, Figure]], y_label: str, title: str, reference: Figure | None, reference_name: str
-) -> Picture | None:
-    """A point a batch (when, figure) with its interval, beside a level with its own; None where there is no point."""
+    points: Sequence[tuple[str, Estimate]], y_label: str, title: str, reference: Estimate | None, reference_name: str
+) -> Figure | None:
+    """A point a batch (when, estimate) with its interval, beside a level with its own; None where there is no point."""
     if not points:
         return None
     shown = points[-MOST_DRAWN:]

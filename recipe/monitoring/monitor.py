@@ -15,8 +15,8 @@ from recipe.dataset.stored import Dataset, load_dataset
 from recipe.errors import DataError
 from recipe.evidence import Finding, Practice, Verdict, judge, worst
 from recipe.monitoring.batch import Batch, opened
-from recipe.monitoring.champion import answers, figure_of, find_champion
-from recipe.monitoring.findings import Seen, batch_drift, confidence, figure_on_labels, unfamiliar_inputs, unreadable
+from recipe.monitoring.champion import answers, estimate_of, find_champion
+from recipe.monitoring.findings import Seen, batch_drift, confidence, metric_on_labels, unfamiliar_inputs, unreadable
 from recipe.monitoring.history import Entry, batches, read_entries, record
 from recipe.pipeline.stage import saved
 from recipe.report.findings import FINDINGS, TABLES, RunResult, StageResult, to_json
@@ -26,7 +26,7 @@ from recipe.runtime.workspace import make_output_folder, write_json
 from recipe.settings import Settings, load_settings
 
 STAGE = "monitor"
-CHECKS = (unreadable, batch_drift, unfamiliar_inputs, confidence, figure_on_labels)
+CHECKS = (unreadable, batch_drift, unfamiliar_inputs, confidence, metric_on_labels)
 TABLE_NAMES: Mapping[str, str] = {"monitor/drift": "data.drift.csv"}  # the same table as data/drift writes
 HEADLINES: Mapping[Verdict, str] = {
     "pass": "Production is as training was.",
@@ -112,7 +112,7 @@ def _clear(out: Path) -> None:
 
 
 def _entry(workspace: Path, seen: Seen, found: Sequence[Finding]) -> Entry:
-    """The call in figures; a path inside the workspace is kept relative to it."""
+    """The call in numbers; a path inside the workspace is kept relative to it."""
     by_name = {finding.practice: finding for finding in found}
     drifted = by_name["monitor/drift"].table
     labels = seen.batch.labels
@@ -128,8 +128,8 @@ def _entry(workspace: Path, seen: Seen, found: Sequence[Finding]) -> Entry:
         champion=seen.champion.name if seen.champion else None,
         unfamiliar=by_name["monitor/unfamiliar"].measured,
         drifted=tuple(drifted.loc[drifted["flagged"], "column"]),
-        confidence=figure_of(by_name["monitor/confidence"]) if seen.is_class else None,
-        figure=figure_of(by_name["monitor/figure"]),
+        confidence=estimate_of(by_name["monitor/confidence"]) if seen.is_class else None,
+        figure=estimate_of(by_name["monitor/figure"]),
         labelled=0 if labels is None else int(labels.notna().sum()),
         verdict=worst(list(found)),
     )

@@ -35,7 +35,7 @@ class Stage:
     """A stage at work: where it writes, what it was told, and what it has found so far.
 
     `only`: the practices to run, by id; empty for all. `home`: the workspace whose ledgers are read and written, where
-    this one is a scratch beside it; by default this one. `counts`: figures for `dvc metrics` beside the findings'.
+    this one is a scratch beside it; by default this one. `counts`: numbers for `dvc metrics` beside the findings'.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Stage:
         write_json(self.reports / "trainings.json", records)
         if records:
             write_whole(self.workspace / "plots" / f"{self.name}.csv", curves_csv(records))
-        write_json(self.workspace / "metrics" / f"{self.name}.json", self.figures())
+        write_json(self.workspace / "metrics" / f"{self.name}.json", self.metrics())
         measured = {
             "stage": self.name,
             "findings": [to_json(finding) for finding in self.findings],
@@ -89,19 +89,19 @@ class Stage:
         }
         write_json(self.reports / "measured.json", measured)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """What was measured, for `dvc metrics`: practice to number, with the ends of its interval.
 
         JSON knows no number that is not finite, so such a one is left out; the finding says what happened.
         """
-        figures: dict[str, float] = dict(self.counts)
+        metrics: dict[str, float] = dict(self.counts)
         for finding in self.findings:
             name = finding.practice.partition("/")[2]
             if finding.measured is not None:
-                figures[name] = finding.measured
+                metrics[name] = finding.measured
             if finding.interval is not None:
-                figures[f"{name}_low"], figures[f"{name}_high"] = finding.interval
-        return {name: value for name, value in figures.items() if math.isfinite(value)}
+                metrics[f"{name}_low"], metrics[f"{name}_high"] = finding.interval
+        return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
     def _unmeasured(self, practice: Practice, error: Exception) -> Finding:
         """What raised on the data or the model at hand closes the gate; the other practices still have their say.

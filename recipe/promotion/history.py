@@ -35,8 +35,8 @@ from recipe.tracking.registry import (
     RegistryError,
     alias_version,
     answering,
-    figure_on_test,
     folder_hash,
+    metric_on_test,
     registered_name,
 )
 from recipe.versioning.provenance import FINAL_MODEL
@@ -264,7 +264,7 @@ def _number(client: MlflowClient, name: str, version: str) -> str:
 
 def _chapters(version: ModelVersion, aliases: Mapping[str | None, str]) -> Iterator[Chapter]:
     """The decisions on one version; without one, that it was registered. `aliases` are those of all, by version."""
-    number, measured = str(version.version), figure_on_test(version.tags)
+    number, measured = str(version.version), metric_on_test(version.tags)
     figure = "{:.4f} [{:.4f}, {:.4f}]".format(*measured) if measured else ""
     common = (number, aliases.get(number, ""), version.tags.get(DATA_VERSION, "")[:SHORT_VERSION], figure)
     taken = list(rulings_on(version))

@@ -67,7 +67,7 @@ class Contest:
 class Decision:
     """What becomes of a challenger, and why.
 
-    `difference` is the challenger's figure less the champion's; `interval` has its ends at the rule's `alpha` each, so
+    `difference` is the challenger's metric less the champion's; `interval` has its ends at the rule's `alpha` each, so
     that the lower one decides. `p_value` is that of the hypothesis that the rule must refute. `error_rate` is the
     share, at most, of the challengers to be kept out that get in: those no better than the champion, or under not_worse
     those worse by `margin` or more. `power` is the chance of one that is better by `worthwhile`.
@@ -152,7 +152,7 @@ def draw(decision: Decision, rule: Rule) -> Figure:
 def worn(readings: int, limit: int) -> str:
     """The warning that a test set has been read more than `limit` times; empty where it has not.
 
-    The best of k figures that are equal but for chance lies about sqrt(2 ln k) standard errors above the truth. Such a
+    The best of k metrics that are equal but for chance lies about sqrt(2 ln k) standard errors above the truth. Such a
     champion is the harder to beat: what suffers is the power, not the error rate (docs/when-is-a-model-promoted.md).
     """
     if readings <= limit:

@@ -17,7 +17,7 @@ DATA_DOCS = "data/data_docs/index.html"
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One reading of the test labels: when, by whom, of which data, and the figure it gave."""
+    """One reading of the test labels: when, by whom, of which data, and the metric it gave."""
 
     when: str
     reader: str

@@ -20,7 +20,7 @@ from recipe.runtime.workspace import write_whole
 PAGE = "index.html"
 PREVIEW_ROWS = 8
 CELL_LENGTH = 90
-CELL_DECIMALS = 4  # the same down a column, so that figures stand under each other
+CELL_DECIMALS = 4  # the same down a column, so that digits stand under each other
 PNG_HEADER = struct.Struct(">8x8xII")  # signature, length and name of the first chunk, then width and height
 PIXEL_RATIO = 1.5  # figures are drawn at 144 dots an inch, a page has 96
 
@@ -51,7 +51,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the final figure is compared with: its name, its figure, and the practice that measured it."""
+    """What the final metric is compared with: its name, its metric, and the practice that measured it."""
 
     name: str
     measured: float | None
@@ -148,7 +148,7 @@ def _sections(result: RunResult, names: Sequence[str]) -> list[Section]:
 
 
 def _baselines(reports: Path, final: Finding | None) -> list[Baseline]:
-    """What the final figure stands beside: the other predictors on the same test examples, from its own table."""
+    """What the final metric stands beside: the other predictors on the same test examples, from its own table."""
     path = _inside(reports, final.table) if final and final.table else None
     if path is None:
         return []

@@ -92,13 +92,13 @@ def _of_gpu(gpu: Any) -> dict[str, float]:
     """What one GPU tells of itself: a card in parts does not say how busy it is, a small one not what it draws."""
     import pynvml
 
-    figures: dict[str, float] = {}
+    readings: dict[str, float] = {}
     with suppress(pynvml.NVMLError):
         memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
-        figures["memory_usage_megabytes"] = memory.used / MEGABYTE
-        figures["memory_usage_percentage"] = 100 * memory.used / memory.total
+        readings["memory_usage_megabytes"] = memory.used / MEGABYTE
+        readings["memory_usage_percentage"] = 100 * memory.used / memory.total
     with suppress(pynvml.NVMLError):
-        figures["utilization_percentage"] = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
+        readings["utilization_percentage"] = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
     with suppress(pynvml.NVMLError):
-        figures["power_usage_watts"] = pynvml.nvmlDeviceGetPowerUsage(gpu) / MILLIWATTS
-    return figures
+        readings["power_usage_watts"] = pynvml.nvmlDeviceGetPowerUsage(gpu) / MILLIWATTS
+    return readings

@@ -1,1 +1,1 @@
-"""Intervals, paired comparisons and clusters: what may be said of a figure."""
+"""Intervals, paired comparisons and clusters: what may be said of an estimate."""

@@ -35,13 +35,13 @@ class Content:
 
 
 def of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int]) -> Content:
-    """The pipeline's run, with the figures of the stages side by side: what one compares between runs.
+    """The pipeline's run, with the metrics of the stages side by side: what one compares between runs.
 
     `stage` has just been published; the verdict is that of every stage that the run has reached.
     """
     stages = list(reached(pipeline.workspace, stage))
     findings = [finding for name in stages for finding in pipeline.findings(name)]
-    name = [pipeline.settings.data.name, _short(pipeline.settings.model.target), _test_figure(pipeline, findings)]
+    name = [pipeline.settings.data.name, _short(pipeline.settings.model.target), _test_metric(pipeline, findings)]
     settings = {key: value for key, value in plain(pipeline.settings).items() if key not in NOT_IN_PARAMS}
     return Content(
         " ".join(part for part in name if part),
@@ -54,7 +54,7 @@ def of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int]) -> Conten
             "recipe.reached": stages[-1],
             **pipeline.origin(stages[-1]),
         },
-        metrics={f"{stage}/{name}": value for name, value in _figures(pipeline, stage).items()},
+        metrics={f"{stage}/{name}": value for name, value in _metrics(pipeline, stage).items()},
         status=_status(findings),
     )
 
@@ -72,7 +72,7 @@ def of_stage(pipeline: Pipeline, stage: str, findings: Sequence[Finding], when: 
             **pipeline.origin(stage),
             **{finding.practice: str(finding.verdict) for finding in findings},
         },
-        metrics=_figures(pipeline, stage),
+        metrics=_metrics(pipeline, stage),
         points=_system_points(pipeline.workspace / "reports" / stage / "system.json", when[0]),
         status=_status(findings),
     )
@@ -81,7 +81,7 @@ def of_stage(pipeline: Pipeline, stage: str, findings: Sequence[Finding], when: 
 def of_training(training: Mapping[str, Any], points: int, when: tuple[int, int]) -> Content:
     """A training, with at most `points` of each of its curves."""
     curves = {name: _thinned(curve, points) for name, curve in training["curves"].items()}
-    # A figure of the whole training may share its name with a curve, whose last point it need not be.
+    # A metric of the whole training may share its name with a curve, whose last point it need not be.
     final = {f"final {name}" if name in curves else name: value for name, value in training["metrics"].items()}
     return Content(
         training["name"] or training["key"],
@@ -92,8 +92,8 @@ def of_training(training: Mapping[str, Any], points: int, when: tuple[int, int])
     )
 
 
-def _test_figure(pipeline: Pipeline, findings: Iterable[Finding]) -> str:
-    """The test figure as a person says it, `98.6 %`; empty before there is one."""
+def _test_metric(pipeline: Pipeline, findings: Iterable[Finding]) -> str:
+    """The metric on the test set as a person says it, `98.6 %`; empty before there is one."""
     measured = next((finding.measured for finding in findings if finding.practice == FINAL_TEST), None)
     if measured is None:
         return ""
@@ -101,7 +101,7 @@ def _test_figure(pipeline: Pipeline, findings: Iterable[Finding]) -> str:
     return f"{measured:.1%}".replace("%", " %") if preparation.get("task") == "classification" else f"{measured:.3f}"
 
 
-def _figures(pipeline: Pipeline, stage: str) -> dict[str, float]:
+def _metrics(pipeline: Pipeline, stage: str) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in flat(read_json(pipeline.workspace / "metrics" / f"{stage}.json") or {}).items()
@@ -137,7 +137,7 @@ def _status(findings: Sequence[Finding]) -> str:
 
 
 def test_tags(findings: Iterable[Finding]) -> dict[str, str]:
-    """The figure on the test set and its interval, as tags of a registered model; none before there is one."""
+    """The metric on the test set and its interval, as tags of a registered model; none before there is one."""
     test = next((finding for finding in findings if finding.practice == FINAL_TEST), None)
     if test is None or test.measured is None:
         return {}

@@ -13,7 +13,7 @@ from recipe.tracking.connection import tracking_uri
 from recipe.versioning.freshness import read_lock
 from recipe.versioning.provenance import FINAL_MODEL, data_entry, recorded_code
 
-# What changes no figure is no part of a run's identity: a changed threshold, server or worker count is the same run.
+# What changes no number is no part of a run's identity: a changed threshold, server or worker count is the same run.
 NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout", "watch", "retrain", "monitor"))
 NOT_IN_PARAMS = NOT_IN_KEY | {"stages", "sources"}
 
@@ -49,7 +49,7 @@ class Pipeline:
         return list(read_judged(self.workspace / "reports", stage, self.settings).findings)
 
     def origin(self, stage: str) -> dict[str, str]:
-        """Where the figures of `stage` come from: the git commit that it was measured at, and on which GPUs."""
+        """Where the numbers of `stage` come from: the git commit that it was measured at, and on which GPUs."""
         measured = read_measured(self.workspace / "reports", stage)
         commit = {COMMIT: measured.commit} if measured.commit else {}
         return {SOURCE: "recipe", **commit, **{f"gpu_{number}": name for number, name in enumerate(measured.gpus)}}

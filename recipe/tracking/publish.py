@@ -153,7 +153,7 @@ def _write(
     start, end = new.milliseconds
     if run is None:
         run = client.create_run(experiment, start_time=start, tags=dict(identity), run_name=new.name)
-    elif not (run.info.run_name or "").startswith(new.name):  # a stage without the test figure does not take it away
+    elif not (run.info.run_name or "").startswith(new.name):  # a stage without the test metric does not take it away
         client.update_run(run.info.run_id, name=new.name)
     run_id = run.info.run_id
     metrics = [

@@ -125,8 +125,8 @@ def version_named(client: "MlflowClient", name: str, number: str | None, alias: 
         return None
 
 
-def figure_on_test(tags: Mapping[str, str]) -> tuple[float, float, float] | None:
-    """The figure on the test set that a version was registered with, and the ends of its interval; None without one."""
+def metric_on_test(tags: Mapping[str, str]) -> tuple[float, float, float] | None:
+    """The metric on the test set that a version was registered with, and the ends of its interval; None without one."""
     try:
         return float(tags["test"]), float(tags["test_low"]), float(tags["test_high"])
     except (KeyError, ValueError):

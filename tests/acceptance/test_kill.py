@@ -11,7 +11,7 @@ import pytest
 
 from recipe.cli import BAD_INPUT
 from tests.runs import kill_tree, started, wait_for, working_in
-from tests.workspaces import figures, make_workspace, recipe
+from tests.workspaces import make_workspace, metrics_of, recipe
 
 QUICK = ("run", "data=digits", "budget=quick")
 KILLS = 10
@@ -27,7 +27,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str
     began = time.monotonic()
     done = recipe(workspace, *QUICK)
     assert done.returncode == 0, done.stderr
-    return figures(workspace), time.monotonic() - began
+    return metrics_of(workspace), time.monotonic() - began
 
 
 @pytest.mark.parametrize("number", range(KILLS))
@@ -43,7 +43,7 @@ def test_a_run_killed_at_a_random_moment_is_finished_by_the_next(
         kill_tree(run)
     done = recipe(workspace, *QUICK)
     assert done.returncode == 0, f"killed after {moment:.1f} s: {done.stderr}"
-    assert figures(workspace) == expected
+    assert metrics_of(workspace) == expected
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -63,4 +63,4 @@ def test_where_only_dvc_is_killed_the_stage_is_waited_for(
             psutil.wait_procs([orphan], timeout=1)
         done = recipe(workspace, *QUICK)
     assert done.returncode == 0, done.stderr
-    assert figures(workspace) == undisturbed[0]
+    assert metrics_of(workspace) == undisturbed[0]

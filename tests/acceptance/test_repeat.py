@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspaces import figures, make_workspace, recipe
+from tests.workspaces import make_workspace, metrics_of, recipe
 
 pytestmark = pytest.mark.acceptance
 
@@ -16,5 +16,5 @@ def test_two_folders_with_one_and_two_workers_give_the_same_figures(tmp_path: Pa
         workspace = make_workspace(tmp_path / f"workers-{workers}")
         done = recipe(workspace, "run", f"data={data}", "budget=quick", f"fanout.workers={workers}")
         assert done.returncode in (0, 1), done.stderr
-        made.append(figures(workspace))
+        made.append(metrics_of(workspace))
     assert made[0] and made[0] == made[1]

@@ -37,7 +37,7 @@ from tests.flows.conftest import environment as environment_of_flows
 from tests.flows.conftest import wait_for as wait_for_words
 from tests.runs import kill_tree, started
 from tests.services import PostgreSql, postgresql, ray, require_packages, s3
-from tests.workspaces import ROOT, figures, make_workspace, recipe, run
+from tests.workspaces import ROOT, make_workspace, metrics_of, recipe, run
 
 QUICK = ("data=digits", "budget=quick")
 BUCKET = "recipe"
@@ -73,7 +73,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], flo
     began = time.monotonic()
     done = recipe(workspace, "run", *QUICK)
     assert done.returncode == 0, done.stderr
-    return figures(workspace), time.monotonic() - began
+    return metrics_of(workspace), time.monotonic() - began
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_two_dask_workers_give_the_same_figures_as_local_processes(
     done = recipe(workspace, "run", *on(two_workers))
     tell(f"a run with local processes {local[1]:.0f} s, with two Dask workers {time.monotonic() - began:.0f} s")
     assert done.returncode == 0, done.stderr
-    assert figures(workspace) == local[0]
+    assert metrics_of(workspace) == local[0]
     assert list((workspace / ".recipe" / "trainings").glob("*.pt"))
     again = recipe(workspace, "run", *QUICK)
     assert again.returncode == 0 and "Running stage" not in log_of(workspace)
@@ -116,7 +116,7 @@ def test_a_run_whose_workers_die_gives_the_same_figures(
             workers_of(two_workers)[0].kill()
         _, told = process.communicate(timeout=900)
     assert process.returncode == 0, told
-    assert figures(workspace) == local[0]
+    assert metrics_of(workspace) == local[0]
 
 
 def wait_for_trainings(workspace: Path, count: int, process: subprocess.Popen[str]) -> None:
@@ -140,7 +140,7 @@ def test_a_run_killed_while_workers_train_goes_on_from_what_had_come_back(
     kept = {path: path.stat().st_mtime_ns for path in (workspace / ".recipe" / "trainings").glob("*.pt")}
     done = recipe(workspace, "run", *on(two_workers))
     assert done.returncode == 0, done.stderr
-    assert figures(workspace) == local[0]
+    assert metrics_of(workspace) == local[0]
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
@@ -192,7 +192,7 @@ def test_ray_gives_the_same_figures_as_local_processes(
         done = recipe(workspace, "run", *words, **head.variables)
         tell(f"a run with local processes {local[1]:.0f} s, with Ray {time.monotonic() - began:.0f} s")
     assert done.returncode == 0, done.stderr
-    assert figures(workspace) == local[0]
+    assert metrics_of(workspace) == local[0]
     again = recipe(workspace, "run", *words, "seed=1", **head.variables)
     assert again.returncode == BAD_INPUT
     assert "Nothing answers where the head of a Ray cluster" in again.stderr and again.stderr.count("\n") == 1
@@ -420,7 +420,7 @@ def test_what_was_pushed_to_s3_takes_the_place_of_a_run_in_another_clone(
     tell(f"dvc pull and dvc repro in another clone: {time.monotonic() - began:.1f} s")
     assert done.returncode == 0, done.stderr
     assert "Running stage" not in done.stdout
-    assert figures(clone) == figures(finished.workspace)
+    assert metrics_of(clone) == metrics_of(finished.workspace)
     shutil.rmtree(finished.workspace / ".dvc" / "cache")
     shutil.rmtree(finished.workspace / "models")
     assert finished.run(*DVC, "pull").returncode == 0
@@ -454,14 +454,14 @@ deployments:
 def test_a_worker_of_another_pool_runs_in_the_folder_that_its_deployment_names(scaled: Scaled, tmp_path: Path) -> None:
     other = make_workspace(tmp_path / "other")
     (scaled.workspace / "elsewhere.yaml").write_text(ELSEWHERE.format(folder=other))
-    before = figures(scaled.workspace), (scaled.workspace / "params.yaml").read_text()
+    before = metrics_of(scaled.workspace), (scaled.workspace / "params.yaml").read_text()
     prefect(scaled, "work-pool", "create", "elsewhere", "--type", "process")
     prefect(scaled, "work-pool", "set-concurrency-limit", "elsewhere", "1")
     prefect(scaled, "--no-prompt", "deploy", "--prefect-file", "elsewhere.yaml", "--all")
     with worker(scaled, other, "elsewhere"):
         prefect(scaled, "deployment", "run", "recipe/elsewhere", "--param", "until=data", "--watch")
     assert (other / "gates" / "data").read_text() == "open\n"
-    assert before == (figures(scaled.workspace), (scaled.workspace / "params.yaml").read_text())
+    assert before == (metrics_of(scaled.workspace), (scaled.workspace / "params.yaml").read_text())
 
 
 def prefect(scaled: Scaled, *arguments: str) -> None:

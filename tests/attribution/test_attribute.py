@@ -84,7 +84,7 @@ def test_each_thing_that_differs_has_its_part_and_the_parts_add_up(digits_asked:
     assert (seed.factor, seed.before, seed.after) == ("seed", "0", "1")
     assert rate.high < 0 and rate.low < rate.change < rate.high  # so low a rate learns less, beyond doubt
     assert rate.change + seed.change == pytest.approx(why.whole.change)
-    assert why.figure + why.whole.change == pytest.approx(why.whole.figure)
+    assert why.value + why.whole.change == pytest.approx(why.whole.value)
     assert why.examples == 269 and why.metric == "accuracy"
 
 

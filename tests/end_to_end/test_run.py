@@ -15,7 +15,7 @@ from recipe.settings.composition import compose_params
 from tests.deliveries.conftest import shuffled_digits
 from tests.finished import continued
 from tests.growing import HELD, settings_of
-from tests.workspaces import figures, recipe, run
+from tests.workspaces import metrics_of, recipe, run
 
 pytestmark = pytest.mark.slow
 
@@ -127,14 +127,14 @@ def test_the_model_predicts_from_raw_images(finished: Path, tmp_path: Path) -> N
 
 def test_another_folder_and_two_workers_give_the_same_figures_to_the_last_digit(finished: Path, tmp_path: Path) -> None:
     other = continued(finished, tmp_path)
-    earlier = figures(other)
+    earlier = metrics_of(other)
     shutil.rmtree(other / ".recipe" / "trainings")  # else they would be read, not made again
     compose_params(other, settings_of(other, "fanout.backend=loky", "fanout.workers=2"))
     for stage in ("ingest", "overfit"):  # they read the data of this folder anew, and train side by side on them
         (other / "metrics" / f"{stage}.json").unlink()
         done = run(other, sys.executable, "-m", f"tasks.{stage}")
         assert done.returncode == 0, done.stderr
-    assert figures(other) == earlier
+    assert metrics_of(other) == earlier
 
 
 def test_an_edited_file_of_ones_own_reruns_what_uses_it_and_nothing_before(finished: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ WHY = Attribution(
     b="digits/4",
     metric="accuracy",
     examples=270,
-    figure=0.974,
+    value=0.974,
     steps=(
         Step("optimizer", "lr=0.0003", "lr=1e-05", 0.904, -0.07, -0.1, -0.04, 0.875, True),
         Step("data version", "<b>5afc23b9", "1cba6b05", 0.904, 0.0, -0.01, 0.01, 0.0, False),

@@ -114,7 +114,7 @@ def _distorted_in_words(distorted: Distortion | None) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """One feature, or one figure of an image's channel, over the training examples.
+    """One feature, or one statistic of an image's channel, over the training examples.
 
     `distance` is Kolmogorov and Smirnov's between train and validation where chance does not explain it, else 0.
     """
@@ -130,7 +130,7 @@ class Column:
 def _columns(exp: Experiment, train: Tensor, validation: Tensor) -> list[Column]:
     """Each feature; of images, each channel's mean and spread, since the pixels of one image are not independent."""
     if train.dim() > 2:
-        names = [f"channel {i} {figure}" for figure in ("mean", "spread") for i in range(train.shape[1])]
+        names = [f"channel {i} {statistic}" for statistic in ("mean", "spread") for i in range(train.shape[1])]
         train, validation = _per_channel(train), _per_channel(validation)
     else:
         names = exp.input_names(train.shape[1])

@@ -43,8 +43,8 @@ def label_noise_of_delivery(examined: Examined) -> Finding:
     )
     low, high = probe.interval
     return Finding(
-        summary=f"A probe agrees with {_figure(probe.agreement)} of the labels, where the data set's own give "
-        f"{_figure(probe.expected)}: about {probe.wrong_share:.0%} [{low:.0%}, {high:.0%}] may be wrong.",
+        summary=f"A probe agrees with {probe.agreement:.3f} of the labels, where the data set's own give "
+        f"{probe.expected:.3f}: about {probe.wrong_share:.0%} [{low:.0%}, {high:.0%}] may be wrong.",
         measured=probe.wrong_share,
         interval=probe.interval,
         advice="Ask the sender how the labels were made: a shuffled column, another coding, or a file joined to the "
@@ -52,7 +52,3 @@ def label_noise_of_delivery(examined: Examined) -> Finding:
         requirements=(at_most(low, "max_share"), at_most(low, "max_doubt", otherwise="warn")),
         table=table,
     )
-
-
-def _figure(value: float) -> str:
-    return f"{value:.3f}"
