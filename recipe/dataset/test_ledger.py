@@ -1,4 +1,4 @@
-"""The one door to the test split, and the ledger of who went through it."""
+"""The ledger of the test labels: who read them, when, and the metric that came of it."""
 
 from __future__ import annotations
 

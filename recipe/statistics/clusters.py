@@ -1,4 +1,4 @@
-"""Figures over examples that are not independent: a cluster, a group or a set of copies, counts as one draw."""
+"""Estimates from examples that are not independent: a cluster, a group or a set of copies, counts as one draw."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""baseline/linear: the number to beat."""
+"""baseline/linear: what a linear model on the same inputs reaches."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""baseline/overfit_one_batch: a net that cannot learn a handful of examples by heart has a bug."""
+"""baseline/overfit_one_batch: whether the net can learn a handful of examples by heart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""baseline/simplify: nothing fancy at this stage."""
+"""baseline/simplify: no augmentation, dropout, weight decay or schedule is on."""
 
 import torch
 from pydantic import Field

@@ -1,4 +1,4 @@
-"""baseline/whole_test_set: a figure over the whole set, with enough digits, whatever the batch size."""
+"""baseline/whole_test_set: the metric over the whole set, with enough digits, whatever the batch size."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""overfit/low_training_loss: a model that cannot memorise its training set cannot be regularised into a good one."""
+"""overfit/low_training_loss: how low the loss on the training set gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""overfit/simple_architecture: don't be a hero."""
+"""overfit/simple_architecture: the model beside the simplest that published work uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""regularize/smaller_model: less capacity."""
+"""regularize/smaller_model: half the width, or no dense layer."""
 
 from __future__ import annotations
 

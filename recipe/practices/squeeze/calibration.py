@@ -1,4 +1,4 @@
-"""squeeze/calibration: probabilities that mean what they say."""
+"""squeeze/calibration: confidence beside accuracy, with a temperature fitted on the validation split."""
 
 import torch
 from pydantic import Field
