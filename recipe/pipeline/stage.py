@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import sys
 import time
@@ -174,6 +175,7 @@ def saved(finding: Finding, folder: Path, below: str = "", table_name: str = "")
 def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
     """Run a stage as a process: `work` measures; exit 0 once measured, 2 on bad input, 130 when interrupted."""
     arguments = _parser(name).parse_args()
+    gc.freeze()  # what the imports made stays: no garbage collection, that at the end neither, goes through it
 
     def measure(workspace: Path) -> int:
         home = arguments.home or workspace
