@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from recipe.executors.parcel import Parcel, pack
+from recipe.executors.parcel import ClusterError, Parcel, pack, pack_training
+from recipe.runtime.reachability import require_answer
 from recipe.training.fit import Shelf, Trained
 
 if TYPE_CHECKING:
@@ -15,9 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Carries out trainings on the workers of a cluster, by what sends a parcel and trainings to its `address`."""
+    """Carries out trainings on the workers of a cluster.
 
-    carry_out: Callable[[str, Parcel, Sequence[Training]], Iterator[Trained]]
+    Args:
+        carry_out: sends a parcel and packed trainings to the cluster at an address, has the training of a worker that
+            dies begun again on another, and yields the place of each training and what came of it, as they end.
+        address: of the cluster, as `carry_out` takes it.
+        own_modules: the top-level modules of the user's own, whose code a worker must hold alike.
+    """
+
+    carry_out: Callable[[str, Parcel, Sequence[bytes]], Iterator[tuple[int, Trained]]]
     address: str
     own_modules: tuple[str, ...] = ()
 
@@ -29,6 +38,35 @@ class Cluster:
         """
         if not trainings:
             return
-        shelf = Shelf(experiment)
-        for trained in self.carry_out(self.address, pack(experiment, self.own_modules), trainings):
-            yield shelf.keep(trained)
+        shelf, packed = Shelf(experiment), [pack_training(training) for training in trainings]
+        for place, trained in self.carry_out(self.address, pack(experiment, self.own_modules), packed):
+            yield shelf.keep(replace(trained, training=trainings[place]))
+
+
+def client_package(name: str, backend: str) -> Any:
+    """The package `name`, by which `fanout=backend` speaks to its cluster.
+
+    Raises:
+        ClusterError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ClusterError(
+            f"fanout={backend} needs the package '{name}', which is not installed: pip install {name}."
+        ) from error
+
+
+def require_listening(place: str, what: str) -> None:
+    """Ask whether anything listens at `place`, HOST:PORT.
+
+    Raises:
+        ClusterError: nothing does.
+    """
+    host, _, port = place.rpartition(":")
+    try:
+        require_answer(host, int(port))
+    except OSError as error:
+        raise ClusterError(
+            f"Nothing answers where {what} should ({error}): start it, or mend fanout.address."
+        ) from error

@@ -1,8 +1,4 @@
-"""Trainings on a Dask cluster, by Dask's own client.
-
-joblib's backend for Dask cannot send the data again when the worker that holds them dies, and waits for ever where no
-worker is left.
-"""
+"""Trainings on a Dask cluster, by Dask's own client (docs/decisions/008-a-cluster-is-asked-by-its-own-client.md)."""
 
 from __future__ import annotations
 
@@ -13,13 +9,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from recipe.executors import parcel
-from recipe.executors.cluster import Cluster
-from recipe.executors.parcel import ClusterError, Parcel, fit_parcel, pack_training, require_listening
+from recipe.executors.cluster import Cluster, client_package, require_listening
+from recipe.executors.parcel import ClusterError, Parcel, fit_parcel
 from recipe.runtime.reachability import ANSWER_SECONDS
 from recipe.runtime.stage_process import first_line
 from recipe.settings.fanout import OnACluster
@@ -29,7 +24,6 @@ if TYPE_CHECKING:
 
     from recipe.settings.fanout import Fanout
     from recipe.training.device import Device
-    from recipe.training.experiment import Training
     from recipe.training.fit import Trained
 
 WORKERLESS_SECONDS = 60.0  # Dask's nanny starts a worker that died again in about 5
@@ -46,10 +40,8 @@ def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Cl
     return Cluster(carry_out, fanout.address or "", own_modules)
 
 
-def carry_out(address: str, packed: Parcel, trainings: Sequence[Training]) -> Iterator[Trained]:
-    """The results of `trainings` as they come in from the workers of the scheduler at `address`.
-
-    The training of a worker that dies is begun again on another.
+def carry_out(address: str, packed: Parcel, trainings: Sequence[bytes]) -> Iterator[tuple[int, Trained]]:
+    """What comes of packed trainings on the workers of the scheduler at `address`, with their places, as they end.
 
     Raises:
         ClusterError: the scheduler does not answer or has no workers, or a worker cannot do what this process could.
@@ -59,19 +51,14 @@ def carry_out(address: str, packed: Parcel, trainings: Sequence[Training]) -> It
         sent = _send(client, packed, trainings)
         try:
             for future in _as_they_end(client, list(sent), address):
-                yield replace(_result(future, address), training=sent[future])
+                yield sent[future], _result(future, address)
         finally:
             client.cancel(list(sent))
 
 
 @contextmanager
 def _connected(address: str) -> Iterator[Client]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ClusterError(
-            "fanout=dask needs the package 'distributed', which is not installed: pip install distributed."
-        ) from error
+    distributed = client_package("distributed", "dask")
     require_listening(address.partition("://")[2], f"a Dask scheduler ({address})")
     try:
         asyncio.run(asyncio.wait_for(_greet(address), ANSWER_SECONDS))
@@ -81,7 +68,7 @@ def _connected(address: str) -> Iterator[Client]:
             f"What listens at {address} does not answer as a Dask scheduler ({reason}): mend fanout.address, or Dask's "
             "settings for TLS."
         ) from error
-    with Client(address, timeout=ANSWER_SECONDS, set_as_default=False) as client:
+    with distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False) as client:
         yield client
 
 
@@ -110,13 +97,14 @@ def _require_fit(client: Client) -> None:
             )
 
 
-def _send(client: Client, packed: Parcel, trainings: Sequence[Training]) -> dict[Future[Trained], Training]:
+def _send(client: Client, packed: Parcel, trainings: Sequence[bytes]) -> dict[Future[Trained], int]:
     """The trainings, each on its way; the parcel is a task of its own, so that it too is done again when it is lost."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it is large
-        place = client.submit(_itself, packed, pure=False)
+        parcel_there = client.submit(_itself, packed, pure=False)
         return {
-            client.submit(fit_parcel, place, pack_training(training), pure=False): training for training in trainings
+            client.submit(fit_parcel, parcel_there, training, pure=False): place
+            for place, training in enumerate(trainings)
         }
 
 

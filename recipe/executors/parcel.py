@@ -23,7 +23,6 @@ import cloudpickle
 from recipe.dataset.stored import FACTS
 from recipe.errors import RecipeError, SettingsError
 from recipe.executors.shared_memory import for_training
-from recipe.runtime.reachability import require_answer
 from recipe.settings.user_code import origin_of
 from recipe.training.device import Device, choose_device
 from recipe.training.identity import ENGINE, digest
@@ -99,28 +98,15 @@ def fit_parcel(parcel: Parcel, training: bytes) -> Trained:
     Raises:
         ClusterError: versions, code, data or device are not what they are where the parcel was packed.
     """
+    from recipe.training.compiler import leave_compiler_out
     from recipe.training.fit import fit
 
     with _alone:
         _require_the_same(parcel)
+        leave_compiler_out()
         experiment: Experiment = cloudpickle.loads(parcel.content)
         experiment.device.settle()
         return fit(experiment, cloudpickle.loads(training))
-
-
-def require_listening(place: str, what: str) -> None:
-    """Ask whether anything listens at `place`, HOST:PORT.
-
-    Raises:
-        ClusterError: nothing does.
-    """
-    host, _, port = place.rpartition(":")
-    try:
-        require_answer(host, int(port))
-    except OSError as error:
-        raise ClusterError(
-            f"Nothing answers where {what} should ({error}): start it, or mend fanout.address."
-        ) from error
 
 
 def _require_the_same(parcel: Parcel) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from recipe.executors.cluster import Cluster
-from recipe.executors.parcel import ClusterError, Parcel, fit_parcel, pack_training, require_listening
+from recipe.executors.cluster import Cluster, client_package, require_listening
+from recipe.executors.parcel import ClusterError, Parcel, fit_parcel
 from recipe.runtime.stage_process import first_line
 from recipe.settings.fanout import OnACluster
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from recipe.settings.fanout import Fanout
     from recipe.training.device import Device
-    from recipe.training.experiment import Training
     from recipe.training.fit import Trained
 
 AUTO = "auto"
@@ -34,10 +32,8 @@ def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Cl
     return Cluster(carry_out, fanout.address or "", own_modules)
 
 
-def carry_out(address: str, parcel: Parcel, trainings: Sequence[Training]) -> Iterator[Trained]:
-    """The results of `trainings` as they come in from the cluster at `address`: HOST:PORT, or `auto`.
-
-    The training of a worker that dies is begun again on another.
+def carry_out(address: str, packed: Parcel, trainings: Sequence[bytes]) -> Iterator[tuple[int, Trained]]:
+    """What comes of packed trainings on the cluster at `address`, HOST:PORT or `auto`, with their places, as they end.
 
     Raises:
         ClusterError: there is no such cluster, or a worker cannot do what this process could.
@@ -45,16 +41,16 @@ def carry_out(address: str, parcel: Parcel, trainings: Sequence[Training]) -> It
     _connect(address)
     import ray
 
-    gpus = int(parcel.device.torch.type == "cuda")
+    gpus = int(packed.device.torch.type == "cuda")
     if gpus and not ray.cluster_resources().get("GPU"):
         raise ClusterError("No machine of the Ray cluster has a GPU, as device=cuda needs: add one, or use device=cpu.")
-    place = ray.put(parcel)
+    parcel_there = ray.put(packed)
     fit = ray.remote(num_cpus=1, num_gpus=gpus)(fit_parcel)
-    sent = {fit.remote(place, pack_training(training)): training for training in trainings}
+    sent = {fit.remote(parcel_there, training): place for place, training in enumerate(trainings)}
     try:
         while sent:
             [done], _ = ray.wait(list(sent), num_returns=1)
-            yield replace(_result(done), training=sent.pop(done))
+            yield sent.pop(done), _result(done)
     finally:
         for unfinished in sent:
             ray.cancel(unfinished, force=True)
@@ -63,10 +59,7 @@ def carry_out(address: str, parcel: Parcel, trainings: Sequence[Training]) -> It
 def _connect(address: str) -> None:
     """Join the cluster once; Ray leaves it when this process ends, and with it ends what the process asked for."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home
-    try:
-        import ray
-    except ImportError as error:
-        raise ClusterError("fanout=ray needs the package 'ray', which is not installed: pip install ray.") from error
+    ray = client_package("ray", "ray")
     if ray.is_initialized():
         return
     if address != AUTO:
