@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,8 +49,29 @@ class Dask:
     def wait_for_workers(self, count: int) -> None:
         from distributed import Client
 
-        with Client(self.address, set_as_default=False) as client:
+        with Client(self.address, timeout=START_SECONDS, set_as_default=False) as client:
             client.wait_for_workers(count, timeout=START_SECONDS)
+
+    @contextmanager
+    def having(self, *options: str, search: str = str(ROOT)) -> Iterator[subprocess.Popen[bytes]]:
+        """One worker, there for the block alone."""
+        worker = self.worker(*options, search=search)
+        try:
+            self.wait_for_workers(1)
+            yield worker
+        finally:
+            stop_session(worker, patience=0.0)
+            self.wait_for_none()
+
+    def wait_for_none(self) -> None:
+        """Wait until the scheduler is up and has seen every worker go."""
+        from distributed import Client
+
+        with Client(self.address, timeout=START_SECONDS, set_as_default=False) as client:
+            deadline = time.monotonic() + START_SECONDS
+            while client.nthreads():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
 
 
 @contextmanager
@@ -67,8 +89,16 @@ def dask_at(folder: Path, scheme: str = "tcp") -> Iterator[Dask]:
 
 @pytest.fixture
 def dask(tmp_path: Path) -> Iterator[Dask]:
+    """A scheduler for a test that ends it."""
     (tmp_path / "dask").mkdir()
     with dask_at(tmp_path / "dask") as dask:
+        yield dask
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
+    """A scheduler that tests share, each with workers of its own, which are gone when it ends."""
+    with dask_at(tmp_path_factory.mktemp("scheduler")) as dask:
         yield dask
 
 

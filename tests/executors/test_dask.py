@@ -117,7 +117,7 @@ def test_a_scheduler_that_is_not_there_is_one_sentence_in_seconds(mlp: Experimen
 def test_a_server_of_another_kind_is_one_sentence(mlp: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     import http.server
 
-    monkeypatch.setattr(on_dask, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(on_dask, "ANSWER_SECONDS", 1.0)
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"tcp://127.0.0.1:{server.server_port}"
@@ -162,27 +162,31 @@ def test_certificates_are_taken_from_dasks_own_settings(
 
 
 def test_a_scheduler_without_workers_is_one_sentence(
-    dask: Dask, mlp: Experiment, monkeypatch: pytest.MonkeyPatch
+    scheduler: Dask, mlp: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_dask, "WORKERLESS_SECONDS", 2.0)
-    time.sleep(3)
-    sentence(on(dask, mlp), f"The Dask scheduler at {dask.address} has had no worker for 2 s: start some")
+    monkeypatch.setattr(on_dask, "WORKERLESS_SECONDS", 1.0)
+    monkeypatch.setattr(on_dask, "POLL_SECONDS", 0.2)
+    scheduler.wait_for_none()
+    address = scheduler.address
+    sentence(on(scheduler, mlp), f"The Dask scheduler at {address} has had no worker for 1 s: start some")
 
 
-def test_a_worker_of_two_threads_is_refused(dask: Dask, mlp: Experiment) -> None:
-    dask.worker("--nthreads", "2")
-    dask.wait_for_workers(1)
-    sentence(on(dask, mlp), "has 2 threads, and a training needs a process of its own: start workers with --nthreads 1")
+def test_a_worker_of_two_threads_is_refused(scheduler: Dask, mlp: Experiment) -> None:
+    with scheduler.having("--nthreads", "2", "--no-nanny"):
+        sentence(
+            on(scheduler, mlp),
+            "has 2 threads, and a training needs a process of its own: start workers with --nthreads 1",
+        )
 
 
-def test_a_worker_without_this_project_is_one_sentence(dask: Dask, mlp: Experiment, tmp_path: Path) -> None:
+def test_a_worker_without_this_project_is_one_sentence(scheduler: Dask, mlp: Experiment, tmp_path: Path) -> None:
     (tmp_path / "recipe").mkdir()
     (tmp_path / "recipe" / "__init__.py").touch()  # another one
-    dask.worker(search=str(tmp_path))
-    dask.wait_for_workers(1)
-    sentence(
-        on(dask, mlp), r"cannot import 'recipe.executors.parcel' \(No module named 'recipe.executors'\): start it in an"
-    )
+    with scheduler.having("--no-nanny", search=str(tmp_path)):
+        sentence(
+            on(scheduler, mlp),
+            r"cannot import 'recipe.executors.parcel' \(No module named 'recipe.executors'\): start it in an",
+        )
 
 
 HANGS_ONCE = """
@@ -238,18 +242,17 @@ def in_the_background(experiment: Experiment, count: int) -> tuple[threading.Thr
 
 
 def test_the_training_of_a_worker_that_dies_is_begun_again_though_it_alone_held_the_data(
-    dask: Dask, mlp: Experiment, tmp_path: Path
+    scheduler: Dask, mlp: Experiment, tmp_path: Path
 ) -> None:
-    nanny = dask.worker(search=f"{ROOT}:{tmp_path}")
-    dask.wait_for_workers(1)
-    hanging = own(on(dask, mlp), tmp_path, HANGS_ONCE, mark=str(tmp_path / "mark"))
-    thread, came = in_the_background(hanging, 3)
-    wait_until_there(tmp_path / "mark")
-    [worker, *_] = [
-        child for child in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(child.cmdline())
-    ]
-    worker.kill()
-    thread.join(60)
+    with scheduler.having(search=f"{ROOT}:{tmp_path}") as nanny:
+        hanging = own(on(scheduler, mlp), tmp_path, HANGS_ONCE, mark=str(tmp_path / "mark"))
+        thread, came = in_the_background(hanging, 3)
+        wait_until_there(tmp_path / "mark")
+        [worker, *_] = [
+            child for child in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(child.cmdline())
+        ]
+        worker.kill()
+        thread.join(60)
     assert same(came[0], seeds(mlp, 3))  # type: ignore[arg-type]
 
 
@@ -272,13 +275,11 @@ def test_a_scheduler_that_is_lost_is_one_sentence(dask: Dask, mlp: Experiment, t
     assert f"The Dask scheduler at {dask.address} was lost: start it" in str(came[0])
 
 
-def test_who_stops_asking_leaves_the_cluster_nothing_to_do(dask: Dask, mlp: Experiment, tmp_path: Path) -> None:
-    dask.worker()
-    dask.wait_for_workers(1)
+def test_who_stops_asking_leaves_the_cluster_nothing_to_do(two_workers: Dask, mlp: Experiment) -> None:
     trainings = [mlp.training.having(seed=seed) for seed in range(20)]
-    experiment = on(dask, mlp)
+    experiment = on(two_workers, mlp)
     results = experiment.executor(experiment, trainings)
     next(results)
     results.close()
-    with Client(dask.address, set_as_default=False) as client:
+    with Client(two_workers.address, set_as_default=False) as client:
         assert not client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
