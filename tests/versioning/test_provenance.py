@@ -4,23 +4,26 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 from sklearn.datasets import load_breast_cancer
 
 from recipe.settings.composition import compose, compose_params
 from recipe.versioning.provenance import code_in, content_hash, data_entry, model_settings, model_stages, recorded_code
-from tests.made_runs import dvc_add
-from tests.workspaces import ROOT, make_workspace, recipe
+from tests.workspaces import ROOT, environment, make_workspace
 
 
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace in which a tracked table has been taken in."""
+    """A workspace in which DVC has had a tracked table taken in."""
     workspace = make_workspace(tmp_path_factory.mktemp("provenance") / "workspace")
-    compose_params(workspace, ["data=digits"])
     load_breast_cancer(as_frame=True).frame.to_csv(workspace / "rows.csv", index=False)
-    dvc_add(workspace, "rows.csv")
-    done = recipe(workspace, "run", "data=table", "data.path=rows.csv", "data.label=target", "--until", "ingest")
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patched, Repo(str(workspace)) as repo:
+        patched.chdir(workspace)
+        for name, value in environment(workspace).items():
+            patched.setenv(name, value)
+        compose_params(workspace, ["data=table", "data.path=rows.csv", "data.label=target"])
+        repo.add("rows.csv")
+        repo.reproduce("ingest")
     return workspace
 
 
