@@ -39,7 +39,7 @@ def _run_here(
     MEMORY.clear()  # a process of its own has trained nothing yet
     with (
         pytest.MonkeyPatch.context() as patched,
-        _library_logging(),
+        library_logging(),
         warnings.catch_warnings(),
         open(log, "w") as output,
     ):
@@ -55,8 +55,8 @@ def _run_here(
 
 
 @contextmanager
-def _library_logging() -> Iterator[None]:
-    """A stage sets the library's logging up for its process; what it was before is put back."""
+def library_logging() -> Iterator[None]:
+    """Within, a stage or a gate sets the library's logging up for its process; what it was before is put back."""
     library = logging.getLogger("recipe")
     before = library.handlers, library.propagate
     yield
