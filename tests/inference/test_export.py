@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,15 @@ sys.meta_path.insert(0, Blocked())
 import mlflow.pyfunc, pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import invocations
-model = mlflow.pyfunc.load_model(sys.argv[1])
 answers = []
-for body in json.load(sys.stdin):
-    try:
-        answer = invocations(json.dumps(body), "application/json", model, model.metadata.get_input_schema())
-        answers.append([answer.status, json.loads(answer.response)])
-    except MlflowException as error:  # as the server's own handler answers it
-        answers.append([error.get_http_status_code(), {"message": error.message}])
+for folder, bodies in json.load(sys.stdin):
+    model = mlflow.pyfunc.load_model(folder)
+    for body in bodies:
+        try:
+            answer = invocations(json.dumps(body), "application/json", model, model.metadata.get_input_schema())
+            answers.append([answer.status, json.loads(answer.response)])
+        except MlflowException as error:  # as the server's own handler answers it
+            answers.append([error.get_http_status_code(), {"message": error.message}])
 assert not any(name.partition(".")[0] == "recipe" for name in sys.modules)
 print(json.dumps(answers))
 """
@@ -54,14 +56,37 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[nn.Modu
     return folder, exported.export_digits(folder)
 
 
+@dataclass(frozen=True)
+class Answered:
+    """Tables that models were trained on, and what the models answer where this project cannot be imported."""
+
+    tumours: pd.DataFrame
+    patients: pd.DataFrame
+    answers: list[Any]  # four about tumours, then one about all patients
+
+
 @pytest.fixture(scope="module")
-def tumours(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
-    workspace = tmp_path_factory.mktemp("tumours")
-    table = exported.write_tumours(workspace / "tumours.csv")
-    exported.export_table(
-        workspace / "models" / "final", workspace, workspace / "tumours.csv", "diagnosis", "classification"
-    )
-    return workspace / "models" / "final", table
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Answered:
+    clinic, study = tmp_path_factory.mktemp("tumours"), tmp_path_factory.mktemp("diabetes")
+    tumours = exported.write_tumours(clinic / "tumours.csv")
+    exported.export_table(clinic / "final", clinic, clinic / "tumours.csv", "diagnosis", "classification")
+    patients = exported.write_diabetes(study / "diabetes.csv")
+    exported.export_table(study / "final", study, study / "diabetes.csv", "target", "regression")
+    rows = tumours.drop(columns="diagnosis").head(40)
+    records = json.loads(rows.head(1).to_json(orient="records"))
+    about_tumours = [
+        {"dataframe_split": _split(rows)},
+        {"dataframe_records": records},
+        {"dataframe_records": [{**records[0], "size": "never seen", "mean area": None}]},
+        {"dataframe_records": [{"mean radius": 14.0}]},
+    ]
+    about_patients = [{"dataframe_split": _split(patients.drop(columns="target"))}]
+    asked = [(str(clinic / "final"), about_tumours), (str(study / "final"), about_patients)]
+    return Answered(tumours, patients, _ask_alone(asked, tmp_path_factory.mktemp("elsewhere")))
+
+
+def _split(rows: pd.DataFrame) -> Any:
+    return json.loads(rows.to_json(orient="split", index=False))
 
 
 def test_the_program_averages_the_members_probabilities_after_temperature(
@@ -95,23 +120,11 @@ def test_the_same_model_exported_again_is_the_same_folder(digits: tuple[Path, li
     assert all((folder / name).read_bytes() == (again / name).read_bytes() for name in files)
 
 
-def test_a_table_is_answered_from_raw_rows_where_the_project_cannot_be_imported(
-    tumours: tuple[Path, pd.DataFrame], tmp_path: Path
-) -> None:
-    folder, table = tumours
-    rows = table.drop(columns="diagnosis").head(40)
-    split = json.loads(rows.to_json(orient="split", index=False))
-    records = json.loads(rows.head(1).to_json(orient="records"))
-    bodies = [
-        {"dataframe_split": split},
-        {"dataframe_records": records},
-        {"dataframe_records": [{**records[0], "size": "never seen", "mean area": None}]},
-        {"dataframe_records": [{"mean radius": 14.0}]},
-    ]
-    whole, one, odd, lacking = _ask_alone(folder, bodies, tmp_path)
+def test_a_table_is_answered_from_raw_rows_where_the_project_cannot_be_imported(answered: Answered) -> None:
+    whole, one, odd, lacking, _ = answered.answers
     assert [status for status, _ in (whole, one, odd, lacking)] == [200, 200, 200, 400]
     predictions = [row["prediction"] for row in whole[1]["predictions"]]
-    assert np.mean(np.array(predictions) == table["diagnosis"].head(40)) > 0.8
+    assert np.mean(np.array(predictions) == answered.tumours["diagnosis"].head(40)) > 0.8
     row, again = whole[1]["predictions"][0], one[1]["predictions"][0]
     assert row["prediction"] == again["prediction"]
     assert row["probability_benign"] == pytest.approx(again["probability_benign"], rel=1e-5)
@@ -131,15 +144,12 @@ def test_a_transform_that_changes_a_tables_columns_goes_with_the_model(
     assert np.corrcoef(answers["prediction"], table["target"])[0, 1] > 0.5
 
 
-def test_a_regression_answers_in_the_units_of_its_target(tmp_path: Path) -> None:
-    table = exported.write_diabetes(tmp_path / "diabetes.csv")
-    exported.export_table(tmp_path / "final", tmp_path, tmp_path / "diabetes.csv", "target", "regression")
-    rows = json.loads(table.drop(columns="target").to_json(orient="split", index=False))
-    ((status, answer),) = _ask_alone(tmp_path / "final", [{"dataframe_split": rows}], tmp_path)
-    predictions = np.array([row["prediction"] for row in answer["predictions"]])
+def test_a_regression_answers_in_the_units_of_its_target(answered: Answered) -> None:
+    status, answer = answered.answers[-1]
+    predictions, targets = np.array([row["prediction"] for row in answer["predictions"]]), answered.patients["target"]
     assert status == 200
-    assert np.corrcoef(predictions, table["target"])[0, 1] > 0.5
-    assert abs(predictions.mean() - table["target"].mean()) < table["target"].std() / 2
+    assert np.corrcoef(predictions, targets)[0, 1] > 0.5
+    assert abs(predictions.mean() - targets.mean()) < targets.std() / 2
 
 
 @pytest.mark.slow
@@ -249,11 +259,14 @@ def test_a_program_that_answers_with_no_number_where_the_net_does_is_refused(tmp
         export_model(tmp_path / "final", [Lost()], transform=None, preparation=TABLE, temperature=1.0, example=example)
 
 
-def _ask_alone(folder: Path, bodies: list[dict[str, Any]], elsewhere: Path) -> list[Any]:
-    """The answers of MLflow's scoring server to `bodies`, from a process that cannot import this project."""
-    command = [sys.executable, "-I", "-c", textwrap.dedent(ALONE), str(folder)]
+def _ask_alone(asked: list[tuple[str, list[dict[str, Any]]]], elsewhere: Path) -> list[Any]:
+    """What MLflow's scoring server answers for each model's folder to each body, one after another.
+
+    All in one process, which cannot import this project.
+    """
+    command = [sys.executable, "-I", "-c", textwrap.dedent(ALONE)]
     answer = subprocess.run(
-        command, input=json.dumps(bodies), capture_output=True, text=True, cwd=elsewhere, env=bare_environment()
+        command, input=json.dumps(asked), capture_output=True, text=True, cwd=elsewhere, env=bare_environment()
     )
     assert answer.returncode == 0, answer.stderr
     answers: list[Any] = json.loads(answer.stdout.splitlines()[-1])
