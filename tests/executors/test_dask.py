@@ -15,7 +15,6 @@ from distributed import Client, Security
 
 from recipe.executors import dask as on_dask
 from recipe.executors.cluster import Cluster
-from recipe.executors.loky import Processes
 from recipe.executors.parcel import ClusterError
 from recipe.models import Mlp
 from recipe.training.components import Component
@@ -55,10 +54,8 @@ def sentence(experiment: Experiment, words: str, count: int = 2) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_two_workers_give_the_same_bits_as_this_process_and_as_local_ones(two_workers: Dask, mlp: Experiment) -> None:
-    here = seeds(mlp)
-    assert same(seeds(on(two_workers, mlp)), here)
-    assert same(seeds(replace(mlp, executor=Processes(2))), here)
+def test_two_workers_give_the_same_bits_as_this_process(two_workers: Dask, mlp: Experiment) -> None:
+    assert same(seeds(on(two_workers, mlp)), seeds(mlp))
 
 
 def test_what_workers_have_trained_is_kept_here_and_not_asked_for_again(
