@@ -95,7 +95,8 @@ def first_patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = workspace / "data" / "patients.csv"
     path.parent.mkdir(exist_ok=True)
     rows_of_table(0, HELD_ROWS).to_csv(path, index=False)
-    compose_params(workspace, ["data=table", f"data.path={path}", "data.label=diagnosis", "budget=quick"])
+    settings = ("data=table", f"data.path={path}", "data.label=diagnosis", "budget=quick", "watch.max_mb=200")
+    compose_params(workspace, settings)
     take_all(workspace)
     return workspace
 

@@ -212,8 +212,8 @@ def unclosed_quote(path: Path) -> None:
 
 
 def parquet_bomb(path: Path) -> None:
-    """A few kilobytes that unpack to 24 GB of rows."""
-    column = pyarrow.chunked_array([pyarrow.nulls(10**7, pyarrow.int8())] * 30)
+    """A few kilobytes that unpack to 240 MB of rows, more than the data set's workspace allows."""
+    column = pyarrow.chunked_array([pyarrow.nulls(10**6, pyarrow.int8())] * 3)
     buffer = io.BytesIO()
     table = pyarrow.table({f"c{number}": column for number in range(10)})
     pyarrow.parquet.write_table(table, buffer, compression="zstd")
