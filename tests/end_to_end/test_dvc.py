@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.finished import continued
 from tests.workspaces import run
 
 pytestmark = pytest.mark.slow
@@ -39,12 +40,13 @@ def test_a_local_remote_carries_data_and_results_to_an_empty_cache(repository: P
     assert "up to date" in run(repository, "dvc", "status", "data").stdout
 
 
-def test_an_experiment_composes_its_settings_and_its_figures_are_compared(repository: Path) -> None:
-    before = str(json.loads((repository / "metrics" / "ingest.json").read_text(encoding="utf-8"))["train"])
-    done = run(repository, "dvc", "exp", "run", "-S", "data=breast_cancer", "-S", "seed=3", "ingest")
+def test_an_experiment_composes_its_settings_and_its_figures_are_compared(repository: Path, tmp_path: Path) -> None:
+    own = continued(repository, tmp_path)
+    before = str(json.loads((own / "metrics" / "ingest.json").read_text(encoding="utf-8"))["train"])
+    done = run(own, "dvc", "exp", "run", "-S", "data=breast_cancer", "-S", "seed=3", "ingest")
     assert done.returncode == 0, done.stderr
-    assert "name: breast_cancer" in (repository / "params.yaml").read_text(encoding="utf-8")
-    lines = [line.split() for line in run(repository, "dvc", "metrics", "diff").stdout.splitlines()]
+    assert "name: breast_cancer" in (own / "params.yaml").read_text(encoding="utf-8")
+    lines = [line.split() for line in run(own, "dvc", "metrics", "diff").stdout.splitlines()]
     (before_and_after,) = [line[2:4] for line in lines if line[:2] == ["metrics/ingest.json", "train"]]
-    now = json.loads((repository / "metrics" / "ingest.json").read_text(encoding="utf-8"))["train"]
+    now = json.loads((own / "metrics" / "ingest.json").read_text(encoding="utf-8"))["train"]
     assert before_and_after == [before, str(now)] and before != str(now)
