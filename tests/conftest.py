@@ -1,6 +1,5 @@
 """Real data and small experiments that the tests share."""
 
-import gc
 import os
 import random
 from pathlib import Path
@@ -54,12 +53,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"order: {config.option.order}"
-
-
-def pytest_collection_finish() -> None:
-    """What the imports made stays: no garbage collection goes through it from here on, as in a stage."""
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
