@@ -176,6 +176,7 @@ def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
     """Run a stage as a process: `work` measures; exit 0 once measured, 2 on bad input, 130 when interrupted."""
     arguments = _parser(name).parse_args()
     gc.freeze()  # what the imports made stays: no garbage collection, that at the end neither, goes through it
+    gc.enable()
 
     def measure(workspace: Path) -> int:
         home = arguments.home or workspace

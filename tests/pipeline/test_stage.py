@@ -1,7 +1,10 @@
 """A stage runs its practices in order and leaves what they found as files."""
 
+import gc
+import importlib
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +12,19 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+import tasks
 from recipe.errors import SettingsError, TargetError
 from recipe.evidence import Finding, at_least, practice
 from recipe.executors.loky import Processes
-from recipe.pipeline.stage import Stage
+from recipe.pipeline.stage import Stage, main
 from recipe.report.findings import read_judged
 from recipe.settings import Settings
+from recipe.settings.composition import compose_params
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 from recipe.training.records import training_records
 from tests.faults.data import composed
+from tests.workspaces import make_workspace
 
 
 @pytest.fixture
@@ -152,3 +158,29 @@ def test_a_picture_that_cannot_be_drawn_costs_the_picture_alone(
     stage.run([counts], 3)
     (finding,) = stage.findings
     assert finding.summary == "Counted." and finding.figures == {}
+
+
+@pytest.mark.parametrize(("called", "collects"), [("-m", False), ("pytest", True)])
+def test_only_a_stages_own_process_imports_without_collecting_garbage(
+    monkeypatch: pytest.MonkeyPatch, called: str, collects: bool
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called])
+    try:
+        importlib.reload(tasks)
+        assert gc.isenabled() == collects
+    finally:
+        gc.enable()
+
+
+def test_a_stage_collects_garbage_once_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    compose_params(workspace, ["data=digits"])
+    monkeypatch.setattr(sys, "argv", ["ingest", "--workspace", str(workspace)])
+    seen: list[bool] = []
+    gc.disable()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main("ingest", lambda stage: seen.append(gc.isenabled()))
+    finally:
+        gc.enable()
+    assert (ended.value.code, seen) == (0, [True])
