@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recipe.report.findings import STAGES
 from tests.growing import growing_workspace, settings_of
 from tests.workspaces import recipe
 
@@ -32,3 +33,8 @@ def finished_run(factory: pytest.TempPathFactory) -> Path:
 def continued(run: Path, folder: Path) -> Path:
     """A copy of the workspace `run` below `folder`, to go on in; MLflow's runs, which name their place, stay behind."""
     return Path(shutil.copytree(run, folder / "workspace", symlinks=True, ignore=shutil.ignore_patterns(*MLFLOW)))
+
+
+def measured(workspace: Path) -> dict[str, int]:
+    """When each stage was measured."""
+    return {stage: (workspace / "reports" / stage / "measured.json").stat().st_mtime_ns for stage in STAGES}

@@ -36,22 +36,28 @@ def _run_here(
     """What `run_to_end` does with `python -m MODULE WORD ...`; gives the exit code."""
     _, option, module, *words = command
     assert option == "-m" and module.startswith(("tasks.", "recipe.")), command
-    MEMORY.clear()  # a process of its own has trained nothing yet
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        library_logging(),
-        warnings.catch_warnings(),
-        open(log, "w") as output,
-    ):
+    with pytest.MonkeyPatch.context() as patched, open(log, "w") as output:
         patched.chdir(folder)
-        patched.setattr(sys, "argv", [module, *words])
         for variable, value in environment.items():
             patched.setenv(variable, value)
-        with redirect_stdout(output), redirect_stderr(output), pytest.raises(SystemExit) as ended:
-            warnings.simplefilter("ignore", RuntimeWarning)  # a test may have imported the module before
-            runpy.run_module(module, run_name="__main__")
+        with redirect_stdout(output), redirect_stderr(output):
+            code = exit_code(module, *words)
+    assert code is not None, f"{module} ends its process"
     meanwhile()
-    return int(ended.value.code or 0)
+    return code
+
+
+def exit_code(module: str, *words: str) -> int | None:
+    """What `python -m MODULE WORD ...`, carried out in this process, exits with; None where it does not exit."""
+    MEMORY.clear()  # a process of its own has trained nothing yet
+    with pytest.MonkeyPatch.context() as patched, library_logging(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the module may have been imported before
+        patched.setattr(sys, "argv", [module, *words])
+        try:
+            runpy.run_module(module, run_name="__main__")
+        except SystemExit as ended:
+            return int(ended.code or 0)
+    return None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from recipe.settings.composition import compose_params
 from recipe.tracking.connection import connect, tracking_uri
 from recipe.tracking.publish import publish_stage
 from recipe.training.fit import MEMORY
-from tests.workspaces import ROOT, environment
+from tests.workspaces import ROOT, run
 
 TINY = (
     "budget=test",
@@ -59,9 +59,8 @@ def make_run(workspace: Path, *overrides: str) -> str:
 
 def make_run_apart(workspace: Path, *overrides: str) -> str:
     """The same in a process of its own."""
-    own = {**environment(workspace), "PYTHONPATH": f"{workspace}:{ROOT}"}
-    command = [sys.executable, "-m", "tests.made_runs", *overrides]
-    done = subprocess.run(command, cwd=workspace, env=own, capture_output=True, text=True)
+    command = (sys.executable, "-m", "tests.made_runs", *overrides)
+    done = run(workspace, *command, PYTHONPATH=f"{workspace}:{ROOT}")
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
 

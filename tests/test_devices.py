@@ -1,7 +1,6 @@
 """Every practice on an accelerator and in another precision, without either being at hand."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from tests import fakegpu
 from tests.deliveries.conftest import write_images
 from tests.on_a_device import run_recipe
-from tests.workspaces import ROOT, environment, make_workspace
+from tests.workspaces import ROOT, make_workspace, run
 
 UNTRAINED = {"overfit/low_training_loss", "overfit/adam"}  # a few steps memorise nothing, and favour high rates
 
@@ -52,9 +51,8 @@ class Brighter(nn.Module):
 
 def on_an_accelerator(workspace: Path, *overrides: str) -> dict[str, Any]:
     """What tests/on_a_device.py prints of a run in `workspace`."""
-    own = {**environment(workspace), "PYTHONPATH": f"{ROOT}:{workspace}"}
-    command = [sys.executable, "-m", "tests.on_a_device", fakegpu.NAME, *overrides]
-    done = subprocess.run(command, cwd=workspace, env=own, capture_output=True, text=True)
+    command = (sys.executable, "-m", "tests.on_a_device", fakegpu.NAME, *overrides)
+    done = run(workspace, *command, PYTHONPATH=f"{ROOT}:{workspace}")
     assert done.returncode == 0, done.stderr
     content: dict[str, Any] = json.loads(done.stdout)
     return content

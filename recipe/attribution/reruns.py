@@ -158,7 +158,8 @@ def _scratch_of(bench: Bench, made_from: Ingredients) -> Path:
 
 def _data_name(bench: Bench, made_from: Ingredients) -> str:
     """Names prepared data by what they are made from, and by what is known to have come out."""
-    return fingerprint([key := prepared_key(made_from), bench.prepared.get(key)])
+    key = prepared_key(made_from)
+    return fingerprint([key, bench.prepared.get(key)])
 
 
 def clear_away(bench: Bench, used: Sequence[Ingredients]) -> None:

@@ -15,7 +15,8 @@ from recipe.errors import WorkspaceError
 from recipe.runtime.workspace import find_workspace
 
 PRACTICES = Path(__file__).parent.parent / "practices"
-PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites")  # settings whose values are files
+# Settings whose values are files: recipe.settings has them too, but to import it takes longer than a TAB may.
+PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites")
 
 
 def answer(parser: argparse.ArgumentParser) -> None:

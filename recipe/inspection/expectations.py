@@ -26,6 +26,7 @@ from recipe.inspection.suites import (
     suite_of_columns,
     suite_of_manifest,
 )
+from recipe.runtime.garbage import uncollected
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
@@ -91,11 +92,8 @@ def _import_once() -> None:
     """
     if "great_expectations" in sys.modules or not gc.isenabled():
         return
-    gc.disable()
-    try:
+    with uncollected():
         importlib.import_module("great_expectations")
-    finally:
-        gc.enable()
     gc.freeze()
 
 

@@ -1,6 +1,5 @@
 """MLflow's client: where it is, whether it answers, and that it neither calls home nor prints."""
 
-import gc
 import logging
 import os
 from importlib import import_module
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from recipe.errors import RecipeError
+from recipe.runtime.garbage import uncollected
 from recipe.runtime.reachability import require_answer
 from recipe.runtime.stage_process import first_line
 from recipe.settings import Settings
@@ -53,13 +53,8 @@ def connect(uri: str) -> "MlflowClient":
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    collecting = gc.isenabled()
-    gc.disable()  # two seconds of imports make a million objects and no garbage: a fifth of the time
-    try:
+    with uncollected():
         import_module("mlflow.tracking")
-    finally:
-        if collecting:
-            gc.enable()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return _answering_client(uri)

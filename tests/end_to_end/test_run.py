@@ -13,7 +13,7 @@ from PIL import Image
 from recipe.report.findings import STAGES
 from recipe.settings.composition import compose_params
 from tests.deliveries.conftest import shuffled_digits
-from tests.finished import continued
+from tests.finished import continued, measured
 from tests.growing import HELD, settings_of
 from tests.workspaces import metrics_of, recipe, run
 
@@ -164,8 +164,3 @@ def test_an_edited_file_of_ones_own_reruns_what_uses_it_and_nothing_before(finis
     assert done.returncode == 0, done.stderr
     again = measured(workspace)
     assert {stage for stage in STAGES if again[stage] > before[stage]} == {"baseline"}
-
-
-def measured(workspace: Path) -> dict[str, int]:
-    """When each stage was measured."""
-    return {stage: (workspace / "reports" / stage / "measured.json").stat().st_mtime_ns for stage in STAGES}

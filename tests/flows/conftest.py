@@ -1,5 +1,6 @@
 """A copy of the project to run in, and its servers."""
 
+import json
 import os
 import re
 import shutil
@@ -7,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +104,31 @@ def wait_for(said: Path, pattern: str, process: subprocess.Popen[str]) -> re.Mat
         assert time.monotonic() < deadline, said.read_text()
         time.sleep(0.2)
     return match
+
+
+def event(api: str, name: str, **payload: str) -> dict[str, Any]:
+    """The last event of this name and payload, once the server has written it down, which takes it some seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while not (
+        told := [one for one in events(api) if one["event"] == name and payload.items() <= one["payload"].items()]
+    ):
+        assert time.monotonic() < deadline, events(api)
+        time.sleep(0.5)
+    return told[0]
+
+
+def events(api: str) -> list[dict[str, Any]]:
+    """All that the server has written down but its own, the last first."""
+    found = asked(api, "events/filter", {"filter": {"event": {"exclude_prefix": ["prefect."]}}})
+    return list(found["events"])
+
+
+def asked(api: str, path: str, body: object = None) -> Any:
+    """What Prefect's API answers, as its page asks it."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{api}/{path}", data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read())
 
 
 @pytest.fixture

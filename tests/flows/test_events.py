@@ -5,11 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prefect.logging import disable_run_logger
@@ -28,7 +25,7 @@ from recipe.settings import load_settings
 from recipe.tracking.decisions import PERSON, RULE, promote
 from recipe.tracking.registry import CHAMPION, alias_version
 from tests.challenged import NAME, challenged_workspace, client_of
-from tests.flows.conftest import PATIENCE, REPOSITORY, environment
+from tests.flows.conftest import REPOSITORY, environment, event, events
 from tests.workspaces import init_dvc
 
 NOWHERE = "http://127.0.0.1:9/api"
@@ -141,22 +138,3 @@ def one_stage(workspace: Path) -> None:
     (workspace / "dvc.yaml").write_text(json.dumps({"stages": {"squeeze": {"cmd": "true"}, "gate": gate}}))
     shutil.copy(REPOSITORY / "requirements.lock", workspace)  # which stands for the digits, as conf/data says
     init_dvc(workspace)
-
-
-def event(api: str, name: str, **payload: str) -> dict[str, Any]:
-    """The last event of this name and payload, once the server has written it down, which takes it some seconds."""
-    deadline = time.monotonic() + PATIENCE
-    while not (
-        told := [one for one in events(api) if one["event"] == name and payload.items() <= one["payload"].items()]
-    ):
-        assert time.monotonic() < deadline, events(api)
-        time.sleep(0.5)
-    return told[0]
-
-
-def events(api: str) -> list[dict[str, Any]]:
-    """All that the server has written down, the last first."""
-    body = json.dumps({"filter": {"event": {"exclude_prefix": ["prefect."]}}}).encode()
-    request = urllib.request.Request(f"{api}/events/filter", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return list(json.loads(answer.read())["events"])

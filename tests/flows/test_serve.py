@@ -7,12 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -31,8 +29,8 @@ from recipe.tracking.connection import connect, tracking_uri
 from recipe.tracking.registry import CHAMPION, alias_version
 from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import incoming, ready, shuffled_digits, write_images
-from tests.finished import continued, finished_run
-from tests.flows.conftest import PATIENCE, Served, environment, served_workspace, serving
+from tests.finished import continued, finished_run, measured
+from tests.flows.conftest import PATIENCE, Served, asked, environment, event, served_workspace, serving
 from tests.growing import settings_of
 from tests.runs import wait_for, working_in
 
@@ -80,11 +78,6 @@ def first_run(served: Served) -> OnWorker:
     return OnWorker(done, measured_since(before, served.workspace), gates)
 
 
-def measured(workspace: Path) -> dict[str, int]:
-    """When each stage was measured."""
-    return {stage: (workspace / "reports" / stage / "measured.json").stat().st_mtime_ns for stage in STAGES}
-
-
 def judged(workspace: Path) -> dict[str, int]:
     """When each gate was passed."""
     return {stage: (workspace / "gates" / stage).stat().st_mtime_ns for stage in STAGES}
@@ -121,7 +114,7 @@ def test_no_command_line_names_the_database_whose_address_may_hold_a_password(se
 
 
 def test_the_deployments_are_applied_with_a_schedule_that_sleeps(served: Served) -> None:
-    [schedule] = asked(served, "deployments/name/recipe/default")["schedules"]
+    [schedule] = asked(served.api, "deployments/name/recipe/default")["schedules"]
     assert (schedule["active"], schedule["schedule"]["cron"]) == (False, "0 3 * * *")
 
 
@@ -193,7 +186,7 @@ def test_the_newest_batch_is_compared_on_the_worker_and_an_event_tells_what_came
 
     assert done.returncode == 0, done.stdout
     assert monitor_production.fn("production").message == "Every batch in production has been monitored."
-    told = event(served, "training-recipe.monitor.drifted")
+    told = event(served.api, "training-recipe.monitor.drifted")
     assert told["resource"]["prefect.resource.id"] == "training-recipe.monitor.photos"
     assert told["payload"]["batch"] == "production/tuesday"
     assert told["payload"]["unfamiliar"] == 1.0
@@ -251,7 +244,7 @@ def test_a_server_that_dies_is_named_and_the_others_are_stopped(project: Path) -
 @contextmanager
 def on_schedule(served: Served, deployment: str) -> Iterator[None]:
     """The deployment's own schedule switched on, as its page says, and off again."""
-    [schedule] = asked(served, f"deployments/name/{deployment}")["schedules"]
+    [schedule] = asked(served.api, f"deployments/name/{deployment}")["schedules"]
     resumed = served.prefect("deployment", "schedule", "resume", deployment, schedule["id"])
     assert resumed.returncode == 0, resumed.stdout
     yield
@@ -275,25 +268,6 @@ def batch_of_other_digits(workspace: Path, name: str) -> None:
         Image.fromarray(255 - np.array(dataset.inputs[row, 0])).save(folder / f"{row}.png")
 
 
-def event(served: Served, name: str) -> dict[str, Any]:
-    """The last event of that name, once the server has it, which it has a moment after it was sent."""
-    asked_for = {"filter": {"event": {"name": [name]}}}
-    deadline = time.monotonic() + PATIENCE
-    while not (found := asked(served, "events/filter", asked_for)["events"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    last: dict[str, Any] = found[0]
-    return last
-
-
 def artifacts(served: Served) -> set[str]:
     """The keys of what Prefect's page shows."""
-    return {one["key"] for one in asked(served, "artifacts/latest/filter", {})}
-
-
-def asked(served: Served, path: str, body: object = None) -> Any:
-    """What Prefect's API answers, as its page asks it."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{served.api}/{path}", data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read())
+    return {one["key"] for one in asked(served.api, "artifacts/latest/filter", {})}
