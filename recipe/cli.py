@@ -21,7 +21,8 @@ from recipe.runtime.workspace import RUN_LOCK, find_workspace, locked
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from recipe.evidence import Finding, Verdict
+    from recipe.evidence import Verdict
+    from recipe.report.findings import RunResult
 
 OPEN, CLOSED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 PAGE = "index.html"
@@ -84,9 +85,10 @@ def _run(arguments: Namespace, overrides: Sequence[str]) -> int:
         with locked(workspace):  # a stage that outlived its run keeps the settings it began with
             compose_params(workspace, overrides)
         closed = reproduce(workspace, arguments.until)
-    findings = present_result(workspace).findings
-    _print_findings(findings, workspace / "reports" / PAGE, "warn")  # what fails, its gate tells
-    for told in (*notes(workspace), *closed):
+    result = present_result(workspace)
+    _print_result(result, workspace / "reports" / PAGE, "warn")  # what fails, its gate tells
+    taken = (result.run.get("taken"), *result.run.get("notes", ()))
+    for told in (*(note for note in notes(workspace) if note not in taken), *closed):
         print(f"\n{told}", file=sys.stderr)
     return CLOSED if closed else OPEN
 
@@ -127,7 +129,7 @@ def _check(arguments: Namespace, words: Sequence[str]) -> int:
     overrides = [word for word in words if "=" in word or word.startswith("~")]
     names = [word for word in words if word not in overrides]
     result, out = check(workspace, names, overrides, Path(arguments.out).absolute() if arguments.out else None)
-    _print_findings(result.findings, out / PAGE, "warn", "fail")
+    _print_result(result, out / PAGE, "warn", "fail")
     return CLOSED if result.verdict == "fail" else OPEN
 
 
@@ -229,19 +231,20 @@ def _monitor(arguments: Namespace, words: Sequence[str]) -> int:
     workspace = find_workspace()
     out = Path(arguments.out).absolute() if arguments.out else workspace / "reports" / "monitor"
     result = monitor(workspace, Path(arguments.batch), out)
-    _print_findings(result.findings, out / PAGE, "warn", "fail")
+    _print_result(result, out / PAGE, "warn", "fail")
     return CLOSED if result.verdict == "fail" else OPEN
 
 
-def _print_findings(findings: Sequence[Finding], page: Path, *told: Verdict) -> None:
-    """The table of `findings`, those with a verdict among `told` at length, and the path of the report's page."""
+def _print_result(result: RunResult, page: Path, *told: Verdict) -> None:
+    """What was taken of the data, a table of the findings, those with a verdict among `told` whole, and the page."""
     from rich.console import Console
 
-    from recipe.report.terminal import summary_table, told_whole
+    from recipe.report.terminal import summary_table, taken, told_whole
 
     console = Console()
-    console.print(summary_table(findings, console.width))
-    for part in told_whole(findings, *told):
+    console.print(*taken(result.run), sep="\n")
+    console.print(summary_table(result.findings, console.width))
+    for part in told_whole(result.findings, *told):
         console.print(part)
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
 

@@ -169,7 +169,7 @@ DATA: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     "lists in a table": (
         lambda folder: pd.DataFrame({"a": [[1, 2]] * 9, "label": list("xyx") * 3}).to_parquet(folder / "table.csv"),
         TABLE,
-        "has lists or records in the column 'a': give each of their parts a column",
+        "has lists or records in the column 'a': leave it out with data.ignore",
     ),
     "a column twice": (table("a,a,label\n1,2,x\n2,3,y\n"), TABLE, "more than one column named 'a'"),
     "labels alone": (table("label,split\n" + "x,train\ny,test\n" * 9), TABLE, "no column beside 'label'"),

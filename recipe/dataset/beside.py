@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from recipe.dataset.labels import coded, label_numbers, label_style
+from recipe.dataset.labels import coded, label_numbers
 from recipe.dataset.manifest import Examples, quarantine_of
 from recipe.dataset.stored import Dataset
 from recipe.settings import nearest
@@ -49,7 +49,7 @@ def label_faults(labels: pd.Series, reference: Dataset) -> pd.Series:
     """Why a label (text, missing as NaN) is none of the data set's, missing where it is one."""
     classes = reference.preparation["classes"]
     if classes is None:
-        style = label_style(reference.manifest["label"])
+        style = reference.preparation["label"]["style"]
         reasons = np.where(np.isnan(label_numbers(labels, style)), NO_NUMBER + style, "")
     else:
         known = [str(name) for name in classes]
@@ -67,6 +67,6 @@ def _targets(labels: pd.Series, reference: Dataset) -> np.ndarray:
     if preparation["classes"] is not None:
         return coded(labels, preparation["classes"])
     target = preparation["target"]
-    numbers = label_numbers(labels, label_style(reference.manifest["label"]))
+    numbers = label_numbers(labels)
     standard = (numbers - target["mean"][0]) / target["std"][0]
     return standard.astype(np.float32)[:, np.newaxis]

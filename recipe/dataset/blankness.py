@@ -13,6 +13,7 @@ SMALLEST_SIDE = 8  # of an image in which noise can be told from a picture
 SMOOTH_SET = 0.4  # median correlation of neighbouring pixels from which images are smooth as a rule, as MNIST's 0.82 is
 FEW = 0.05  # what more images than this have is how the set is, and no fault
 FEWEST_COLUMNS = 3  # in fewer an empty or constant row is nothing unusual
+SHARP = 16  # levels of 255 by which a cut differs from the picture; a dark border fades by fewer
 BLACK, SATURATED = 8, 247  # mean brightness out of 255
 
 
@@ -35,7 +36,11 @@ def blank_images(images: NDArray[np.uint8], most_flat: float, most_noise: float,
     else:
         noise[:] = False
 
+    grounds = flat & (reason == "constant")
+    if grounds.mean() > FEW:  # a set of plain colours, say
+        flat &= ~grounds
     torn = ~flat & ~noise & (measured["band"] >= least_band) & (measured["fill"] != measured["fill"].mode().iloc[0])
+    torn &= measured["edge"] >= SHARP / 255
     if torn.mean() > FEW:
         torn[:] = False
     reason = reason.mask(torn, TORN)
@@ -63,7 +68,7 @@ def _measured(images: NDArray[np.uint8]) -> pd.DataFrame:
     variance = (centred**2).mean((1, 2, 3))
     below = (centred[:, :, 1:] * centred[:, :, :-1]).mean((1, 2, 3))
     beside = (centred[:, :, :, 1:] * centred[:, :, :, :-1]).mean((1, 2, 3))
-    band, fill = largest_band(images)
+    band, fill, edge = largest_band(images)
     return pd.DataFrame(
         {
             "mean": mean,
@@ -71,25 +76,42 @@ def _measured(images: NDArray[np.uint8]) -> pd.DataFrame:
             "smoothness": (below + beside) / 2 / np.maximum(variance, 1e-6),
             "band": band,
             "fill": fill,
+            "edge": edge,
         }
     )
 
 
-def largest_band(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The largest part of each image, from one side inwards, that is a single value; and that value, over channels.
+def largest_band(
+    images: NDArray[np.uint8],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Of each image the largest part, from one side inwards, that is a single value; that value, over channels; and how
+    sharply the part ends, 0 to 1.
 
-    Where there is no such part the value is that of the first pixel.
+    Where there is no such part the value is that of the first pixel. A part ends at the first line that differs: by
+    little where a picture is dark at its border, by much where it is cut. One with a like part at the other side is a
+    frame, and ends by nothing.
     """
-    band = np.zeros(len(images))
+    band, edge = np.zeros(len(images)), np.zeros(len(images))
     fill = np.asarray(images[:, :, 0, 0]).mean(1).astype(np.int64)
-    for turned in (images, images[:, :, ::-1], images.swapaxes(2, 3), images.swapaxes(2, 3)[:, :, ::-1]):
-        corner = turned[:, :, :1, :1]
-        same = (turned == corner).all((1, 3))
-        depth = np.where(same.all(1), same.shape[1], same.argmin(1)) / same.shape[1]
-        wider = depth > band
-        band = np.where(wider, depth, band)
-        fill = np.where(wider, corner.mean((1, 2, 3)).astype(np.int64), fill)
-    return band, fill
+    for upright in (images, images.swapaxes(2, 3)):
+        sides = [_from_top(turned) for turned in (upright, upright[:, :, ::-1])]
+        for (depth, corner, sharp), (opposite, other, _) in (sides, sides[::-1]):
+            is_frame = (opposite >= depth / 2) & (corner == other).all(1)
+            wider = depth > band
+            band = np.where(wider, depth, band)
+            fill = np.where(wider, corner.mean(1).astype(np.int64), fill)
+            edge = np.where(wider, np.where(is_frame, 0.0, sharp), edge)
+    return band, fill, edge
+
+
+def _from_top(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64]]:
+    """How deep each image is of one value, of its height; that value (N, C); and how much the next line differs."""
+    corner = images[:, :, :1, :1]
+    same = (images == corner).all((1, 3))
+    depth = np.where(same.all(1), same.shape[1], same.argmin(1))
+    following = images[np.arange(len(images)), :, np.minimum(depth, same.shape[1] - 1)].astype(np.float64)
+    sharp = np.abs(following - corner[:, :, 0]).mean((1, 2)) / 255
+    return depth / same.shape[1], corner[:, :, 0, 0], sharp
 
 
 def _constant_rows(rows: pd.DataFrame) -> NDArray[np.bool_]:

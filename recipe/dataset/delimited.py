@@ -1,17 +1,21 @@
-"""Tables as files: CSV in the encodings and separators that people use, and Parquet, read without guessing silently."""
+"""CSV in the encodings, separators and packings that people use, read without guessing silently."""
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import csv
+import gzip
 import io
+import lzma
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, AnyStr, TextIO
+from typing import IO, TYPE_CHECKING, AnyStr
 
 import numpy as np
 import pandas as pd
@@ -22,26 +26,33 @@ from recipe.errors import DataError
 if TYPE_CHECKING:
     import pyarrow
 
-PARQUET_MAGIC = b"PAR1"
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
-PARQUET_SUFFIXES = (".parquet", ".pq")
-SEPARATORS = ",;\t|"
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 SNIFFED_RECORDS = 50
 SNIFFED_BYTES = 65_536
 READ_AT_ONCE = 2**20  # characters of a file
 LONGEST_ROW = 2**22  # bytes: 400,000 cells of ten characters
 UTF_8 = "utf-8-sig"  # with a mark at its beginning or without
+WINDOWS = "cp1252"  # what browsers take Latin-1 for: with the euro, and the quotes and dashes of word processors
+ENCODINGS = {UTF_8: "UTF-8", WINDOWS: "Windows-1252", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
+CONTROLS = bytes({*range(9), *range(14, 32)} - {27})  # bytes that no text has, in any encoding but UTF-16
+MOST_NULS = 0.01  # of the bytes, and of all controls: more are no text with a slip in it
+UTF_16_NULS = 0.3  # of every second byte: where letters are Latin, UTF-16 has a NUL beside nearly each
+NAMELESS = "column 0"  # the first, where the header has no name for it
+ONLY_NUMBERS = "The first column has no name and only counts the rows: it is left out."
 LONGEST_QUOTE = 200  # lines; a quoted cell that runs on for longer was never closed
 MALFORMED_SHARE = 0.5  # more rows than this with another number of cells: it is no table
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 NOT_TEXT = "\uffff"  # no character of Unicode, ever; stands for each byte that is none
 NO_TEXT = "\0" + NOT_TEXT  # what no text has
 MARKS = NO_TEXT + '"'  # rows are searched for what these may do to them, where the file has any
+PACKED = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File, b"\xfd7zXZ\0": lzma.LZMAFile}  # by a file's first bytes
 
 
 def _marked(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
+    if error.encoding == "charmap":  # five bytes that Windows-1252 does not define: browsers take them as they are
+        return error.object[error.start : error.end].decode("latin-1"), error.end
     return NOT_TEXT * (error.end - error.start), error.end
 
 
@@ -52,36 +63,21 @@ codecs.register_error("marked", _marked)
 class Table:
     """The rows of a file that could be read. `frame.index` holds their 0-based numbers among the file's data rows.
 
-    Every cell of a CSV is text as it stands in the file; a Parquet file has types of its own.
+    Every cell of a CSV is text as it stands in the file; other files have types of their own.
+
+    Attributes:
+        written: how the file is written, in a few words.
+        empty: how many rows hold nothing in any cell; they are left out.
+        not_values: what columns of something else than values hold, by their names: bytes, lists or records.
+        left_out: what of the file was not read, a sentence each.
     """
 
     frame: pd.DataFrame
     malformed: list[Rejected]
-
-
-def read_table(path: Path) -> Table:
-    """The table in a CSV or Parquet file.
-
-    Raises:
-        DataError: it is missing, a folder, empty or binary, has a single column or one twice, or does not parse.
-    """
-    if path.is_dir():
-        raise DataError(f"{path} is a folder where a CSV or Parquet file is due: set data.path to the file.")
-    if not path.exists():
-        raise DataError(f"{path} does not exist: set data.path to a CSV or Parquet file.")
-    try:
-        table = _read_parquet(path) if is_parquet(path) else _read_csv(path)
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
-    if table.frame.empty and not table.malformed:
-        raise DataError(f"{path} has a header but no rows: set data.path to a file with data.")
-    return table
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether `path` is a Parquet file, by its first bytes or its name."""
-    with open(path, "rb") as file:
-        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC or path.suffix in PARQUET_SUFFIXES
+    written: str = ""
+    empty: int = 0
+    not_values: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,35 +99,22 @@ def csv_dialect(path: Path) -> Dialect:
     encoding = _encoding(path)
     separator = _separator(path, encoding)
     names, _ = next(_records(path, encoding, separator), ([], None))
-    return Dialect(path, encoding, separator, _checked_header(names, path))
+    return Dialect(path, encoding, separator, checked_header(names, path))
 
 
-def _read_parquet(path: Path) -> Table:
-    import pyarrow
-    import pyarrow.parquet
+def read_csv(path: Path) -> Table:
+    """The rows of a CSV. pyarrow cuts them into cells, and hands over each that has too few or too many.
 
-    try:
-        table = pyarrow.parquet.read_table(path)
-        frame = table.to_pandas()
-    except pyarrow.ArrowException as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"{path} is not a Parquet file that can be read ({reason}): write it again.") from error
-    frame.columns = _checked_header([str(name) for name in frame.columns], path)
-    for column in table.schema:
-        if pyarrow.types.is_nested(column.type):
-            raise DataError(
-                f"{path} has lists or records in the column '{column.name}': give each of their parts a column, or "
-                "write the file without it."
-            )
-    return Table(frame.reset_index(drop=True), [])
-
-
-def _read_csv(path: Path) -> Table:
-    """pyarrow cuts the rows into cells, and hands over each that has too few or too many of them."""
+    Raises:
+        DataError: it is no table.
+        OSError: it cannot be opened.
+    """
     dialect = csv_dialect(path)
     frame, faults, marks = _parsed(dialect)
+    blank = {number for number, fault in faults.items() if not fault}
     rows = len(frame) + len(faults)
     frame.index = pd.Index(np.delete(np.arange(rows), list(faults)))
+    faults = {number: fault for number, fault in faults.items() if fault}
     if not marks.isdisjoint(NO_TEXT):
         foreign = frame.apply(lambda cells: cells.str.contains(f"[{NO_TEXT}]")).any(axis=1)
         faults |= dict.fromkeys(frame.index[foreign], "the row holds bytes that are not text")
@@ -141,7 +124,29 @@ def _read_csv(path: Path) -> Table:
             f"{path} is not a table: {len(faults)} of {rows} rows do not have the {len(dialect.header)} cells of its "
             "first line; set data.path to a CSV or Parquet file."
         )
-    return Table(frame, [Rejected(f"row:{row}", faults[row], "malformed") for row in sorted(faults)])
+    empty = _empty_rows(frame)
+    malformed = [Rejected(f"row:{row}", faults[row], "malformed") for row in sorted(faults)]
+    written = f"{ENCODINGS[dialect.encoding]}, separated by {SEPARATORS[dialect.separator]}"
+    frame = frame[~empty] if empty.any() else frame
+    left_out: tuple[str, ...] = ()
+    if dialect.header[0] == NAMELESS and _only_numbers(frame[NAMELESS]):
+        frame, left_out = frame.drop(columns=NAMELESS), (ONLY_NUMBERS,)
+    return Table(frame, malformed, written, int(empty.sum()) + len(blank), left_out=left_out)
+
+
+def _only_numbers(column: pd.Series) -> bool:
+    """Whether a column counts the rows, as far as it is filled in."""
+    numbers = pd.to_numeric(column.str.strip(), errors="coerce").dropna()
+    return len(numbers) > len(column) / 2 and bool((numbers.diff().dropna() == 1).all())
+
+
+def _empty_rows(frame: pd.DataFrame) -> pd.Series:
+    """Which rows have nothing in any cell, as spreadsheets leave below their last one."""
+    empty = frame.iloc[:, 0].str.strip() == ""
+    if empty.any():
+        rest = frame[empty].apply(lambda cells: cells.str.strip() == "").all(axis=1)
+        empty = empty & rest.reindex(frame.index, fill_value=False)
+    return empty
 
 
 def _parsed(dialect: Dialect) -> tuple[pd.DataFrame, dict[int, str], set[str]]:
@@ -163,6 +168,9 @@ def _parsed(dialect: Dialect) -> tuple[pd.DataFrame, dict[int, str], set[str]]:
 
     def set_aside(row: InvalidRow) -> str:
         number = row.number - 2  # they count from 1, and the header is one
+        if not row.text.strip():
+            faults[number] = ""
+            return "skip"
         faults[number] = f"the row has {row.actual_columns} cells where the header has {row.expected_columns}"
         if re.search(r"[\r\n]", row.text):
             joined.append(number)
@@ -170,7 +178,7 @@ def _parsed(dialect: Dialect) -> tuple[pd.DataFrame, dict[int, str], set[str]]:
 
     try:
         table = read_csv(
-            pyarrow.TransformInputStream(pyarrow.OSFile(str(dialect.path)), as_utf_8),
+            pyarrow.TransformInputStream(pyarrow.PythonFile(opened(dialect.path), "r"), as_utf_8),
             ReadOptions(column_names=dialect.header, block_size=LONGEST_ROW, use_threads=False),  # one numbers the rows
             ParseOptions(delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=set_aside),
             ConvertOptions(column_types=dict.fromkeys(dialect.header, pyarrow.large_string())),
@@ -198,40 +206,55 @@ def _spans(dialect: Dialect) -> list[tuple[int, int]]:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8, also with a few broken bytes, UTF-16 with its mark, or Latin-1.
+    """UTF-8, also with a few broken bytes, UTF-16 with its mark or without, or Windows-1252.
 
     Raises:
         DataError: the file is empty, or binary.
     """
-    with open(path, "rb") as file:
+    with opened(path) as file:
         head = file.read(SNIFFED_BYTES)
         if not head.strip() and not any(part.strip() for part in _blocks(file)):
             raise DataError(f"{path} is empty: set data.path to a file with data.")
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
-    if b"\0" in head:
+    for first, encoding in ((0, "utf-16-be"), (1, "utf-16-le")):
+        nuls = [head[place::2].count(0) / max(len(head) // 2, 1) for place in (first, 1 - first)]
+        has_lines = "\n" in head.decode(encoding, "replace")
+        if nuls[0] >= UTF_16_NULS > MOST_NULS >= nuls[1] and has_lines:
+            return encoding
+    if len(head) - len(head.translate(None, CONTROLS)) > MOST_NULS * len(head):
         raise DataError(f"{path} is a binary file, not a CSV: set data.path to a CSV or Parquet file.")
     broken = foreign = 0
-    with _opened(path, UTF_8) as text:
+    with _as_text(path, UTF_8) as text:
         for block in _blocks(text):
             if not block.isascii():
                 broken += block.count(NOT_TEXT)
                 foreign += len(NOT_ASCII.findall(block))
-    return UTF_8 if broken <= foreign - broken else "latin-1"
+    return UTF_8 if broken <= foreign - broken else WINDOWS
 
 
 def _blocks(file: IO[AnyStr]) -> Iterator[AnyStr]:
     return iter(lambda: file.read(READ_AT_ONCE), file.read(0))
 
 
-def _opened(path: Path, encoding: str) -> TextIO:
+def opened(path: Path) -> IO[bytes]:
+    """The content of `path`, unpacked where it is packed by gzip, bzip2 or xz."""
+    with open(path, "rb") as file:
+        head = file.read(max(map(len, PACKED)))
+    for mark, unpacked in PACKED.items():
+        if head.startswith(mark):
+            return unpacked(path)
+    return open(path, "rb")
+
+
+def _as_text(path: Path, encoding: str) -> io.TextIOWrapper:
     """The text of `path`, its line ends as they are."""
-    return open(path, encoding=encoding, errors="marked", newline="")
+    return io.TextIOWrapper(opened(path), encoding=encoding, errors="marked", newline="")
 
 
 def _separator(path: Path, encoding: str) -> str:
     """The separator that cuts the first records into the most cells, the same number in nearly all of them."""
-    with _opened(path, encoding) as file:
+    with _as_text(path, encoding) as file:
         head = file.read(SNIFFED_BYTES)
 
     def agreement(separator: str) -> tuple[float, int]:
@@ -251,7 +274,7 @@ def _records(path: Path, encoding: str, separator: str) -> Iterator[tuple[list[s
         DataError: a quote is not closed.
     """
     line = 1
-    with _opened(path, encoding) as file:
+    with _as_text(path, encoding) as file:
         reader = csv.reader(file, delimiter=separator)
         try:
             for cells in reader:
@@ -265,8 +288,13 @@ def _records(path: Path, encoding: str, separator: str) -> Iterator[tuple[list[s
             raise DataError(told) from error
 
 
-def _checked_header(names: list[str], path: Path) -> list[str]:
-    names = [name.strip() or f"column {place}" for place, name in enumerate(names)]
+def checked_header(names: list[str], path: Path) -> list[str]:
+    """The names of the columns without spaces around them, in Unicode's composed form; a number where there is none.
+
+    Raises:
+        DataError: there are fewer than two, one is there twice, or is no text.
+    """
+    names = [unicodedata.normalize("NFC", name).strip() or f"column {place}" for place, name in enumerate(names)]
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise DataError(f"{path} has more than one column named '{twice[0]}': give each column a name of its own.")

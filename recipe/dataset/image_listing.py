@@ -2,19 +2,25 @@
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
+from typing import Any
+from unicodedata import normalize
 
 import pandas as pd
 
-from recipe.dataset.delimited import read_table
-from recipe.dataset.labels import label_text, usable_labels
-from recipe.dataset.manifest import COLUMNS, Rejected, Task, no_column, optional, user_column
+from recipe.dataset.labels import label_text, plain_numbers, read_labels
+from recipe.dataset.manifest import COLUMNS, PLAIN_LABELS, Rejected, Task, no_column, optional, user_column
+from recipe.dataset.number_styles import sign_of_file
 from recipe.dataset.preparation import FORMATS
-from recipe.dataset.splits import SPLIT_NAMES
-from recipe.dataset.tables import typed, without_ignored
+from recipe.dataset.readings import read_columns, typed
+from recipe.dataset.roles import require_no_columns, require_roles, roles_in, without_ignored
+from recipe.dataset.splits import SPLIT_NAMES, TRAIN
+from recipe.dataset.table_files import read_table
+from recipe.dataset.taken import labels_taken, notes_on_labels
 from recipe.errors import DataError
 from recipe.runtime.workspace import shown
 from recipe.settings import Data
@@ -56,6 +62,8 @@ class Listing:
     rejected: list[Rejected] = field(default_factory=list)
     user_columns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    label_reading: dict[str, Any] = field(default_factory=lambda: dict(PLAIN_LABELS))
 
 
 def list_images(root: Path, data: Data) -> Listing:
@@ -99,12 +107,12 @@ def _by_labels(root: Path, data: Data) -> Listing:
     for role, name in (("image file", "path"), ("label", data.label)):
         if name not in frame.columns:
             raise DataError(no_column(where, role, name, frame.columns, f"rename one '{name}'"))
-    labels = label_text(frame[data.label])
-    task, faults = usable_labels(labels, data.task, where)
-    names = frame["path"].str.strip().str.replace("\\", "/").reset_index(drop=True)
+    roles = require_roles(where, frame.columns, data)
+    labels = read_labels(frame[data.label], data, where, sign_of_file(frame[name] for name in frame))
+    names = _as_files_are_spelt(_paths(frame["path"]), root)
     rejected = [Rejected(f"{LABELS} {item.path}", item.reason, item.kind) for item in table.malformed]
     kept: list[tuple[int, Path]] = []
-    for row, (name, label, fault) in enumerate(zip(names, labels.fillna(""), faults, strict=True)):
+    for row, (name, label, fault) in enumerate(zip(names, labels.text.fillna(""), labels.faults, strict=True)):
         path, reason, kind = _inside(root, name)
         if path is None:
             rejected.append(Rejected(name, reason, kind, label))
@@ -119,23 +127,39 @@ def _by_labels(root: Path, data: Data) -> Listing:
     rows = [row for row, _ in kept]
     frame = frame.iloc[rows].reset_index(drop=True)
     users = _user_columns(frame, data)
+    text = labels.text[rows].reset_index(drop=True)
     listed = pd.DataFrame(
         {
             "path": names[rows].reset_index(drop=True),
-            "label": labels[rows].reset_index(drop=True),
-            "split": optional(frame.get(data.split_column), len(frame)),
-            "group": optional(frame.get(data.group_column), len(frame)),
+            "label": plain_numbers(text, labels.style) if labels.task == "regression" else text,
+            "split": optional(frame.get(roles.split), len(frame)),
+            "group": optional(frame.get(roles.group), len(frame)),
         }
     )
     files = [ImageFile(path, listed["path"][row], listed["label"][row], row) for row, (_, path) in enumerate(kept)]
-    notes = _unlisted(root, set(names))
-    return Listing(root, files, pd.concat([listed, users], axis="columns"), task, rejected, list(users.columns), notes)
+    notes = [*notes_on_labels(labels, data.label), *_unlisted(root, set(names))]
+    taken = [f"{root.name}: {LABELS} names {len(names):,} images", labels_taken(labels, data.label)]
+    listed = pd.concat([listed, users], axis="columns")
+    return Listing(root, files, listed, labels.task, rejected, list(users.columns), notes, taken, labels.as_json())
+
+
+def _paths(column: pd.Series) -> pd.Series:
+    return column.str.strip().str.replace("\\", "/").reset_index(drop=True)
+
+
+def _as_files_are_spelt(names: pd.Series, root: Path) -> pd.Series:
+    """`names`, each in the form of Unicode that the file of that name has: disks and lists differ in it."""
+    if names.map(str.isascii).all():
+        return names
+    spelt = {normalize("NFC", name): name for name, _ in files_below(root)}
+    return names.map(lambda name: spelt.get(normalize("NFC", name), name))
 
 
 def _user_columns(listed: pd.DataFrame, data: Data) -> pd.DataFrame:
     """What a labels.csv has beside path, label, split and group, under the names that these have in the manifest."""
-    own = [name for name in listed.columns if name not in ("path", data.label, data.split_column, data.group_column)]
-    return typed(listed[own]).rename(columns={name: user_column(name, (*COLUMNS[:-1], *MEASURED)) for name in own})
+    own = [name for name in listed.columns if name not in ("path", *roles_in(listed.columns, data).names)]
+    read = typed(listed[own], read_columns(listed[own], None, data.missing, {}))
+    return read.rename(columns={name: user_column(name, (*COLUMNS[:-1], *MEASURED)) for name in own})
 
 
 def _inside(root: Path, name: str) -> tuple[Path | None, str, str]:
@@ -181,34 +205,76 @@ def _by_folders(root: Path, data: Data) -> Listing:
         raise DataError(
             f"{root} holds no folder of images per class and no {LABELS}: add one of the two, or set data.path."
         )
-    given = all(folder.lower() in SPLIT_NAMES for folder in folders) and all(len(parts) != 2 for parts, _ in found)
-    depth = 1 if given else 0
-    listed, rejected = [], []
+    require_no_columns(root, data)
+    splits = _split_folders([parts for parts, _ in found])
+    depth = 1 if splits else 0
+    listed, rejected, strays, outside = [], [], list[str](), Counter[str]()
     for parts, path in found:
         name = shown("/".join(parts))
-        if len(parts) < depth + 2:
+        if splits and parts[0] not in splits and len(parts) > 1:
+            outside[parts[0]] += 1
+        elif path is None:
+            rejected.append(Rejected(name, NO_FILE_INSIDE, "outside", parts[depth] if len(parts) > depth + 1 else ""))
+        elif len(parts) < depth + 2:
             if is_image_name(name):
                 rejected.append(Rejected(name, "it lies in no class folder", "label"))
-        elif path is None:
-            rejected.append(Rejected(name, NO_FILE_INSIDE, "outside", parts[depth]))
+            else:
+                strays.append(name)
         else:
-            listed.append((path, name, shown(parts[depth]), parts[0] if given else None))
+            listed.append((path, name, shown(parts[depth]), parts[0] if splits else None))
     if not listed:
         raise DataError(f"{root} holds no file that can be read in its {len(folders)} folders: set data.path.")
     table = pd.DataFrame([(name, label, split) for _, name, label, split in listed], columns=["path", "label", "split"])
     table = table.astype("str").assign(group=optional(None, len(table)))
-    task, faults = usable_labels(table["label"], data.task, root)
-    usable = faults.isna().to_numpy()
+    labels = read_labels(table["label"], data, root)
+    usable = labels.faults.isna().to_numpy()
+    table["label"] = labels.text
     rejected += [
         Rejected(name, fault, "label", label)
-        for name, label, fault in zip(table["path"][~usable], table["label"][~usable], faults[~usable], strict=True)
+        for name, label, fault in zip(
+            table["path"][~usable], table["label"][~usable], labels.faults[~usable], strict=True
+        )
     ]
     kept = [item for item, keep in zip(listed, usable, strict=True) if keep]
-    files = [ImageFile(path, name, label, row) for row, (path, name, label, _) in enumerate(kept)]
-    notes = _empty_classes(root, folders)
+    table = table[usable].reset_index(drop=True)
+    files = [
+        ImageFile(path, name, label, row)
+        for row, ((path, name, *_), label) in enumerate(zip(kept, table["label"], strict=True))
+    ]
+    notes = [*notes_on_labels(labels, "the folders"), *_empty_classes(root, folders)]
+    notes += [_not_read(root, folder, count) for folder, count in outside.items()]
+    if strays:
+        notes.append(f"Beside the folders lie files that are not read: {len(strays)}, such as {strays[0]}.")
     if beside:
         notes.append(f"{beside} files in {root} lie beside an image of the same name, as annotations do: not read.")
-    return Listing(root, files, table[usable].reset_index(drop=True), task, rejected, [], notes)
+    held = f"folders {', '.join(splits)}, each with a folder a class" if splits else "a folder a class"
+    taken = [
+        f"{root.name}: {held}",
+        f"{labels.text.nunique()} classes"
+        if labels.task == "classification"
+        else labels_taken(labels, "of the folders"),
+    ]
+    return Listing(root, files, table, labels.task, rejected, [], notes, taken, labels.as_json())
+
+
+def _split_folders(found: Sequence[tuple[str, ...]]) -> list[str]:
+    """The folders that hold a split each: those called so with folders inside, if one is for training.
+
+    A stray file among the folders of classes changes nothing, nor does a folder of another name beside them. A folder
+    called train whose images lie in it directly is a class: of trains, say.
+    """
+    called = {parts[0] for parts in found if len(parts) > 1 and parts[0].lower() in SPLIT_NAMES}
+    within = Counter(parts[0] for parts in found if len(parts) > 2)
+    all_of = Counter(parts[0] for parts in found if len(parts) > 1)
+    splits = sorted(name for name in called if within[name] > all_of[name] / 2)
+    return splits if any(SPLIT_NAMES[name.lower()] == TRAIN for name in splits) else []
+
+
+def _not_read(root: Path, folder: str, count: int) -> str:
+    name = root / shown(folder)
+    if folder.lower() in SPLIT_NAMES:
+        return f"The {count} files in {name} lie in no class folder and are left out: they have no label."
+    return f"The folder {name}, with {count} files, is no split and is left out."
 
 
 def _inputs(root: Path, data: Data, task: Task, classes: Sequence[str]) -> Listing:
@@ -255,7 +321,7 @@ def _with_list(table: pd.DataFrame, where: Path, data: Data) -> tuple[pd.DataFra
     listed = read_table(where).frame
     if "path" not in listed.columns:
         raise DataError(no_column(where, "image file", "path", listed.columns, "rename one 'path'"))
-    names = listed["path"].str.strip().str.replace("\\", "/").map(lambda name: PurePosixPath(name).as_posix())
+    names = _paths(listed["path"]).map(lambda name: PurePosixPath(name).as_posix()).to_numpy()
     listed = listed.assign(path=names).drop_duplicates("path", keep="last").set_index("path")
     absent = [name for name in listed.index if name not in set(table["path"])]
     labels = label_text(listed[data.label]) if data.label in listed.columns else optional(None, len(listed))

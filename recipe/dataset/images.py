@@ -18,7 +18,9 @@ from recipe.dataset.manifest import Examples, Rejected, digest, numbered, option
 from recipe.dataset.preparation import (
     FORMATS,
     GRAY_MODES,
+    SIXTEEN_BIT_MODES,
     has_colour,
+    has_transparency,
     normalised,
     open_image,
     reason_of,
@@ -35,6 +37,11 @@ CHUNK = 256  # images a task of the pool: enough to hide its cost, little enough
 EXIF_ORIENTATION = 0x0112
 TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap height and width
 THREADS = os.cpu_count() or 1  # Pillow decodes and resizes outside the interpreter's lock
+LEFT_OUT = {  # of some images, by what _Decoded says of each
+    "frames": "hold several frames or pages: the first is read",
+    "transparency": "are transparent in part: what is behind is white",
+    "depth": "have 16 bits a pixel: the upper 8 are read",
+}
 WRITTEN = np.empty(0, dtype=np.uint8)  # stands for pixels that are on disk
 
 
@@ -61,12 +68,17 @@ class Stored:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """One image: what is written of it (C, H, W), its facts for the manifest, and whether it has colour."""
+    """One image: what is written of it (C, H, W), its facts for the manifest, whether it has colour, and what it has
+    that is left out: further frames, transparency, depth.
+    """
 
     file: ImageFile
     pixels: np.ndarray
     facts: dict[str, Any]
     colour: bool
+    frames: bool
+    transparency: bool
+    depth: bool
 
 
 def decode_images(listing: Listing, settings: ImageSettings, source: str, out: Path) -> Examples:
@@ -102,7 +114,24 @@ def decode_images(listing: Listing, settings: ImageSettings, source: str, out: P
     if "source" not in manifest:  # the user's own column says more
         manifest = manifest.assign(source=source)
     refused = [*listing.rejected, *rejected]
-    return Examples(manifest, listing.task, refused, user_columns=listing.user_columns, notes=listing.notes)
+    return Examples(
+        manifest,
+        listing.task,
+        refused,
+        user_columns=listing.user_columns,
+        notes=[*listing.notes, *_left_out(decoded)],
+        taken=[*listing.taken, f"stored as {stored.channels} x {stored.height} x {stored.width} bytes"],
+        label_reading=listing.label_reading,
+    )
+
+
+def _left_out(decoded: Sequence[_Decoded]) -> Iterator[str]:
+    """A sentence for each thing of some images that is not stored."""
+    for attribute, told in LEFT_OUT.items():
+        having = [item.file.name for item in decoded if getattr(item, attribute)]
+        if having:
+            count = f"{len(having):,} {'image' if len(having) == 1 else 'images'}"
+            yield f"{count} of {len(decoded):,} {told}; the first is {having[0]}."
 
 
 def store_pictures(pictures: Pictures, source: str, out: Path) -> Examples:
@@ -156,6 +185,8 @@ def _decode(file: ImageFile, stored: Stored) -> _Decoded | Rejected:
         image = open_image(data)
         facts = {"width": image.width, "height": image.height, "mode": image.mode}
         file_type = (image.format or "unknown").lower()
+        frames, depth = getattr(image, "n_frames", 1) > 1, image.mode in SIXTEEN_BIT_MODES
+        transparency = has_transparency(image)
         image = normalised(image)
         pixels = np.asarray(image)
         colour = has_colour(pixels)
@@ -172,7 +203,7 @@ def _decode(file: ImageFile, stored: Stored) -> _Decoded | Rejected:
         "brightness": levels.mean() / 255,
         "contrast": levels.std() / 255,
     }
-    return _Decoded(file, prepared, facts, colour)
+    return _Decoded(file, prepared, facts, colour, frames, transparency, depth)
 
 
 def _content_id(pixels: np.ndarray) -> str:

@@ -1,7 +1,6 @@
 """Ingest: read the source, leave out what cannot be used, split, and prepare once for every stage that follows."""
 
 import hashlib
-import logging
 import os
 import re
 from dataclasses import dataclass
@@ -18,22 +17,24 @@ from recipe.dataset.manifest import COLUMNS, Examples, quarantine_of
 from recipe.dataset.splits import SPLITS, split_examples
 from recipe.dataset.store import whole_folder
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARATION, PREPARED, QUARANTINE, ROWS, TARGETS
+from recipe.dataset.taken import line
 from recipe.errors import DataError
 from recipe.runtime.workspace import fingerprint, private_folder, write_json
 from recipe.settings import Data, Settings
 from recipe.settings.kinds import BUILTIN
-
-logger = logging.getLogger(__name__)
 
 NO_PARTS = {"pixels": None, "features": None, "columns": None}  # of preparation.json, which not every kind has
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What ingest made: how many examples each split has, how many were left out, and what a person should know."""
+    """What ingest made: how many examples each split has, how many were left out, what was taken of the source, in a
+    line, and what a person should know, a sentence each.
+    """
 
     splits: dict[str, int]
     quarantined: int
+    taken: str
     notes: tuple[str, ...]
 
     @property
@@ -73,17 +74,19 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
         training = np.flatnonzero(splits == "train")
         preparation: dict[str, Any] = {"kind": kind.name, **NO_PARTS}
         preparation |= kind.prepare(examples, training, data, where, out / INPUTS)
+        preparation |= {"label": examples.label_reading}
+        preparation |= {"readings": {name: reading.as_json() for name, reading in examples.readings.items()}}
         preparation["input_shape"] = list(np.load(out / INPUTS, mmap_mode="r", allow_pickle=False).shape[1:])
         preparation |= _prepare_targets(labels, classes, training, data, where, out)
+        taken = line([*examples.taken, _splits_taken(splits, split_given)])
         notes = [*examples.notes, *_thin_classes(strata, splits)] if classes else examples.notes
         _write_tables(kind, examples, splits, out)
         write_json(out / PREPARATION, preparation | {"task": examples.task})
         facts = {"split_given": split_given, "user_columns": examples.user_columns, "notes": notes}
+        facts |= {"taken": taken}
         write_json(out / FACTS, facts | {"content": _content(out)})
-    for note in notes:
-        logger.warning("%s", note)
     counts = {name: int((splits == name).sum()) for name in SPLITS}
-    return Ingested(counts, len(examples.rejected), tuple(notes))
+    return Ingested(counts, len(examples.rejected), taken, tuple(notes))
 
 
 def _ledger(workspace: Path, path: Path, data: Data, split_given: bool) -> Path:
@@ -127,6 +130,11 @@ def _content(folder: Path) -> dict[str, str]:
         with open(path, "rb") as file:
             hashes[path.name] = hashlib.file_digest(file, "blake2b").hexdigest()
     return hashes
+
+
+def _splits_taken(splits: pd.Series, are_given: bool) -> str:
+    counts = ", ".join(f"{(splits == name).sum():,} {name}" for name in SPLITS)
+    return f"{counts}{', as given' if are_given else ''}"
 
 
 def _thin_classes(labels: pd.Series, splits: pd.Series) -> list[str]:

@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recipe.dataset.beside import Beside
-from recipe.dataset.delimited import TABLE_SUFFIXES
 from recipe.dataset.manifest import Examples
 from recipe.dataset.stored import Dataset
+from recipe.dataset.table_files import TABLE_SUFFIXES
 from recipe.settings import Data
 from recipe.settings.kinds import kind_names
 

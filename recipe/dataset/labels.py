@@ -1,76 +1,130 @@
 """Labels: which are missing or unusable, what task they ask for, and the targets they become."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
 import numpy as np
 import pandas as pd
 
-from recipe.dataset.columns import number_style
 from recipe.dataset.manifest import Task
-from recipe.dataset.preparation import MISSING, as_numbers
+from recipe.dataset.number_styles import number_style
+from recipe.dataset.preparation import MISSING, NUMBER_STYLES, as_numbers, as_text
+from recipe.dataset.readings import LARGEST_FLOAT32, common_words
 from recipe.errors import DataError
+from recipe.settings import Data
 
-# A numeric label with more distinct values than this, and no longer a class for most of its examples, is a quantity.
-# Digits, ratings and ages in years stay classes; the limit is ours, and data.task overrules it.
+# A numeric label with more distinct values than this is a quantity. Digits, ratings and small counts stay classes;
+# the limit is ours, and data.task overrules it.
 MOST_CLASSES_OF_A_NUMBER = 20
-LARGEST_CLASS_SHARE = 0.05
+# Unless it numbers classes: whole numbers from 0 or 1 on without a gap, the rarest a tenth as common as the mean.
+EVEN_SHARE = 0.1
+
+Why = Literal["asked", "words", "few numbers", "numbered classes", "many numbers"]
 
 
-def label_text(labels: pd.Series) -> pd.Series:
-    """Labels as given, as text, spaces and all; whole floats as integers; missing as NaN."""
-    text = labels.astype("str").reset_index(drop=True)
-    if pd.api.types.is_float_dtype(labels.dtype):
-        text = text.str.replace(r"\.0$", "", regex=True)
-    return text.mask(text.str.strip().isin(MISSING))
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a source as they are read.
+
+    Attributes:
+        text: (N,) as given but for spaces around them, whole floats as integers, missing as NaN.
+        task: what they ask for, and `why`.
+        faults: (N,) why each cannot be used, NaN where it can.
+        style: how numbers are written.
+        absent: the words for a missing label, where they are not `MISSING`.
+        words: those of them that are common enough to be classes, and how common.
+        stripped: how many had spaces around them, where others of the same class had none.
+    """
+
+    text: pd.Series
+    task: Task
+    why: Why
+    faults: pd.Series
+    style: str
+    absent: tuple[str, ...] | None = None
+    words: dict[str, int] = field(default_factory=dict)
+    stripped: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """What preparation.json keeps of how they are read."""
+        return {"style": self.style, "absent": None if self.absent is None else list(self.absent)}
 
 
-def task_of(labels: pd.Series, wanted: str) -> Task:
-    """The task in `wanted`; for "auto" regression where the labels are numbers with many distinct values."""
-    if wanted != "auto":
-        return "regression" if wanted == "regression" else "classification"
-    present = labels.dropna()
-    style = number_style(present)
-    if style is None:
-        return "classification"
-    numbers = as_numbers(present, style)
-    distinct = len(np.unique(numbers))
-    if distinct <= MOST_CLASSES_OF_A_NUMBER:
-        return "classification"
-    fractional = bool(np.any(numbers % 1 != 0))
-    return "regression" if fractional or distinct > LARGEST_CLASS_SHARE * len(numbers) else "classification"
+def read_labels(column: pd.Series, data: Data, where: object, sign: str | None = None) -> Labels:
+    """The labels in a column.
 
-
-def label_faults(labels: pd.Series, task: Task) -> pd.Series:
-    """Why a label (text, missing as NaN) cannot be used, NaN where it can."""
-    unusable = np.isnan(label_numbers(labels)) if task == "regression" else np.zeros(len(labels), dtype=bool)
-    faults = np.select([labels.isna(), unusable], ["the label is missing", "the label is not a finite number"], "")
-    return pd.Series(faults, index=labels.index, dtype="str").replace("", np.nan)
-
-
-def label_numbers(labels: pd.Series, style: str | None = None) -> np.ndarray:
-    """Labels as float64 (N,), NaN where there is no finite number; written in `style`, by default that of most."""
-    return as_numbers(labels, style or label_style(labels))
-
-
-def label_style(labels: pd.Series) -> str:
-    """How most of the labels write a number."""
-    return number_style(labels.dropna()) or "1234.5"
-
-
-def usable_labels(labels: pd.Series, wanted: str, where: object) -> tuple[Task, pd.Series]:
-    """The task, and why each label cannot be used (NaN where it can).
+    Args:
+        where: names the source in an error.
+        sign: what stands before decimals in the file.
 
     Raises:
         DataError: no label can be used.
     """
-    task = task_of(labels, wanted)
-    faults = label_faults(labels, task)
+    words = common_words(column) if data.missing is None and data.task != "regression" else {}
+    absent = data.missing if data.missing is not None else tuple(sorted(MISSING - set(words))) if words else None
+    text = label_text(column, absent)
+    style = number_style(text.dropna(), sign) or NUMBER_STYLES[0]
+    task, why = task_of(text, data.task, sign)
+    faults = _faults(text, task, style)
     if faults.notna().all():
-        if labels.isna().all():
+        if text.isna().all():
             raise DataError(f"Every label in {where} is missing: fill them in, or name another column with data.label.")
         raise DataError(
             f"No label in {where} is a number, as data.task=regression needs: "
             "set data.task=classification or name another column with data.label."
         )
-    return task, faults
+    return Labels(text, task, why, faults, style, absent, words, _stripped(column, text))
+
+
+def label_text(labels: pd.Series, absent: Iterable[str] | None = None) -> pd.Series:
+    """Labels as text (N,), whole floats as integers; missing as NaN."""
+    return as_text(labels, MISSING if absent is None else absent).reset_index(drop=True)
+
+
+def task_of(labels: pd.Series, wanted: str, sign: str | None = None) -> tuple[Task, Why]:
+    """The task in `wanted`; for "auto" regression where the labels are numbers with many distinct values."""
+    if wanted != "auto":
+        return ("regression" if wanted == "regression" else "classification"), "asked"
+    present = labels.dropna()
+    style = number_style(present, sign)
+    if style is None:
+        return "classification", "words"
+    numbers = as_numbers(present, style)
+    values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+    if len(values) <= MOST_CLASSES_OF_A_NUMBER:
+        return "classification", "few numbers"
+    are_numbered = values[0] in (0, 1) and np.array_equal(values, np.arange(len(values)) + values[0])
+    if are_numbered and counts.min() >= EVEN_SHARE * counts.mean():
+        return "classification", "numbered classes"
+    return "regression", "many numbers"
+
+
+def label_numbers(labels: pd.Series, style: str = NUMBER_STYLES[0]) -> np.ndarray:
+    """Labels as float64 (N,), NaN where there is no finite number; written in `style`, by default as the manifest does.
+
+    The net computes in single precision: what is beyond it cannot be predicted.
+    """
+    numbers = as_numbers(labels, style)
+    return np.where(np.abs(numbers) <= LARGEST_FLOAT32, numbers, np.nan)
+
+
+def plain_numbers(labels: pd.Series, style: str) -> pd.Series:
+    """Labels that are numbers in `style` as text (N,) that any program reads."""
+    return labels if style == NUMBER_STYLES[0] else as_text(pd.Series(label_numbers(labels, style)))
+
+
+def _faults(labels: pd.Series, task: Task, style: str) -> pd.Series:
+    unusable = np.isnan(label_numbers(labels, style)) if task == "regression" else np.zeros(len(labels), dtype=bool)
+    faults = np.select([labels.isna(), unusable], ["the label is missing", "the label is not a finite number"], "")
+    return pd.Series(faults, index=labels.index, dtype="str").replace("", np.nan)
+
+
+def _stripped(column: pd.Series, text: pd.Series) -> int:
+    """How many labels had spaces around them, where others of the same class had none."""
+    given = column.astype("str").reset_index(drop=True)
+    spaced = text.notna() & (given.str.len() != given.str.strip().str.len())
+    return int((spaced & text.isin(set(text[~spaced].dropna()))).sum()) if spaced.any() else 0
 
 
 def class_names(labels: pd.Series, where: object) -> list[str]:

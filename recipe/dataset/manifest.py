@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
 from recipe.dataset.preparation import as_text
+from recipe.dataset.readings import Reading
 from recipe.settings import nearest
 
 Task = Literal["classification", "regression"]
@@ -15,6 +16,7 @@ Task = Literal["classification", "regression"]
 COLUMNS = ("id", "content_id", "bytes_id", "path", "label", "split", "group", "source")
 QUARANTINE = ("id", "path", "label", "reason", "kind")
 DIGEST_BYTES = 16
+PLAIN_LABELS = {"style": "1234.5", "absent": None}  # how labels are read where nobody says otherwise
 COLUMNS_NAMED = 20  # in a sentence that a person still reads
 
 
@@ -34,7 +36,9 @@ class Examples:
 
     `task` is what the labels ask for. `manifest` has `COLUMNS`, with `split` as the user gave it or missing; `rows` are
     a table's raw columns in the same order, none for a folder. `user_columns` names what the manifest holds of the
-    user's own columns.
+    user's own columns. `notes` are what a person should know, a sentence each; `taken` says in a few words each what
+    was read, and for what it was taken. `readings` say of a table how its columns are read, `label_reading` how its
+    labels.
     """
 
     manifest: pd.DataFrame
@@ -43,6 +47,9 @@ class Examples:
     rows: pd.DataFrame = field(default_factory=pd.DataFrame)
     user_columns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    readings: dict[str, Reading] = field(default_factory=dict)
+    label_reading: dict[str, Any] = field(default_factory=lambda: dict(PLAIN_LABELS))
 
 
 def digest(*parts: bytes) -> str:

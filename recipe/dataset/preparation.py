@@ -6,6 +6,7 @@ import base64
 import binascii
 import math
 import re
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,28 @@ COLOUR_STRIDE = 8  # a sparse look finds colour in most coloured images before t
 MISSING = frozenset(("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")) | {
     *("<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", "?")
 }
-NUMBER_STYLES = ("1234.5", "1,234.5", "1.234,5")
-GROUPED = {  # what a number in the style looks like, so that 3,14 is not taken for 314, nor 0.125 for 125
-    "1,234.5": r"[-+]?[$€£¥]?\s*(?:0|[1-9]\d{0,2}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?\s*%?",
-    "1.234,5": r"[-+]?[$€£¥]?\s*(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+)(?:,\d+)?(?:[eE][-+]?\d+)?\s*%?",
-}
+NOT_ASCII = r"[^\x00-\x7f]"
+# A style is its example: the sign between thousands, if any, stands second, that before decimals last but one.
+NUMBER_STYLES = ("1234.5", "1,234.5", "1.234,5", "1 234.5", "1 234,5", "1'234.5", "1'234,5")
+# As people and programs type them: minus signs, hyphens and dashes; the spaces of Unicode; apostrophes of any shape.
+PLAIN = str.maketrans(
+    dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d", "-")
+    | dict.fromkeys("\u00a0\u2007\u2008\u2009\u202f", " ")
+    | dict.fromkeys("\u2019\u02bc\u2032\u00b4\uff07", "'")
+)
+# Unicode's currency signs with the letters that may stand beside a dollar, ISO 4217's codes of the currencies that
+# nine tenths of trade are in, and what is written in their place.
+CURRENCY = (
+    r"(?:[A-Z]{0,3}[$\xa2-\xa5\u058f\u060b\u09f2\u09f3\u0e3f\u20a0-\u20c0\ufdfc\uff04\uffe0\uffe1\uffe5\uffe6]"
+    r"|USD|EUR|GBP|JPY|CNY|RMB|CHF|CAD|AUD|NZD|HKD|SGD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|ILS|INR|KRW"
+    r"|THB|IDR|MYR|PHP|VND|BRL|MXN|ARS|CLP|COP|ZAR|NGN|EGP|SAR|AED|kr\.?|Fr\.?|Rs\.?|z\u0142|K\u010d|Ft|lei)"
+)
+UNIT = rf"^([-+]?)\s*(?:{CURRENCY}|%)\s*([-+]?)|\s*(?:{CURRENCY}|%|\u2030)$"
 SECONDS_A_DAY = 86_400
 DAYS_A_YEAR = 365.2425  # the mean Gregorian year
-LARGEST_NUMBER = float(np.finfo(np.float32).max)  # the net computes in float32
+LARGEST_NUMBER = 1e150  # whose square double precision still holds; what is standardised by it fits single precision
+SERIAL = r"[2-5]\d{4}(?:\.\d+)?"  # 1954 to 2064 as Excel counts days where a cell has lost its format
+FIRST_SERIAL = "1899-12-30"  # Excel's day 0, with the leap day of 1900 that there never was
 
 
 IMAGE_COLUMN = "image"  # of a raw input
@@ -193,6 +208,13 @@ def normalised(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def has_transparency(image: Image.Image) -> bool:
+    """Whether any pixel lets the ground through."""
+    if image.mode not in ALPHA_MODES and "transparency" not in image.info:
+        return False
+    return int(np.asarray(image.convert("RGBA").getchannel("A")).min()) < 255
+
+
 def resized(image: Image.Image, height: int, width: int) -> Image.Image:
     """`image` stretched to `height` x `width`; Pillow's bilinear filter averages when it shrinks."""
     return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
@@ -222,10 +244,17 @@ def has_colour(pixels: np.ndarray) -> bool:
 def prepare_column(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
     """One raw column as its features (N, f), float64: see `feature_names` for what they are."""
     if column["kind"] == "number":
-        return _standardised(as_numbers(values, column["style"]), column)
+        return _standardised(as_numbers(values, column["style"], absent_in(column)), column)
     if column["kind"] == "date":
-        return _date_features(as_dates(values, column["format"]), column)
-    return _one_hot(as_text(values), column)
+        dates = as_dates(values, column["format"], absent_in(column), column.get("serials", False))
+        return _date_features(dates, column)
+    return _one_hot(as_text(values, absent_in(column)), column)
+
+
+def absent_in(column: dict[str, Any]) -> Iterable[str]:
+    """The words that stand for a missing value in a column: `MISSING`, unless its data set has its own."""
+    words: list[str] | None = column.get("absent")
+    return MISSING if words is None else words
 
 
 def feature_names(column: dict[str, Any]) -> list[str]:
@@ -241,51 +270,80 @@ def feature_names(column: dict[str, Any]) -> list[str]:
     return [*names, f"{name} missing"] if column["missing"] else names
 
 
-def as_text(values: pd.Series) -> pd.Series:
-    """Any column as stripped text; whole floats as integers, so that 3.0 and "3" are the same; missing as NaN."""
+def as_text(values: pd.Series, absent: Iterable[str] = MISSING) -> pd.Series:
+    """Any column as stripped text in Unicode's composed form (NFC); whole floats as integers, so that 3.0 and "3" are
+    the same; missing, which is what `absent` has, as NaN.
+    """
     text = values.astype("str")
     if pd.api.types.is_float_dtype(values.dtype):
         text = text.str.replace(r"\.0$", "", regex=True)
     text = text.str.strip()
-    return text.mask(text.isin(MISSING))
+    foreign = text.str.contains(NOT_ASCII, na=False)
+    if foreign.any():
+        text = text.where(~foreign, text[foreign].str.normalize("NFC").reindex(text.index))
+    return text.mask(text.isin(absent))
 
 
-def as_numbers(values: pd.Series, style: str) -> np.ndarray:
-    """Any column as float64 (N,); NaN where there is no number that a float32 can hold.
+def as_numbers(values: pd.Series, style: str, absent: Iterable[str] = MISSING) -> np.ndarray:
+    """Any column as float64 (N,); NaN where there is no number up to `LARGEST_NUMBER`.
 
-    Text may be written in one of `NUMBER_STYLES`, with a currency sign before it or a per cent sign after.
+    Text may be written in one of `NUMBER_STYLES`, with a minus of any shape before it or behind, or in parentheses as
+    accountants write it, with a currency or a per cent sign before or behind.
     """
     if pd.api.types.is_timedelta64_dtype(values.dtype):
         values = values.dt.total_seconds()
+    if absent is not MISSING:
+        values = values.mask(as_text(values).isin(absent))
     if pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
-        values = _parsed(as_text(values), style)
+        values = _parsed(as_text(values, absent), style)
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.abs(numbers) <= LARGEST_NUMBER, numbers, np.nan)
 
 
 def _parsed(text: pd.Series, style: str) -> pd.Series:
-    if style in GROUPED:
-        text = text.where(text.str.fullmatch(GROUPED[style], na=False))
-    if style == "1,234.5":
-        text = text.str.replace(",", "", regex=False)
-    elif style == "1.234,5":
-        text = text.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-    numbers = pd.to_numeric(text, errors="coerce").astype("float64")
-    left = numbers.isna() & text.notna()
-    if left.any():
-        bare = text[left].str.replace(r"^[$€£¥]\s*|\s*%$", "", regex=True)
-        numbers[left] = pd.to_numeric(bare, errors="coerce").astype("float64")
+    numbers = pd.Series(np.nan, index=text.index)
+    if style == NUMBER_STYLES[0]:
+        numbers = pd.to_numeric(text, errors="coerce").astype("float64")
+    left = text[numbers.isna() & text.notna()]
+    if left.empty:
+        return numbers
+    left = left.str.translate(PLAIN)
+    left = left.str.replace(r"^\((.*)\)$|^(.*)-$", r"-\1\2", regex=True)
+    left = left.str.replace(UNIT, r"\1\2", regex=True)
+    left = left[left.str.fullmatch(written(style), na=False)]
+    thousands, decimal = signs(style)
+    left = left.str.replace(thousands, "", regex=False) if thousands else left
+    numbers[left.index] = pd.to_numeric(left.str.replace(decimal, ".", regex=False), errors="coerce").astype("float64")
     return numbers
 
 
-def as_dates(values: pd.Series, date_format: str) -> pd.Series:
-    """Any column as naive UTC timestamps; NaT where there is none."""
-    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
-        values = as_text(values)
-        dates = pd.to_datetime(values, format=date_format, errors="coerce", utc=True)
-    else:
-        dates = pd.to_datetime(values, utc=True)
-    return dates.dt.tz_localize(None)
+def signs(style: str) -> tuple[str, str]:
+    """What stands between thousands in a style, if anything, and before decimals."""
+    return style[1] if len(style) > len(NUMBER_STYLES[0]) else "", style[-2]
+
+
+def written(style: str) -> str:
+    """What a bare number in the style looks like, so that 3,14 is not taken for 314, nor 0.125 for 125."""
+    thousands, decimal = map(re.escape, signs(style))
+    grouped = rf"[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+|" if thousands else ""
+    return rf"[-+]?(?:(?:{grouped}\d+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][-+]?\d+)?"
+
+
+def as_dates(values: pd.Series, date_format: str, absent: Iterable[str] = MISSING, serials: bool = False) -> pd.Series:
+    """Any column as naive UTC timestamps; NaT where there is none.
+
+    Args:
+        serials: whether a number is a day as Excel counts them.
+    """
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return pd.to_datetime(values, utc=True).dt.tz_localize(None)
+    text = as_text(values, absent)
+    dates = pd.to_datetime(text, format=date_format, errors="coerce", utc=True).dt.tz_localize(None)
+    days = text.where(text.str.fullmatch(SERIAL, na=False)) if serials else text.iloc[:0]
+    if days.notna().any():
+        counted = pd.to_datetime(days.astype("float64"), unit="D", origin=FIRST_SERIAL)
+        dates = counted.fillna(dates)
+    return dates
 
 
 def epoch_days(dates: pd.Series) -> np.ndarray:

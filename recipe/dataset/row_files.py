@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from recipe.dataset.beside import READY, Beside, beside, label_faults
-from recipe.dataset.delimited import TABLE_SUFFIXES, is_parquet, read_table
 from recipe.dataset.kind import RawInputs
-from recipe.dataset.labels import label_style, label_text
+from recipe.dataset.labels import label_text
 from recipe.dataset.manifest import COLUMNS_NAMED, Examples, no_column, optional
-from recipe.dataset.preparation import as_dates, as_text
+from recipe.dataset.preparation import as_dates, as_text, signs
+from recipe.dataset.readings import Reading
+from recipe.dataset.roles import feature_columns, roles_in
 from recipe.dataset.stored import Dataset
-from recipe.dataset.tables import Faults, Rows, feature_columns, no_faults, table_examples, typed
+from recipe.dataset.table_files import TABLE_SUFFIXES, is_parquet, read_table
+from recipe.dataset.tables import Faults, Rows, no_faults, table_examples
 from recipe.errors import DataError, reworded
 from recipe.settings import Data, nearest
 
@@ -76,14 +78,16 @@ def read_rows_beside(
             raise DataError(no_column(path, "model", name, frame.columns, "give it the columns of the training data"))
     if frame.empty and not labelled:
         raise DataError(f"None of the rows of {path} can be read: {table.malformed[0].reason}.")
-    labels = label_text(frame[data.label]) if data.label in frame else optional(None, len(frame))
+    how = preparation["label"]
+    labels = label_text(frame[data.label], how["absent"]) if data.label in frame else optional(None, len(frame))
     faults, wrong = unusable(frame), no_faults(frame)
     if labelled:
         wrong, strangers = label_faults(labels, reference), strange(frame, preparation, file)
         faults = strangers.where(strangers.notna(), faults)
     features = [name for name in feature_columns(list(reference.rows.columns), data) if name in frame]
-    found = Rows(frame, labels, preparation["task"], wrong, faults, table.malformed)
-    examples = found.as_examples(features, file.name, path.name, data)
+    readings = {name: Reading.from_json(one) for name, one in preparation["readings"].items()}
+    found = Rows(frame, labels, preparation["task"], wrong, faults, table.malformed, readings)
+    examples = found.as_examples(features, file.name, path.name, data, how["style"])
     if labelled:
         examples.notes.extend(_surplus(table.frame, reference))
     inputs_of = code.prepare_inputs(examples.rows, preparation)
@@ -107,7 +111,7 @@ def read_raw_rows(
     for path in paths:
         try:
             table = read_table(path)
-            rows = typed(table.frame)
+            rows = table.frame
             missing = [name for name in code.raw_columns(preparation) if name not in rows.columns]
             if missing:
                 raise ValueError(f"The input lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}.")
@@ -164,8 +168,9 @@ def _as_the_data_set(frame: pd.DataFrame, reference: Dataset, file: Path) -> pd.
         DataError: a column is missing.
     """
     data, known = reference.settings.data, list(reference.rows.columns)
-    if data.split_column in known:
-        frame = frame.assign(**{data.split_column: pd.Series(np.nan, index=frame.index, dtype="str")})
+    split = roles_in(known, data).split
+    if split is not None:
+        frame = frame.assign(**{split: pd.Series(np.nan, index=frame.index, dtype="str")})
     missing = [name for name in known if name not in frame.columns]
     if missing:
         near = nearest(missing[0], [name for name in frame.columns if name not in known])
@@ -180,7 +185,7 @@ def _written(reference: Dataset) -> dict[str, dict[str, Any]]:
     """How each column that is no text is written in the data set: its kind, and its style or format."""
     columns = {column["name"]: column for column in reference.preparation["columns"] or ()}
     if reference.preparation["classes"] is None:
-        style = label_style(reference.manifest["label"])
+        style = reference.preparation["label"]["style"]
         columns[reference.settings.data.label] = {"kind": "number", "style": style}
     return columns
 
@@ -193,7 +198,7 @@ def _cells(values: pd.Series, column: dict[str, Any]) -> pd.Series:
         written = as_dates(values, "").dt.strftime(DATES.get(column["format"], column["format"]))
         return written.astype("str")
     text = as_text(values).astype("str")
-    if column.get("kind") == "number" and column["style"] == "1.234,5":
+    if column.get("kind") == "number" and signs(column["style"])[1] == ",":
         return text.str.replace(".", ",", regex=False)
     return text
 

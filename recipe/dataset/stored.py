@@ -37,6 +37,7 @@ class Dataset:
         preparation: how raw inputs are prepared; see recipe/dataset/preparation.py.
         split_given: whether the user gave the split.
         user_columns: what the manifest holds of the user's own columns.
+        taken: what was read and for what it was taken, in a line.
         notes: what ingest saw and a person should know, a sentence each.
         workspace: where it was prepared, and where pages about it go; default the current folder.
     """
@@ -50,6 +51,7 @@ class Dataset:
     split_given: bool
     settings: Settings
     user_columns: tuple[str, ...] = ()
+    taken: str = ""
     notes: tuple[str, ...] = ()
     workspace: Path = Path()
 
@@ -113,6 +115,7 @@ def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED, w
             split_given=facts["split_given"],
             settings=settings,
             user_columns=tuple(facts["user_columns"]),
+            taken=facts["taken"],
             notes=tuple(facts["notes"]),
             workspace=workspace,
         )

@@ -1,7 +1,7 @@
 """A table as examples: which rows have a label, what each row's content is, and how its columns are prepared."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,25 @@ import pandas as pd
 
 from recipe.dataset.columns import fit_column
 from recipe.dataset.delimited import Table
-from recipe.dataset.labels import label_text, usable_labels
-from recipe.dataset.manifest import Examples, Rejected, Task, digest, no_column, numbered, optional, place_in_words
-from recipe.dataset.preparation import MISSING, as_text, feature_names
+from recipe.dataset.labels import plain_numbers, read_labels
+from recipe.dataset.manifest import Examples, Rejected, Task, digest, numbered, optional, place_in_words
+from recipe.dataset.number_styles import sign_of_file
+from recipe.dataset.preparation import as_text, feature_names
+from recipe.dataset.readings import LEADING_ZERO, Reading, read_columns, typed
+from recipe.dataset.roles import feature_columns, require_roles, roles_in, without_ignored
+from recipe.dataset.taken import (
+    groups_taken,
+    labels_taken,
+    notes_on_columns,
+    notes_on_file,
+    notes_on_labels,
+    rows_taken,
+)
 from recipe.errors import DataError
-from recipe.settings import Data
+from recipe.settings import Data, nearest
 
 Faults = Callable[[pd.DataFrame], pd.Series]  # why each row (N,) is of no use, missing where it is
 
-LEADING_ZERO = r"[-+]?0\d"  # a code such as a postcode, which a number would cut short
 CELL_END = "\x1f"  # ASCII's unit separator, which no cell holds
 ROWS_AT_ONCE = 16_384  # whose cells are Python's own strings at one time
 
@@ -31,26 +41,44 @@ def table_examples(table: Table, where: object, data: Data, unusable: Faults = n
     """The rows of `table` that can be used and have a label; `where` names it in an error.
 
     Raises:
-        DataError: the label column is not there, no label can be used, or no column is left to learn from.
+        DataError: a column that is named is not there, or not of values, no label can be used, or no column is left to
+            learn from.
     """
     frame = without_ignored(table.frame, where, data)
-    if data.label not in frame.columns:
-        raise DataError(no_column(where, "label", data.label, frame.columns, "set data.label to one of them"))
-    features = feature_columns(list(frame.columns), data)
+    for name, what in table.not_values.items():
+        if name in frame.columns:
+            raise DataError(
+                f"{where} has {what} in the column '{name}': leave it out with data.ignore=[{name}], or give each of "
+                "their parts a column."
+            )
+    roles = require_roles(where, frame.columns, data)
+    features = feature_columns(frame.columns, data)
     if not features:
         raise DataError(f"{where} has no column beside '{data.label}' to learn from: add one.")
     if all(as_text(frame[name]).isna().all() for name in features):
         raise DataError(f"{where} has no value in any column beside '{data.label}' to learn from: fill them in.")
-    labels = label_text(frame[data.label])
-    task, faults = usable_labels(labels, data.task, where)
-    found = Rows(frame, labels, task, faults, unusable(frame), table.malformed)
-    return found.as_examples(features, where, data.name, data)
+    for name in data.read_as:
+        if name not in features:
+            raise DataError(f"{where} has no column '{name}' to read{nearest(name, features)}: see data.read_as.")
+    sign = sign_of_file(frame[name] for name in frame)
+    labels = read_labels(frame[data.label], data, where, sign)
+    readings = read_columns(frame, sign, data.missing, data.read_as)
+    found = Rows(frame, labels.text, labels.task, labels.faults, unusable(frame), table.malformed, readings)
+    examples = found.as_examples(features, where, data.name, data, labels.style)
+    notes = [
+        *notes_on_file(table, roles, data),
+        *notes_on_labels(labels, data.label),
+        *notes_on_columns({name: readings[name] for name in features}, frame),
+    ]
+    groups = groups_taken(examples.manifest, roles.group)
+    taken = [rows_taken(table, where, sign), labels_taken(labels, data.label), groups]
+    return replace(examples, notes=notes, taken=taken, readings=readings, label_reading=labels.as_json())
 
 
 @dataclass(frozen=True)
 class Rows:
     """The rows of a file (N), their labels, why a label or a row is of no use (N, missing where it is), and what was
-    left out before.
+    left out before; and how its columns are read.
     """
 
     frame: pd.DataFrame
@@ -59,9 +87,12 @@ class Rows:
     label_faults: pd.Series
     faults: pd.Series
     malformed: list[Rejected]
+    readings: Mapping[str, Reading] = field(default_factory=dict)
 
-    def as_examples(self, features: list[str], where: object, source: str, data: Data) -> Examples:
+    def as_examples(self, features: list[str], where: object, source: str, data: Data, label_style: str) -> Examples:
         """Those without a fault; their content is that of the columns `features`, and they come from `source`.
+
+        Labels that are numbers in a `label_style` of their own are written plainly.
 
         Raises:
             DataError: there is none.
@@ -78,6 +109,8 @@ class Rows:
             first = rejected[0]
             raise DataError(f"No row of {where} can be used; the first, {place_in_words(first.path)}: {first.reason}.")
         frame = self.frame if usable.all() else self.frame[usable]
+        labels = self.labels[usable].reset_index(drop=True)
+        roles = roles_in(frame.columns, data)
         content = content_ids(frame[features])
         manifest = pd.DataFrame(
             {
@@ -85,30 +118,13 @@ class Rows:
                 "content_id": content,
                 "bytes_id": bytes_ids(frame[features]),
                 "path": paths[usable].reset_index(drop=True),
-                "label": self.labels[usable].reset_index(drop=True),
-                "split": optional(frame.get(data.split_column), len(frame)),
-                "group": optional(frame.get(data.group_column), len(frame)),
+                "label": plain_numbers(labels, label_style) if self.task == "regression" else labels,
+                "split": optional(frame.get(roles.split), len(frame)),
+                "group": optional(frame.get(roles.group), len(frame)),
                 "source": pd.Series([source] * len(frame), dtype="str"),
             }
         )
-        return Examples(manifest, self.task, rejected, rows=typed(frame.reset_index(drop=True)))
-
-
-def without_ignored(frame: pd.DataFrame, where: object, data: Data) -> pd.DataFrame:
-    """`frame` without the columns of data.ignore.
-
-    Raises:
-        DataError: one of them is not there.
-    """
-    for name in data.ignore:
-        if name not in frame.columns:
-            raise DataError(no_column(where, "data.ignore", name, frame.columns, "name it as the file does"))
-    return frame.drop(columns=list(data.ignore))
-
-
-def feature_columns(columns: list[str], data: Data) -> list[str]:
-    """What is left to learn from once label, split and group are taken out."""
-    return [name for name in columns if name not in (data.label, data.split_column, data.group_column)]
+        return Examples(manifest, self.task, rejected, rows=typed(frame.reset_index(drop=True), self.readings))
 
 
 def content_ids(features: pd.DataFrame) -> pd.Series:
@@ -146,36 +162,32 @@ def _as_written(column: pd.Series) -> pd.Series:
     return column if pd.api.types.is_numeric_dtype(column.dtype) else column.astype("str")
 
 
-def typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same with text that is all plain numbers as numbers, and missing cells as such; other text as it is."""
-    return frame.apply(_typed_column)
-
-
-def _typed_column(values: pd.Series) -> pd.Series:
-    if not isinstance(values.dtype, pd.StringDtype):
-        return values
-    stripped = values.str.strip()
-    values = values.mask(stripped.isin(MISSING))
-    if values.isna().all() or stripped.str.match(LEADING_ZERO).any():
-        return values
-    numbers = pd.to_numeric(stripped.mask(values.isna()), errors="coerce")
-    return numbers if bool((numbers.notna() == values.notna()).all()) else values
-
-
-def fit_rows(rows: pd.DataFrame, training: np.ndarray, data: Data, where: object) -> dict[str, Any]:
-    """How to prepare the rows, from those in `training` (indices): the table's part of preparation.json.
+def fit_rows(
+    rows: pd.DataFrame, features: Sequence[str], readings: Mapping[str, Reading], training: np.ndarray, where: object
+) -> dict[str, Any]:
+    """How to prepare the columns `features`, from the rows in `training` (indices): the table's part of
+    preparation.json, with why columns are dropped.
 
     Raises:
         DataError: every column is constant or missing in training.
     """
-    names = feature_columns(list(rows.columns), data)
-    fitted = {name: fit_column(name, rows[name].iloc[training]) for name in names}
-    columns = [column for column in fitted.values() if column]
+    columns, dropped = [], {}
+    for name in features:
+        values, reading = rows[name].iloc[training], readings[name]
+        fitted = fit_column(name, values, reading)
+        if fitted:
+            columns.append(fitted)
+        else:
+            dropped[name] = _why_dropped(as_text(values, reading.missing))
     if not columns:
         raise DataError(f"Every column of {where} is constant, missing or all different: add one to learn from.")
-    features = [feature for column in columns for feature in feature_names(column)]
     return {
-        "features": features,
+        "features": [feature for column in columns for feature in feature_names(column)],
         "columns": columns,
-        "dropped": [name for name, column in fitted.items() if column is None],
+        "dropped": dropped,
     }
+
+
+def _why_dropped(text: pd.Series) -> str:
+    distinct = text.nunique()
+    return "empty" if not distinct else "one value" if distinct == 1 else "all values differ"

@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from recipe.dataset.delimited import UTF_8, csv_dialect, is_parquet, read_table
+from recipe.dataset.delimited import UTF_8, csv_dialect
 from recipe.dataset.image_listing import LABELS, list_images, located_files
 from recipe.dataset.splits import SPLIT_NAMES, TRAIN
+from recipe.dataset.table_files import is_delimited, is_parquet, read_table
 from recipe.deliveries.moving import move
 from recipe.errors import DataError, WorkspaceError
 from recipe.runtime.workspace import write_whole
@@ -100,6 +101,11 @@ def _table_of(target: Path) -> Path:
 
 def _next_table(claimed: Path, table: Path, rows: pd.DataFrame) -> Growth:
     """The table with `rows` behind its own, in its own format; what it holds already keeps every byte."""
+    if not is_parquet(table) and not is_delimited(table):
+        raise DataError(
+            f"The data set {table.name} is neither CSV nor Parquet, so no rows can be written behind its own: save it "
+            "as one of them, and set data.path to that."
+        )
     name = f"{STAGED}/{table.name}"
     before = _digest_of(table)
     grown = _with_parquet_rows(table, rows) if is_parquet(table) else _with_csv_rows(table, rows)

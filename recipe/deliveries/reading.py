@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from recipe.dataset.delimited import PARQUET_MAGIC
 from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import INPUTS, Dataset
+from recipe.dataset.table_files import PARQUET_MAGIC, TABLE_SUFFIXES, is_packed
 from recipe.errors import DataError, reworded
 from recipe.settings import Settings
 
@@ -43,6 +43,7 @@ def read_delivery(path: Path, reference: Dataset, settings: Settings, out: Path)
         raise DataError(f"data.delivery={path} is not there: name what was delivered, data.delivery=...")
     if not path.is_dir() and not path.is_file():  # a pipe would be waited on for ever
         raise DataError(f"{path.name} is neither a file nor a folder: deliver one of them.")
+    _refuse_packed(path)
     _refuse_oversized(path, settings.watch.max_mb)
     try:
         kind = kind_of(reference.preparation)
@@ -56,6 +57,17 @@ def _for_the_sender(sentence: str, path: Path) -> str:
     """The same without where it lies here, and without our own settings, which a sender does not have."""
     named = sentence.replace(f"{path.resolve()}/", f"{path.name}/").replace(str(path.resolve()), path.name)
     return reworded(named, "send")
+
+
+def _refuse_packed(path: Path) -> None:
+    """Refuse what may hold any amount in a few bytes: a packed table, or a workbook, which is packed too.
+
+    Raises:
+        DataError: `path`, or a file in it, is so.
+    """
+    for file in [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]:
+        if file.suffix.lower() in TABLE_SUFFIXES and is_packed(file):
+            raise DataError(f"{file.name} is packed: send its rows as CSV or Parquet.")
 
 
 def _refuse_oversized(path: Path, max_mb: float) -> None:

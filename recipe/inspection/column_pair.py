@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from recipe.dataset.columns import date_format_of, is_text, number_style
+from recipe.dataset.columns import is_text
+from recipe.dataset.date_formats import date_format_of
+from recipe.dataset.number_styles import number_style
 from recipe.dataset.preparation import as_dates, as_numbers, as_text, epoch_days
 
 FEW_VALUES = 12  # numbers as few as months are codes: chi-square sees one of them replaced, rank tests hardly

@@ -7,13 +7,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from recipe.dataset.columns import Numbers, date_format_of, is_text, numbers_of
+from recipe.dataset.columns import Numbers, is_text, numbers_of
+from recipe.dataset.date_formats import date_format_of
 from recipe.dataset.kind import kind_of
+from recipe.dataset.number_styles import SAME_KIND_SHARE
 from recipe.dataset.preparation import as_dates, as_text
+from recipe.dataset.readings import LEADING_ZERO
 from recipe.dataset.stored import Dataset
-from recipe.dataset.tables import LEADING_ZERO
 
-Problem = Literal["constant", "missing", "identifier", "mixed_types", "number_as_text", "impossible_value"]
+Problem = Literal["constant", "missing", "identifier", "mixed_types", "impossible_value"]
 
 FEW_ROWS = 20  # fewer say too little about a column's nature
 FEW_ODD = 0.05  # impossible values are exceptions: where there are more, the column means something else
@@ -59,12 +61,8 @@ def problems(column: pd.Series, missing_share: float) -> Iterator[tuple[Problem,
         yield "constant", str(values.iloc[0]), True
         return
     numbers = numbers_of(values)
-    if is_text(values):
-        share = float(np.isfinite(numbers).mean())
-        if share == 1.0 and not values.astype("str").str.match(LEADING_ZERO).any():
-            yield "number_as_text", str(values.iloc[0]), True
-        elif MIXED_SHARE <= share < 1.0:
-            yield "mixed_types", str(values[np.isnan(numbers)].iloc[0]), True
+    if is_text(values) and MIXED_SHARE <= np.isfinite(numbers).mean() < 1.0 and not _are_codes(values):
+        yield "mixed_types", str(values[np.isnan(numbers)].iloc[0]), True
     if is_identifier(column):
         yield "identifier", str(values.iloc[0]), True
     for impossible in _impossible_values(str(column.name), values, numbers):
@@ -85,12 +83,17 @@ def is_identifier(column: pd.Series) -> bool:
     if len(values) < FEW_ROWS or values.nunique() < IDENTIFIER_SHARE * len(values):
         return False
     numbers = numbers_of(values)
-    if np.isfinite(numbers).all():
+    numbers = numbers[np.isfinite(numbers)]
+    if len(numbers) >= SAME_KIND_SHARE * len(values):
         whole = bool((numbers % 1 == 0).all())
         dense = numbers.max() - numbers.min() < 2 * len(numbers)
         return whole and bool(dense or IDENTIFIER_NAME.search(str(column.name)))
     text = values.astype("str").str.strip()
     return is_text(values) and not text.str.contains(r"\s").any() and date_format_of(text) is None
+
+
+def _are_codes(values: pd.Series) -> bool:
+    return bool(values.astype("str").str.match(LEADING_ZERO).any())
 
 
 def _impossible_values(name: str, values: pd.Series, numbers: Numbers) -> Iterator[str]:

@@ -124,17 +124,14 @@ def in_words(table: pd.DataFrame, apart: str) -> str:
     return f"{named} {apart} ({first['score']:.2f}): {first['detail']}{rest}"
 
 
-def sample_of(dataset: Dataset, rows: NDArray[np.int64], label_style: str | None = None) -> Sample:
+def sample_of(dataset: Dataset, rows: NDArray[np.int64]) -> Sample:
     """The examples in `rows` of a prepared data set.
 
     Of the inputs no more are read than `drift` looks at.
-
-    Args:
-        label_style: how labels that are numbers are written; by default as most of them are.
     """
     labels = dataset.manifest["label"]
     if dataset.preparation["classes"] is None:
-        labels = pd.Series(label_numbers(labels, label_style))
+        labels = pd.Series(label_numbers(labels))
     looked_at = rows[drawn(len(rows), dataset.settings.stages.data.drift.classifier_rows)]
     return Sample(
         columns=observed(dataset).iloc[rows].reset_index(drop=True),

@@ -14,7 +14,7 @@ import yaml
 from recipe.errors import DataError, SettingsError, WorkspaceError
 from recipe.pipeline.reproduce import STAGES, run_apart
 from recipe.report.build import build_report
-from recipe.report.findings import TABLES, RunResult, StageResult, describe, read_judged, save
+from recipe.report.findings import TABLES, RunResult, StageResult, describe, read_judged, save, taken
 from recipe.report.page import Opening, write_page
 from recipe.runtime.progress import PLACE, watched
 from recipe.runtime.workspace import RUN_LOCK, fingerprint, locked, make_output_folder, private_folder, write_whole
@@ -123,9 +123,9 @@ def _checked(
 
 def _report(scratch: Path, checked: Settings, judged: tuple[StageResult, ...]) -> RunResult:
     """The report of what was measured; of a delivery, which has no model and no budget, the findings alone."""
-    run: dict[str, str | int] = describe(checked)
+    run = describe(checked)
     if not checked.data.delivery:
-        result = RunResult(run, judged)
+        result = RunResult(run | taken(scratch), judged)
         build_report(scratch, result)
         return result
     name = Path(checked.data.delivery).name

@@ -15,6 +15,7 @@ from recipe.versioning.freshness import is_current, read_lock
 
 STAGES = tuple(Stages.model_fields)  # in the recipe's order
 FINDINGS = "findings.json"
+FACTS = Path("data/prepared/facts.json")
 TABLES = "tables"
 
 
@@ -74,10 +75,19 @@ def collect(workspace: Path, settings: Settings, gated: str | None = None) -> Ru
         stages.append(replace(stage, mlflow_run_id=run_ids.get(name)))
         if stages[-1].verdict == "fail":
             break
-    return RunResult(describe(settings), tuple(stages))
+    return RunResult(describe(settings) | (taken(workspace) if stages else {}), tuple(stages))
 
 
-def describe(settings: Settings) -> dict[str, str | int]:
+def taken(workspace: Path) -> dict[str, Any]:
+    """What ingest took of the source, in a line, and what it has to say beside, `notes`; nothing before it has run."""
+    try:
+        facts = json.loads((workspace / FACTS).read_text(encoding="utf-8"))
+        return {"taken": facts["taken"], "notes": facts["notes"]}
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def describe(settings: Settings) -> dict[str, Any]:
     """The run in a few words that a person tells runs apart by; `settings` is the fingerprint of all of them."""
     return {
         "data": settings.data.name,

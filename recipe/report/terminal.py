@@ -1,7 +1,8 @@
 """The findings of a run in the terminal: a table of all, and what does not hold told whole below it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from rich import box
 from rich.padding import Padding
@@ -14,6 +15,16 @@ from recipe.report.numbers import expectation, number
 STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim", "knowledge": "cyan"}
 WIDE = 100  # columns from which a table has room for summaries
 EXPECTED_WIDTH = 26
+
+
+def taken(run: Mapping[str, Any]) -> Iterator[Text]:
+    """What was taken of the data, and what is to be known of it."""
+    if run.get("taken"):
+        yield Text(run["taken"])
+    for note in run.get("notes", ()):
+        yield Text.assemble(("note ", "yellow"), note)
+    if run.get("taken"):
+        yield Text()
 
 
 def summary_table(findings: Sequence[Finding], width: int) -> Table:

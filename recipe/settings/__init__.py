@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
+from unicodedata import normalize
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
@@ -24,6 +25,9 @@ from recipe.settings.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
 PLACE = re.compile(r"[a-z][a-z0-9+.-]*://.+|/.+")
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
+WAYS = ("number", "category", "date")
+NUMBER = re.compile(r"1[ ,.']?234[.,]5")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
@@ -113,11 +117,36 @@ class Data(Strict):
     split_column: str = "split"
     group_column: str = "group"
     ignore: tuple[str, ...] = ()
+    missing: tuple[str, ...] | None = None
+    read_as: dict[str, str] = Field(default_factory=dict)
     split: Split
     quarantine: Quarantine
     transform: Part = Part()
     image: Image = Image()
     memory_limit_mb: int = Field(gt=0)
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _numbers_are_words_too(cls, words: Any) -> Any:
+        return [str(word) for word in words] if isinstance(words, (list, tuple)) else words
+
+    @field_validator("read_as")
+    @classmethod
+    def _are_ways_to_read(cls, ways: dict[str, str]) -> dict[str, str]:
+        for column, how in ways.items():
+            if how not in WAYS and "%" not in how and not NUMBER.fullmatch(how):
+                raise ValueError(f"'{column}' is read as number, category or date, as 1.234,5 or as %d/%m/%Y")
+        return ways
+
+    @field_validator("label", "split_column", "group_column", "ignore", "read_as", mode="before")
+    @classmethod
+    def _are_spelt_as_files_are(cls, names: Any) -> Any:
+        """Names of columns in the form of Unicode that they are read in."""
+        if isinstance(names, str):
+            return normalize("NFC", names).strip()
+        if isinstance(names, Mapping):
+            return {normalize("NFC", str(name)): how for name, how in names.items()}
+        return [normalize("NFC", str(name)) for name in names] if isinstance(names, (list, tuple)) else names
 
     @field_validator("kind", mode="before")
     @classmethod
@@ -132,8 +161,12 @@ class Data(Strict):
     def _named_after_its_path(cls, content: Any) -> Any:
         if isinstance(content, Mapping) and content.get("name") is None and content.get("path"):
             path = Path(str(content["path"]))
-            return {**content, "name": path.name if str(content.get("kind")).endswith(FOLDER) else path.stem}
+            return {**content, "name": path.name if str(content.get("kind")).endswith(FOLDER) else _stem(path)}
         return content
+
+
+def _stem(path: Path) -> str:
+    return Path(path.stem).stem if path.suffix in PACKED_SUFFIXES else path.stem
 
 
 class Budget(Strict):

@@ -12,7 +12,7 @@ import yaml
 from recipe.runtime.workspace import write_whole
 from recipe.settings import PARAMS, load_settings, parse_settings
 from recipe.settings.defaults import FOLLOWS, lookup
-from recipe.settings.overrides import PARTS, composed, dotted_items, overridden, plain
+from recipe.settings.overrides import PARTS, READ_AS, composed, dotted_items, overridden, plain
 from recipe.settings.paths import PATHS, make_lasting, require_data
 from recipe.settings.user_code import sources_behind
 from recipe.settings.yaml12 import read_yaml
@@ -80,7 +80,11 @@ def changed(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
         if value is not None and value == OmegaConf.select(settings, followed):
             OmegaConf.update(settings, name, f"${{{followed}}}")
     for name in names:
-        _copy(name, asked, settings)
+        if name.startswith(READ_AS):
+            held = settings.data.get("read_as", {})
+            OmegaConf.update(settings, "data.read_as", {**held, **asked.data.read_as}, merge=False, force_add=True)
+        else:
+            _copy(name, asked, settings)
     settings.sources = default.sources
     return _checked(plain(settings), workspace, origin=f"{PARAMS} and the overrides")
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_target_` names; any setting may follow
 GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
+NAMES = ("data.label", "data.split_column", "data.group_column")  # any text may be one
+LISTS = ("data.ignore", "data.missing")  # of any texts
+READ_AS = "data.read_as."  # below it a setting a column, by its name
 SPACE = "stages.tune.space."  # below it, a range for each setting that is searched
 
 
@@ -33,15 +36,20 @@ def composed(folder: Path, overrides: Sequence[str] = (), whole: bool = False) -
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-    from omegaconf import OmegaConf
+    from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
     if not (folder / "config.yaml").is_file():
         raise SettingsError(f"{folder / 'config.yaml'} is missing: run this in a training-recipe workspace.")
-    written = _as_hydra_has_them(overrides, folder)
+    columns = [text for text in overrides if text.startswith(READ_AS)]
+    written = _as_hydra_has_them([text for text in overrides if text not in columns], folder)
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):
             config = compose("config", overrides=written)
+        for text in columns:  # whose names Hydra need not be able to read
+            name, how = _column_read(text)
+            with open_dict(config):
+                config.data.read_as[name] = how
         missing = sorted(OmegaConf.missing_keys(config))
         if missing and whole:
             raise SettingsError(f"The setting '{missing[0]}' is missing: give it as an override, {missing[0]}=...")
@@ -92,8 +100,10 @@ def _as_hydra_has_them(overrides: Sequence[str], folder: Path) -> list[str]:
             if key == f"{group}._target_" and group in GROUPS and group not in chosen:
                 result.append(f"{group}=custom")
             key = f"++{key}"
-        if key.lstrip("+") in PATHS:
+        if key.lstrip("+") in PATHS + NAMES:
             value = _quoted(value)
+        elif key.lstrip("+") in LISTS and value.startswith("[") and value.endswith("]"):
+            value = f"[{','.join(_quoted(item) for item in _items(value[1:-1]))}]"
         elif key.startswith(SPACE) and value.startswith("{") and key in _all_keys(folder):
             result.append(f"~{key}")  # another range takes the place of the one that is there, and does not join it
             key = f"+{key}"
@@ -101,11 +111,30 @@ def _as_hydra_has_them(overrides: Sequence[str], folder: Path) -> list[str]:
     return result
 
 
-def _quoted(path: str) -> str:
-    """A path as Hydra takes any text."""
-    if not path or path[0] in "'\"" or path in ("null", "???"):
-        return path
-    return "'" + path.replace("'", "\\'") + "'"
+def _quoted(text: str) -> str:
+    """A path or a name as Hydra takes any text."""
+    if not text or text[0] in "'\"" or text in ("null", "???"):
+        return text
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+def _items(text: str) -> Iterator[str]:
+    """The items of a list, of which one with a comma in it is quoted."""
+    for item in re.findall(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^,]+", text):
+        if item.strip():
+            yield item.strip()
+
+
+def _column_read(text: str) -> tuple[str, str]:
+    """The column that an override of `READ_AS` names, and what it says of it.
+
+    Raises:
+        SettingsError: it has no value.
+    """
+    name, separator, how = text.removeprefix(READ_AS).rpartition("=")
+    if not separator or not name or not how:
+        raise SettingsError(f"The override '{text}' has no value: write it as data.read_as.COLUMN=category.")
+    return name.strip("'\""), how.strip("'\"")
 
 
 def _all_keys(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from recipe.evidence import Finding, worst
 from recipe.report import markdown
-from recipe.report.findings import reached
+from recipe.report.findings import reached, taken
 from recipe.tracking.pipeline_run import CODE, DATA_VERSION, NOT_IN_PARAMS, NOTE, VERDICT, Pipeline, plain
 
 FINAL_TEST = "squeeze/final_test"
@@ -52,6 +52,7 @@ def of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int]) -> Conten
             DATA_VERSION: pipeline.data_version,
             CODE: pipeline.code(),
             "recipe.reached": stages[-1],
+            NOTE: _taken(pipeline),
             **pipeline.origin(stages[-1]),
         },
         metrics={f"{stage}/{name}": value for name, value in _metrics(pipeline, stage).items()},
@@ -107,6 +108,13 @@ def _metrics(pipeline: Pipeline, stage: str) -> dict[str, float]:
         for name, value in flat(read_json(pipeline.workspace / "metrics" / f"{stage}.json") or {}).items()
         if isinstance(value, (int, float))
     }
+
+
+def _taken(pipeline: Pipeline) -> str:
+    """What was taken of the data, as the description that MLflow's page of the run begins with."""
+    told = taken(pipeline.workspace)
+    points = [f"- {markdown.text(note)}" for note in told.get("notes", ())]
+    return "\n".join([markdown.text(told.get("taken", "")), "", *points])[:NOTE_LENGTH]
 
 
 def _note(findings: Iterable[Finding]) -> str:

@@ -1,23 +1,26 @@
 """Prepared rows, read back as the table had them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from recipe.dataset.preparation import prepare_rows
+from recipe.dataset.readings import read_columns
 from recipe.dataset.rows import readable_rows
 from recipe.dataset.tables import fit_rows
-from recipe.settings import load_settings
 from tests.exported import write_tumours
-from tests.workspaces import ROOT
 
-DATA = load_settings(ROOT).data.model_copy(update={"kind": "table", "label": "label"})
+
+def fitted(table: pd.DataFrame) -> dict[str, Any]:
+    readings = read_columns(table, None, None, {})
+    return fit_rows(table, list(table), readings, np.arange(len(table)), "the table")
 
 
 def read_back(table: pd.DataFrame) -> pd.DataFrame:
-    preparation = fit_rows(table, np.arange(len(table)), DATA, "the table")
+    preparation = fitted(table)
     return readable_rows(prepare_rows(table, preparation), preparation)
 
 
@@ -45,6 +48,6 @@ def test_dates_come_back_to_the_day_or_to_the_second() -> None:
 
 def test_a_category_that_training_has_not_seen_is_no_other() -> None:
     table = pd.DataFrame({"colour": ["red", "blue"] * 20}, dtype="str")
-    preparation = fit_rows(table, np.arange(len(table)), DATA, "the table")
+    preparation = fitted(table)
     unseen = prepare_rows(pd.DataFrame({"colour": ["green", "red"]}, dtype="str"), preparation)
     assert readable_rows(unseen, preparation)["colour"].tolist() == ["none of training's", "red"]

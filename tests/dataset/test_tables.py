@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from recipe.dataset.delimited import read_table
 from recipe.dataset.preparation import prepare_rows
+from recipe.dataset.table_files import read_table
 from recipe.errors import DataError
 from tests.dataset.conftest import Prepare
 
@@ -70,7 +70,7 @@ def test_categories_dates_missing_values_and_numbers_as_text_become_features(
         *("visit days", "visit year sine", "visit year cosine", "visit week sine", "visit week cosine"),
         *("cost", "clinic=north", "clinic=south", "clinic missing"),
     ]
-    assert dataset.preparation["dropped"] == ["constant", "name"]
+    assert dataset.preparation["dropped"] == {"constant": "one value", "name": "all values differ"}
     assert np.isfinite(dataset.inputs).all()
     position = features.index("cost")
     np.testing.assert_allclose(
@@ -277,11 +277,12 @@ def test_reading_a_csv_takes_a_few_times_its_size_and_no_more(tmp_path: Path) ->
     row = ",".join(["0.123456"] * 20 + ["a"]) + "\n"
     file.write_text(",".join([f"x{place}" for place in range(20)] + ["label"]) + "\n" + row * 80_000)
     peak = (
-        "import resource, sys; from pathlib import Path; from recipe.dataset.delimited import read_table; "
-        "from recipe.dataset.tables import bytes_ids, content_ids, typed; "
+        "import resource, sys; from pathlib import Path; from recipe.dataset.table_files import read_table; "
+        "from recipe.dataset.readings import read_columns, typed; "
+        "from recipe.dataset.tables import bytes_ids, content_ids; "
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024; "
         "began = peak(); frame = read_table(Path(sys.argv[1])).frame; "
-        "content_ids(frame); bytes_ids(frame); typed(frame); print(peak() - began)"
+        "content_ids(frame); bytes_ids(frame); typed(frame, read_columns(frame, None, None, {})); print(peak() - began)"
     )
     done = subprocess.run([sys.executable, "-c", peak, str(file)], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 8 * file.stat().st_size

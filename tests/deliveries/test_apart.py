@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recipe.dataset.delimited import read_table
+from recipe.dataset.table_files import read_table
 from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import HELD, HELD_ROWS, images_in, incoming, ready, rows_of_table, take_all, write_images
 

@@ -1,5 +1,6 @@
 """Bad deliveries of every kind: none crashes the watcher, none loses a row, none gets in."""
 
+import gzip
 import html
 import io
 import os
@@ -224,6 +225,11 @@ def broken_parquet(path: Path) -> None:
     path.write_bytes(b"PAR1" + bytes(100))
 
 
+def packed(path: Path) -> None:
+    """A few kilobytes that unpack to as much as their sender likes."""
+    path.write_bytes(gzip.compress(fresh().to_csv(index=False).encode()))
+
+
 TABLES = {
     "wrong-columns.csv": Bad(wrong_columns, "rejected", "lacks 'mean radius' (did you mean 'radius (mean)'?)"),
     "text-for-numbers.csv": Bad(text_for_numbers, "rejected", "The column 'mean texture'"),
@@ -238,6 +244,7 @@ TABLES = {
     "labels-shuffled.csv": Bad(labels_shuffled, "rejected", "may be wrong"),
     "unclosed-quote.csv": Bad(unclosed_quote, "rejected", "never closed"),
     "parquet-bomb.parquet": Bad(parquet_bomb, "rejected", "watch.max_mb"),
+    "packed.csv": Bad(packed, "rejected", "is packed"),
     "broken.parquet": Bad(broken_parquet, "rejected", "not a Parquet file"),
 }
 

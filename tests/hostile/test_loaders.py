@@ -13,8 +13,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from recipe.dataset.delimited import read_table
 from recipe.dataset.image_listing import list_images
+from recipe.dataset.table_files import read_table
 from recipe.errors import RecipeError
 from recipe.inference.predict import ModelError, load_folder
 from recipe.inspection.suites import read_suites

@@ -2,13 +2,14 @@
 
 import shutil
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 import yaml
 
 from recipe.errors import RecipeError, SettingsError
-from recipe.settings import Settings, Stages, Thresholds, parse_settings
+from recipe.settings import Settings, Stages, Thresholds, load_settings, parse_settings
 from recipe.settings.composition import change_params, compose, compose_params
 from tests.workspaces import make_workspace, recipe, run
 
@@ -259,3 +260,48 @@ def test_a_conf_that_cannot_be_read_is_one_sentence_and_only_where_it_is_read(tm
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     done = recipe(workspace, "run")
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("name", ["Größe", "Temp °C", "price €", "Größe (cm)", "a=b", "it's", "x, y", "null space"])
+def test_a_column_is_named_as_its_file_has_it(workspace: Path, name: str) -> None:
+    rows = [f"data.label={name}", f"data.group_column={name}", f"data.split_column={name}"]
+    settings = parse_settings(compose(workspace, ["data=digits", *rows, f"data.read_as.{name}=category"])).data
+    assert (settings.label, settings.group_column, settings.split_column) == (name, name, name)
+    assert settings.read_as == {name: "category"}
+    decomposed = unicodedata.normalize("NFD", name)
+    assert parse_settings(compose(workspace, ["data=digits", f"data.label={decomposed}"])).data.label == name
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("[Sample Number,price €]", ("Sample Number", "price €")),
+        ("['a,b',-999]", ("a,b", "-999")),
+        ("[a]", ("a",)),
+        ("[]", ()),
+        ('["it\'s", x]', ("it's", "x")),
+    ],
+)
+def test_lists_hold_any_text(workspace: Path, written: str, words: tuple[str, ...]) -> None:
+    settings = parse_settings(compose(workspace, ["data=digits", f"data.ignore={written}", f"data.missing={written}"]))
+    assert settings.data.ignore == settings.data.missing == words
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.read_as.x=category,", "'x' is read as number, category or date"),
+        ("data.read_as.x=12", "'x' is read as number, category or date"),
+        ("data.read_as.x", "has no value"),
+        ("data.read_as.=number", "has no value"),
+    ],
+)
+def test_a_wrong_way_to_read_a_column_is_one_sentence(workspace: Path, override: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        compose(workspace, ["data=digits", override])
+
+
+def test_a_change_of_how_one_column_is_read_keeps_the_others(workspace: Path) -> None:
+    compose_params(workspace, ["data=digits", "data.read_as.zip=category"])
+    change_params(workspace, ["data.read_as.when (UTC)=%d/%m/%Y"])
+    assert load_settings(workspace).data.read_as == {"zip": "category", "when (UTC)": "%d/%m/%Y"}

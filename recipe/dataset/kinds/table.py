@@ -11,12 +11,14 @@ from recipe.dataset import preparation as preparation_code
 from recipe.dataset.blankness import blank_rows
 from recipe.dataset.kind import Kind, Preparation, Rows
 from recipe.dataset.manifest import Examples
-from recipe.dataset.preparation import as_dates, as_numbers, as_text, prepare_rows
+from recipe.dataset.preparation import absent_in, as_dates, as_numbers, as_text, prepare_rows
+from recipe.dataset.roles import feature_columns
 from recipe.dataset.row_files import read_raw_rows, read_rows, read_rows_beside
 from recipe.dataset.rows import readable_rows
 from recipe.dataset.store import RowWriter
 from recipe.dataset.stored import Dataset
-from recipe.dataset.tables import feature_columns, fit_rows, no_faults
+from recipe.dataset.tables import fit_rows, no_faults
+from recipe.dataset.taken import inputs_taken, notes_on_inputs
 from recipe.errors import DataError
 from recipe.settings import Data
 
@@ -47,10 +49,13 @@ def columns(dataset: Dataset) -> pd.DataFrame:
 
 
 def _prepare(examples: Examples, training: Rows, data: Data, where: object, inputs: Path) -> Preparation:
-    preparation = fit_rows(examples.rows, training, data, where)
+    features = feature_columns(examples.rows.columns, data)
+    preparation = fit_rows(examples.rows, features, examples.readings, training, where)
     with RowWriter(inputs, (len(preparation["features"]),), np.float32) as writer:
         for start in range(0, len(examples.rows), ROWS_AT_ONCE):
             writer.append(prepare_rows(examples.rows.iloc[start : start + ROWS_AT_ONCE], preparation))
+    examples.taken.append(inputs_taken(preparation))
+    examples.notes.extend(notes_on_inputs(preparation, examples.rows))
     return preparation
 
 
@@ -86,9 +91,12 @@ def _strange_cells(rows: pd.DataFrame, preparation: Preparation) -> Iterator[tup
     for column in preparation["columns"]:
         given = rows[column["name"]]
         if column["kind"] == "number":
-            read, what = ~np.isnan(as_numbers(given, column["style"])), f"number such as {column['style']}"
+            read = ~np.isnan(as_numbers(given, column["style"], absent_in(column)))
+            what = f"number such as {column['style']}"
         elif column["kind"] == "date":
-            read, what = as_dates(given, column["format"]).notna().to_numpy(), f"date in {column['format']}"
+            serials = column.get("serials", False)
+            read = as_dates(given, column["format"], absent_in(column), serials).notna().to_numpy()
+            what = f"date in {column['format']}"
         else:
             continue
-        yield column["name"], what, as_text(given).notna() & ~read
+        yield column["name"], what, as_text(given, absent_in(column)).notna() & ~read

@@ -7,12 +7,14 @@ import pandas as pd
 from pydantic import Field
 
 from recipe import drawing
-from recipe.dataset.columns import number_style, numbers_of
+from recipe.dataset.columns import numbers_of
 from recipe.dataset.kind import kind_of
+from recipe.dataset.number_styles import number_style
 from recipe.dataset.preparation import DAYS_A_YEAR, as_text, epoch_days
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.columns import dates_of, features, measured_columns, own_columns, problems
+from recipe.inspection.numbered_categories import numbered_categories
 from recipe.settings.strict import Strict
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ MOST_COLUMNS = 12  # drawn: those with a problem, then the first
 MOST_CLASSES = 6  # told apart in one chart, the largest
 MOST_PICTURES = 24  # classes whose mean image is drawn
 BINS = 24
+ADVICE = (
+    "Leave out columns that are constant, almost empty or only number the rows (data.ignore=[column]); write missing "
+    "values as empty cells."
+)
+AS_CATEGORIES = "Whole numbers that stand for categories are read as such by data.read_as.COLUMN=category."
 COMMONEST = 8  # categories drawn
 MIDDLE = (0.1, 0.5, 0.9)  # quantiles that stand for a class's distribution where there are many
 
@@ -49,6 +56,7 @@ def distributions(dataset: Dataset) -> Finding:
     own = pd.concat([features(dataset), own_columns(dataset)], axis=1)
     measured = measured_columns(dataset)
     table = _table(own, measured, dataset.settings.stages.data.distributions.missing_share)
+    table = pd.concat([_numbered(dataset), table], ignore_index=True).astype({"flagged": bool})
     flagged = table[table["flagged"]]
     count = flagged["column"].nunique()
     if count:
@@ -61,12 +69,20 @@ def distributions(dataset: Dataset) -> Finding:
     return Finding(
         summary=summary,
         measured=count,
-        advice="Leave out columns that are constant, almost empty or only number the rows (data.ignore=[column]); "
-        "write numbers as numbers, missing values as empty cells.",
+        advice=ADVICE + (f" {AS_CATEGORIES}" if (flagged["problem"] == "category").any() else ""),
         requirements=(at_most(count, "max_problems", otherwise="warn"),),
         figures=_figures(dataset, own, measured, list(flagged["column"])),
         table=table,
     )
+
+
+def _numbered(dataset: Dataset) -> pd.DataFrame:
+    """A row for each column whose numbers stand for categories."""
+    found = [
+        (name, "category", f"explains {each:.0%} of the label value by value, {smooth:.0%} as a quantity", True)
+        for name, (smooth, each) in numbered_categories(dataset).items()
+    ]
+    return pd.DataFrame(found, columns=["column", "problem", "value", "flagged"])
 
 
 def _table(own: pd.DataFrame, measured: pd.DataFrame, missing_share: float) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import Field
 
-from recipe.dataset.labels import label_style
 from recipe.dataset.splits import TEST, TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice, skip
@@ -71,8 +70,7 @@ def drift_of_delivery(examined: Examined) -> Finding:
         return skip("Nothing in the delivery is new.")
     settings, label = examined.dataset.settings.stages.data.drift, examined.dataset.settings.data.label
     reference = sample_of(examined.reference, examined.reference.where(TRAIN))
-    style = label_style(examined.reference.manifest["label"])
-    delivered = sample_of(examined.dataset, new, style)
+    delivered = sample_of(examined.dataset, new)
     table = drift_between(reference, delivered, settings, label)
     flagged = table[table["flagged"]]
     told = [f"{row['column']}: {row['detail']}" for _, row in flagged.head(NAMED).iterrows()]

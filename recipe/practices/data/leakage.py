@@ -14,6 +14,7 @@ from recipe.dataset.splits import SPLITS
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.duplicates import equal_groups, equal_pairs, near_pairs
+from recipe.inspection.group_columns import group_columns
 from recipe.inspection.target_leakage import column_scores
 from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from recipe.deliveries.examination import Examined
 
 COLUMNS = ["kind", "id_a", "path_a", "split_a", "id_b", "path_b", "split_b", "group", "column", "score", "distance"]
+SHARED = {"label": "their label", "columns": "nearly all else"}
+KINDS = ("exact", "near", "group", "column", "unnamed group")
 MOST_SHOWN = 20  # columns in the figure
 
 
@@ -38,6 +41,7 @@ class Limits(Strict):
     max_near: float = Field(ge=0)
     max_group: float = Field(ge=0)
     max_column: float = Field(ge=0)
+    max_unnamed: float = Field(ge=0)
 
 
 class DeliveryLimits(Strict):
@@ -52,6 +56,7 @@ def leakage(dataset: Dataset) -> Finding:
     Kaufman et al. 2012, "Leakage in data mining": what is not known when the model is used must not be learnt from.
     """
     settings: Settings = dataset.settings.stages.data.leakage
+    unnamed = group_columns(dataset)
     scores = column_scores(dataset, settings.column_rows, settings.column_score, settings.rank_correlation)
     crossings = pd.concat(
         [
@@ -59,13 +64,14 @@ def leakage(dataset: Dataset) -> Finding:
             _near(dataset, kind_of(dataset.preparation).near_limit(settings)),
             _groups(dataset),
             scores[scores["leaks"]].assign(kind="column"),
+            unnamed.assign(kind="unnamed group")[["kind", "column", "score"]],
         ],
         ignore_index=True,
     ).reindex(columns=COLUMNS)
-    count = {kind: int((crossings["kind"] == kind).sum()) for kind in ("exact", "near", "group", "column")}
+    count = {kind: int((crossings["kind"] == kind).sum()) for kind in KINDS}
     figures = {"columns": _figure(scores, settings.column_score)} if len(scores) else {}
     return Finding(
-        summary=_summary(count, crossings),
+        summary=_summary(count, crossings, unnamed),
         measured=sum(count.values()),
         advice="Keep copies and groups in one split (drop the split column, or name the group with data.group_column), "
         "and leave out a column that would not be known when the model is used (data.ignore=[column]).",
@@ -74,6 +80,7 @@ def leakage(dataset: Dataset) -> Finding:
             at_most(count["group"], "max_group"),
             at_most(count["column"], "max_column"),
             at_most(count["near"], "max_near", otherwise="warn"),
+            at_most(count["unnamed group"], "max_unnamed", otherwise="warn"),
         ),
         figures=figures,
         table=crossings,
@@ -107,17 +114,30 @@ def leakage_of_delivery(examined: Examined) -> Finding:
     )
 
 
-def _summary(count: dict[str, int], crossings: pd.DataFrame) -> str:
+def _summary(count: dict[str, int], crossings: pd.DataFrame, unnamed: pd.DataFrame) -> str:
     if not len(crossings):
         return "Nothing crosses between the splits, and no column gives the label away."
     columns = crossings.loc[crossings["kind"] == "column", "column"].tolist()
     parts = [
-        f"{count['exact']} pairs of equal content in two splits" if count["exact"] else "",
-        f"{count['near']} nearly equal ones" if count["near"] else "",
+        f"{count['exact']} pairs of equal content in two splits, such as {_pair(crossings, 'exact')}"
+        if count["exact"]
+        else "",
+        f"{count['near']} nearly equal ones, such as {_pair(crossings, 'near')}" if count["near"] else "",
         f"{count['group']} groups in two splits" if count["group"] else "",
         f"the label is given away by {', '.join(map(repr, columns[:5]))}" if columns else "",
+        *(
+            f"the {one.groups} values of '{one.column}' repeat, in rows that share {SHARED[str(one.shared)]}: split by "
+            f"it, data.group_column={one.column}"
+            for one in unnamed.itertuples()
+        ),
     ]
-    return "; ".join(part for part in parts if part).capitalize() + "."
+    told = "; ".join(part for part in parts if part)
+    return f"{told[0].upper()}{told[1:]}."
+
+
+def _pair(crossings: pd.DataFrame, kind: str) -> str:
+    first = crossings[crossings["kind"] == kind].iloc[0]
+    return f"{first['path_a']} ({first['split_a']}) and {first['path_b']} ({first['split_b']})"
 
 
 def _exact(dataset: Dataset) -> pd.DataFrame:

@@ -22,7 +22,6 @@ BROKEN: dict[str, "pd.Series[Any]"] = {
     "missing": pd.Series([1.5, 2.5] + [np.nan] * (ROWS - 2)),
     "identifier": pd.Series(CHANCE.permutation(ROWS) + 40_000),
     "mixed_types": pd.Series([f"{value:.2f}" for value in CHANCE.normal(size=ROWS - 1)] + ["about three"]),
-    "number_as_text": pd.Series([f"${value:,}" for value in CHANCE.integers(100, 90_000, ROWS)]),
     "impossible_value": pd.Series([-999.0, -999.0, *CHANCE.normal(60, 10, ROWS - 2)]),
 }
 
@@ -57,6 +56,11 @@ def test_values_that_cannot_be_are_impossible(tmp_path: Path, name: str, values:
     found = distributions(table(tmp_path, frame)).table
 
     assert (name, "impossible_value") in set(zip(found["column"], found["problem"], strict=True))
+
+
+def test_a_column_of_numbers_with_one_odd_cell_is_no_identifier(tmp_path: Path) -> None:
+    found = distributions(table(tmp_path, breast_cancer()[FEW].assign(odd=BROKEN["mixed_types"]))).table
+    assert found.loc[found["column"] == "odd", "problem"].tolist() == ["mixed_types"]
 
 
 def test_postcodes_and_dates_and_a_few_missing_cells_are_left_alone(tmp_path: Path) -> None:
