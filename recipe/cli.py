@@ -42,6 +42,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """Carry out the command line `arguments`; gives the exit code."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     commands = {
+        "init": _init,
         "run": _run,
         "flow": _flow,
         "check": _check,
@@ -60,6 +61,8 @@ def run_command(arguments: Sequence[str]) -> int:
         _refuse_options(rest)
         if rest and "words" not in parsed:
             raise SettingsError(f"`recipe {parsed.command}` takes no '{rest[0]}': `recipe {parsed.command} --help`.")
+        if parsed.command != "init":
+            _require_installed_code()
         with interrupted_by_signals():
             return commands[parsed.command](parsed, [*getattr(parsed, "words", []), *rest])
     except RecipeError as error:
@@ -71,6 +74,31 @@ def run_command(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OPEN
+
+
+def _require_installed_code() -> None:
+    """Refuse a workspace that was made with another version of the library; outside of one nothing is asked."""
+    from recipe.versioning.installed import require_installed_code
+
+    try:
+        workspace = find_workspace()
+    except WorkspaceError:
+        return
+    require_installed_code(workspace)
+
+
+def _init(arguments: Namespace, words: Sequence[str]) -> int:
+    from recipe.scaffold.make import changes, make_workspace, summary
+
+    folder = Path(arguments.folder).absolute()
+    if arguments.upgrade:
+        patch = "".join(changes(folder))
+        print(patch, end="")
+        if not patch:
+            print(f"{folder} is as the installed version would make it.", file=sys.stderr)
+        return OPEN
+    print("\n".join(summary(make_workspace(folder))))
+    return OPEN
 
 
 def _run(arguments: Namespace, overrides: Sequence[str]) -> int:
@@ -243,7 +271,8 @@ def _print_result(result: RunResult, page: Path, *told: Verdict) -> None:
 
     console = Console()
     console.print(*taken(result.run), sep="\n")
-    console.print(summary_table(result.findings, console.width))
+    if result.findings:
+        console.print(summary_table(result.findings, console.width))
     for part in told_whole(result.findings, *told):
         console.print(part)
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)

@@ -11,7 +11,7 @@ from recipe.report.findings import STAGES
 ROOT = Path(__file__).parent.parent
 
 # What only carries a run, or tells of it: no figure, picture or table comes from there.
-CARRIERS = ("recipe.errors", "recipe.executors", "recipe.runtime", "recipe.settings")
+CARRIERS = ("recipe.errors", "recipe.executors", "recipe.runtime", "recipe.settings", "recipe.versioning.installed")
 ROOMS = {f"recipe.{folder.name}" for folder in (ROOT / "recipe").iterdir() if folder.is_dir()}  # each says what it is
 
 

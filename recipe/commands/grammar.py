@@ -9,6 +9,11 @@ from recipe.errors import SettingsError
 Examples = Sequence[tuple[str, str]]  # what to type, and what that does
 
 EXAMPLES: Mapping[str, Examples] = {
+    "init": (
+        ("recipe init clinic", "a workspace in a new folder"),
+        ("recipe init", "in this one, beside what is here"),
+        ("recipe init --upgrade", "what the installed version would have otherwise, as a patch for git apply"),
+    ),
     "run": (
         ("recipe run", "the default data set through the whole recipe"),
         ("recipe run data=digits budget=quick", "a first look, in a minute"),
@@ -79,10 +84,19 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_workspace(commands)
     _add_training(commands)
     _add_new_data(commands)
     _add_models(commands)
     return parser
+
+
+def _add_workspace(commands: Any) -> None:
+    init = _add(commands, "init", "make a workspace: settings, stages and flows of your own; nothing is overwritten")
+    init.add_argument("folder", nargs="?", default=".", metavar="DIR", help="where (default: this folder)")
+    init.add_argument(
+        "--upgrade", action="store_true", help="change nothing, and print what the installed version would, as a patch"
+    )
 
 
 def _add_training(commands: Any) -> None:

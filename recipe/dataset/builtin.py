@@ -1,6 +1,7 @@
 """The data sets that come with installed packages: real images and tables, with no download."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,10 @@ def builtin_kind(name: str) -> str:
 def read_builtin(path: Path, data: Data, inputs: Path) -> Examples:
     """The examples of the data set called data.name; images are written to `inputs`."""
     if data.name in PICTURES:
-        return store_pictures(PICTURES[data.name](), data.name, inputs)
+        pictures = PICTURES[data.name]()
+        classes = f"{pictures.labels.nunique()} classes"
+        taken = [f"{data.name}: {len(pictures.images):,} images that come with a package", classes]
+        return replace(store_pictures(pictures, data.name, inputs), taken=taken)
     return table_examples(TABLES[data.name](), data.name, data)
 
 

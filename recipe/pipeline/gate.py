@@ -20,6 +20,7 @@ from recipe.report.page import PAGE
 from recipe.runtime.stage_process import CLOSED, DONE, first_line, run_process
 from recipe.runtime.workspace import write_whole
 from recipe.settings import load_settings, nearest
+from recipe.versioning.installed import require_installed_code
 
 PUBLISHES = "RECIPE_PUBLISHES"  # set by a run that publishes its stages itself, once: MLflow takes seconds to import
 LONG_SECONDS = 60.0  # a stage that took longer shows up in MLflow at once
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
 
     def judge_stage(workspace: Path) -> int:
+        require_installed_code(workspace)
         closed = pass_gate(workspace, _stage_of(given))
         if closed is None:
             return DONE

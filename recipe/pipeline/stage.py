@@ -20,9 +20,10 @@ from recipe.report.spreadsheet import table_csv
 from recipe.runtime import progress
 from recipe.runtime.machine import gpu_names, sampled
 from recipe.runtime.stage_process import DONE, TRACEBACK, first_line, is_told, run_process
-from recipe.runtime.workspace import git_commit, private_folder, write_json, write_whole
+from recipe.runtime.workspace import find_workspace, git_commit, private_folder, write_json, write_whole
 from recipe.settings import Settings, load_settings, nearest
 from recipe.training.records import curves_csv, training_records
+from recipe.versioning.installed import require_installed_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,6 +180,7 @@ def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
     gc.enable()
 
     def measure(workspace: Path) -> int:
+        require_installed_code(find_workspace())
         home = arguments.home or workspace
         stage = Stage(name, workspace, load_settings(workspace), tuple(arguments.practices), home)
         note = private_folder(workspace) / progress.PLACE if is_told() else None

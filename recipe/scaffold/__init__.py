@@ -1,0 +1,1 @@
+"""A workspace of one's own, made from the installed package."""
