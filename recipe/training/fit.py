@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,10 +155,11 @@ class Shelf:
         if key not in MEMORY and self.folder and (path := self.folder / f"{key}.pt").is_file():
             try:
                 os.utime(path)  # what nobody has asked for in a while is dropped: recipe/versioning/leftovers.py
-                content = _mapped(path)
-            except (RuntimeError, EOFError, FileNotFoundError, BadZipFile, pickle.UnpicklingError):
+                MEMORY[key] = _from_tensors(training, _mapped(path), self.experiment.variant_name)
+            except MemoryError:
+                raise
+            except Exception:  # zipfile, zlib, pickle and torch raise a dozen kinds on bytes that are not theirs
                 return None  # a damaged file is worth one training, not a stopped run
-            MEMORY[key] = _from_tensors(training, content, self.experiment.variant_name)
         return MEMORY.get(key)
 
     def keep(self, trained: Trained) -> Trained:

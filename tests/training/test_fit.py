@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from recipe.executors.loky import Processes
 from recipe.training.experiment import Experiment
-from recipe.training.fit import MEMORY, Trained, fit, fit_all
+from recipe.training.fit import MEMORY, Shelf, Trained, fit, fit_all
 
 
 def same(one: Trained, other: Trained) -> bool:
@@ -67,6 +68,31 @@ def test_a_training_file_with_a_changed_byte_is_trained_again(digits_cnn: Experi
     MEMORY.clear()
     [second] = fit_all(experiment, [experiment.training])
     assert same(first, second)
+
+
+def test_a_training_file_that_is_cut_or_scribbled_over_anywhere_is_no_training(
+    digits_cnn: Experiment, tmp_path: Path
+) -> None:
+    """Whatever zipfile, zlib, pickle and torch make of it: it is as if there were none."""
+    experiment = replace(digits_cnn, folder=str(tmp_path))
+    shelf, training = Shelf(experiment), experiment.training
+    fit_all(experiment, [training])
+    [file] = tmp_path.iterdir()
+    whole = file.read_bytes()
+    draw = np.random.default_rng(0)
+    broken = [whole[:end] for end in np.linspace(0, len(whole) - 1, 40).astype(int)]
+    for place in draw.integers(0, len(whole) - 8, 60):
+        broken.append(whole[:place] + draw.bytes(8) + whole[place + 8 :])
+    broken += [whole[: len(whole) // 2] + whole[: len(whole) // 2], b"PK\x03\x04", whole + b"more" * 9]
+    expected = fit(experiment, training)
+    for content in broken:
+        replace_by(file, content)
+        MEMORY.clear()
+        found = shelf.read(training)
+        assert found is None or same(found, expected)
+    replace_by(file, whole)
+    MEMORY.clear()
+    assert shelf.read(training) is not None
 
 
 def replace_by(file: Path, content: bytes) -> None:
