@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, float32, tensor
 
 from recipe.dataset.stored import MANIFEST, PREPARED, load_dataset
 from recipe.dataset.test_ledger import readings, record_reading
@@ -15,6 +16,7 @@ from recipe.executors import executor_of
 from recipe.runtime.workspace import TRAININGS, fingerprint
 from recipe.settings import Settings
 from recipe.training.compiler import leave_compiler_out
+from recipe.training.components import Component
 from recipe.training.device import choose_device
 from recipe.training.experiment import Budget, Experiment, HeldOut, Training, component, training_from_json
 from recipe.training.identity import digest, identity
@@ -24,6 +26,9 @@ from recipe.training.split import Split, View
 
 if TYPE_CHECKING:
     from recipe.pipeline.stage import Stage
+
+DROPOUT = re.compile(r"dropout|^drop_|_drop$", re.IGNORECASE)  # dropout, attn_dropout, drop_rate, drop_path_rate
+WEIGHTS = ("weight", "pos_weight")  # tensors of torch's losses
 
 
 def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
@@ -42,10 +47,10 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     device.settle()
     dataset = load_dataset(workspace, settings, whole=False)
     transform = build_transform(dataset, settings)
-    loss = component("loss", settings.loss)
+    loss = _with_tensors(component("loss", settings.loss))
     task = dataset.preparation["task"]
     n_outputs = len(dataset.preparation["classes"]) if task == "classification" else dataset.targets.shape[1]
-    training = _settings_training(settings, len(dataset.where("train")))
+    training = settings_training(settings, len(dataset.where("train")))
     chosen = workspace / "chosen" / f"{build_on}.json"
     if build_on and chosen.is_file():
         training = training_from_json(json.loads(chosen.read_text(encoding="utf-8")))
@@ -84,6 +89,18 @@ def with_test(experiment: Experiment, stage: Stage) -> Experiment:
     return replace(experiment, test=HeldOut(open_test, note_reading))
 
 
+def _with_tensors(loss: Component | None) -> Component | None:
+    """`loss` with the weights of classes, which params.yaml has as a list, as torch's losses take them."""
+    if loss is None:
+        return None
+    weights = {name: loss.settings[name] for name in WEIGHTS if isinstance(loss.settings.get(name), (list, tuple))}
+    return loss.having(**{name: tensor(values, dtype=float32) for name, values in weights.items()})
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
 @dataclass(frozen=True)
 class Raw:
     """What an exported model needs to take raw input: two examples before the transform, and how they were prepared."""
@@ -99,11 +116,15 @@ def raw_examples(stage: Stage) -> Raw:
     return Raw(first_examples(dataset, 2), build_transform(dataset, stage.settings), dataset.preparation)
 
 
-def _settings_training(settings: Settings, examples: int) -> Training:
-    """The base training as the settings name it."""
+def settings_training(settings: Settings, examples: int) -> Training:
+    """The base training as the settings name it; a dropout that the model has by default is off.
+
+    The stage regularize brings it back where it shows a gain.
+    """
     model = component("model", settings.model)
     optimizer = component("optimizer", settings.optimizer)
     assert model is not None and optimizer is not None, "settings are checked for both where they are composed"
     steps_per_epoch = math.ceil(examples / settings.batch_size)
     epochs = max(settings.budget.epochs, math.ceil(settings.budget.steps / steps_per_epoch))
-    return Training(model, optimizer, epochs=epochs, batch_size=settings.batch_size, seed=settings.seed)
+    off = {name: 0.0 for name, rate in model.defaults().items() if DROPOUT.search(name) and _is_rate(rate)}
+    return Training(model.having(**off), optimizer, epochs=epochs, batch_size=settings.batch_size, seed=settings.seed)

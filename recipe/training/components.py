@@ -60,6 +60,12 @@ class Component:
         default = _parameters(self.locate())[setting].default
         return None if default is inspect.Parameter.empty else default
 
+    def defaults(self) -> dict[str, Any]:
+        """What the settings are that nobody has set, where the signature says so."""
+        parameters = _parameters(self.locate()).items()
+        unset = {name: one.default for name, one in parameters if name not in self.settings}
+        return {name: default for name, default in unset.items() if default is not inspect.Parameter.empty}
+
     def locate(self) -> Callable[..., Any]:
         """What is called.
 

@@ -12,8 +12,10 @@ import torch
 from recipe.dataset.ingestion import ingest
 from recipe.dataset.stored import INPUTS, PREPARED
 from recipe.dataset.test_ledger import LEDGER
+from recipe.evidence import judge
 from recipe.pipeline.loading import identity, load_experiment, with_test
 from recipe.pipeline.stage import Stage
+from recipe.practices.baseline.simplify import simplify
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
 from recipe.training.components import Component
@@ -166,3 +168,43 @@ def test_an_edited_import_and_another_torch_are_other_trainings(
     assert edited != before
     monkeypatch.setattr(torch, "__version__", "2.12.0")
     assert identity(workspace, load_settings(workspace)) != edited
+
+
+DROPPING = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, input_shape, n_outputs, dropout: float = 0.3, attn_drop: float = 0.1, width: float = 2.0):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(input_shape[0], 8), nn.ReLU(), nn.Dropout(dropout), nn.Dropout(attn_drop))
+        self.head = nn.Linear(8, n_outputs)
+
+    def forward(self, batch):
+        return self.head(self.body(batch))
+"""
+
+
+@pytest.mark.parametrize(("own", "verdict"), [((), "pass"), (("model.dropout=0.3",), "fail")])
+def test_dropout_by_default_is_off_and_dropout_that_is_asked_for_is_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: tuple[str, ...], verdict: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "dropping_nets.py").write_text(DROPPING)
+    workspace = make_workspace(tmp_path / "workspace", "data=diabetes", "model._target_=dropping_nets.Net", *own)
+    settings = load_settings(workspace)
+    experiment = load_experiment(Stage("baseline", workspace, settings)).checked()
+    assert experiment.training.model.settings["attn_drop"] == 0
+    assert "width" not in experiment.training.model.settings
+    finding = judge(simplify(experiment), settings.thresholds.of("baseline"))
+    assert finding.verdict == verdict
+    assert "attn_drop=0.1" in finding.summary
+
+
+def test_weights_of_classes_are_a_list_in_the_settings_and_a_tensor_in_the_loss(tmp_path: Path) -> None:
+    loss = ("loss._target_=torch.nn.CrossEntropyLoss", "loss.weight=[1,3]")
+    workspace = make_workspace(tmp_path / "workspace", "data=breast_cancer", *loss)
+    experiment = load_experiment(Stage("baseline", workspace, load_settings(workspace))).checked()
+    outputs, targets = torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1])
+    expected = torch.nn.functional.cross_entropy(outputs, targets, weight=torch.tensor([1.0, 3.0]))
+    assert torch.equal(experiment.objective(outputs, targets), expected)

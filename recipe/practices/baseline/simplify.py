@@ -1,5 +1,7 @@
 """baseline/simplify: no augmentation, dropout, weight decay or schedule is on."""
 
+from dataclasses import replace
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -22,9 +24,10 @@ def simplify(exp: Experiment) -> Finding:
 
     Source: the recipe, 2, "simplify": one more thing that may hide a bug, and one more to make mistakes in.
     """
-    active = _active(exp)
+    active, off = _active(exp), _turned_off(exp)
+    summary = f"{'; '.join(active)}." if active else "Augmentation, dropout, weight decay and schedules are off."
     return Finding(
-        summary=f"{'; '.join(active)}." if active else "Augmentation, dropout, weight decay and schedules are off.",
+        summary=summary + (f" The model's own default of {', '.join(off)} is off too." if off else ""),
         measured=float(len(active)),
         advice="Turn them off until the skeleton is verified and overfits (model.dropout=0, optimizer.weight_decay=0); "
         "the stage regularize brings each back where it shows a gain.",
@@ -50,6 +53,14 @@ def _active(exp: Experiment) -> list[str]:
     if any(SCHEDULED in group for group in groups):
         active.append("The optimizer's learning rate follows a schedule")
     return active
+
+
+def _turned_off(exp: Experiment) -> list[str]:
+    """The rates of dropout that the model's signature has by default and this training has not."""
+    model = exp.training.model
+    defaults = replace(model, settings={}).defaults()
+    unset = {name: defaults[name] for name, rate in model.settings.items() if rate == 0 and name in defaults}
+    return [f"{name}={default:g}" for name, default in unset.items() if isinstance(default, float) and default > 0]
 
 
 def _dropout(module: nn.Module) -> float:
