@@ -51,7 +51,7 @@ def duplicates(dataset: Dataset) -> Finding:
     copied = min(copies, _beyond(sum(map(_pairs, groups)), chance.most_pairs))
     contradicted = min(len(conflicting), _beyond(_differing(labels, conflicting), chance.most_conflicts))
     return Finding(
-        summary=_in_words(count, copies, len(groups), len(conflicting))
+        summary=_in_words(dataset, copies, groups, conflicting)
         + (_chance_in_words(chance, copied, contradicted) if chance.most_pairs else ""),
         measured=copies / count,
         interval=wilson(copies, count),
@@ -112,9 +112,21 @@ def _differing(labels: pd.Series, groups: list[Rows]) -> int:
     )
 
 
-def _in_words(count: int, copies: int, groups: int, conflicting: int) -> str:
-    more = f"; {conflicting} groups have more than one label." if groups else "."
-    return f"{copies} of {count} examples are copies of another, in {groups} groups{more}"
+def _in_words(dataset: Dataset, copies: int, groups: list[Rows], conflicting: list[Rows]) -> str:
+    told = f"{copies} of {len(dataset.manifest)} examples are copies of another, in {len(groups)} groups"
+    if conflicting:
+        told += f"; {len(conflicting)} have more than one label, the first {_pair(dataset, conflicting[0])}"
+    elif groups:
+        told += f", the first {_pair(dataset, groups[0])}"
+    return f"{told}."
+
+
+def _pair(dataset: Dataset, group: Rows) -> str:
+    """Two examples of a group with their labels, two different ones if there are."""
+    known = dataset.manifest.iloc[group][["path", "label"]].drop_duplicates("label")
+    shown = known if len(known) > 1 else dataset.manifest.iloc[group]
+    first, second = (f"{row.path} ('{row.label}')" for row in shown.head(2).itertuples())
+    return f"{first} and {second}"
 
 
 def _chance_in_words(chance: Coincidences, copied: int, contradicted: int) -> str:
