@@ -81,7 +81,8 @@ def test_a_check_prints_one_table_and_writes_its_findings_apart(workspace: Path)
     before = (workspace / "params.yaml").read_text(encoding="utf-8")
     told = recipe(workspace, "check", "baseline/special_case", "data=digits", f"{LIMIT}=0")
     assert told.returncode == CLOSED
-    assert told.stderr == ""
+    seen = [re.sub(r"^\d+:\d\d  |  about \d+:\d\d left$", "", line) for line in told.stderr.splitlines()]
+    assert set(seen) <= {"baseline/special_case (1 of 1)"}  # a practice that is over at once may not be seen
     assert told.stdout.count("  special_case ") == 1
     assert "\nfail baseline/special_case\n" in told.stdout
     assert (workspace / "reports" / "check" / "findings.json").is_file()
@@ -132,14 +133,30 @@ def test_a_stage_notes_its_place_for_the_command_that_started_it(tmp_path: Path)
     assert Place("baseline", "baseline/linear", 3, 13, 1, 2) == Place(**json.loads(note.read_text()))
 
 
-def test_nothing_is_shown_where_there_is_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_gets_a_line_for_each_practice_and_one_every_half_minute(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("recipe.runtime.display.time.monotonic", lambda: now)
     note = tmp_path / "progress.json"
-    with watched(note, ["data", "baseline"]) as refresh, displayed("data", note):
-        practice("data/blank", 0, 2)
-        refresh()
+    with watched(note, ["data", "baseline"]) as refresh, displayed("baseline", note):
+        for seconds in range(0, 100, 5):
+            now = float(seconds)
+            practice(f"baseline/{'ab'[seconds >= 50]}", seconds // 10, 10)
+            training(seconds // 10, 9)
+            refresh()
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[:2] for line in told] == [
+        ["0:00", "baseline/a (1 of 10)"],
+        ["0:30", "baseline/a: 3 of 9 trainings"],
+        ["0:50", "baseline/b (6 of 10)"],
+        ["1:20", "baseline/b: 8 of 9 trainings"],
+    ]
+    assert told[0].endswith(")")
+    assert told[2].endswith("about 0:50 left")
     with displayed("data", None):
         practice("data/blank", 0, 2)
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr().err == "0:00  data/blank (1 of 2)\n"
 
 
 SHOWN = """

@@ -1,4 +1,4 @@
-"""What a person sees while stages work: what runs, how far, and the time left; nothing where there is no terminal.
+"""What a person sees while stages work: what runs, how far, and the time left.
 
 A stage that the command line started notes its place in a file, which the command shows beside the whole run; a stage
 started by hand shows its place itself.
