@@ -1,7 +1,6 @@
 """How much memory a command takes, with all the processes that it starts."""
 
 import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -38,9 +37,7 @@ class Taken:
 def taken(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Taken:
     """Run `command` in `folder` to its end, and look at its processes meanwhile."""
     found, began = Taken(), time.monotonic()
-    with subprocess.Popen(
-        command, cwd=folder, env=dict(environment), stdout=subprocess.DEVNULL, stderr=sys.stderr
-    ) as process:
+    with subprocess.Popen(command, cwd=folder, env=dict(environment), stdout=subprocess.DEVNULL) as process:
         last = began
         while process.poll() is None:
             time.sleep(SECONDS)
