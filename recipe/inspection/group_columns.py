@@ -17,13 +17,13 @@ Values = NDArray[np.float64]
 COLUMNS = ["column", "groups", "rows", "score", "shared"]
 FEWEST_GROUPS = 20  # a column of fewer values is a category, of which new rows will have the same ones
 FEWEST_REPEATS = 30  # rows beyond the first of each group: fewer say too little of what they share
-SHARED = 0.9  # of the variance of labels, or of the other columns: what chance never gives 20 groups
+SHARED = 0.9  # of the variance of labels, or of each of half the other columns: what chance never gives 20 groups
 FEWEST_OTHERS = 2  # columns that are compared
 NEIGHBOURS = 0.75  # of that share, at most, where two values beside each other are one: more, and it is a quantity
 
 
 def group_columns(dataset: Dataset) -> pd.DataFrame:
-    """The columns whose values repeat in rows that share the label, or nearly all else, and are in several splits.
+    """The columns whose values repeat in rows that share the label, or half of all else, and are in several splits.
 
     None where the data set has groups. Columns: column, groups, rows (beyond the first of each), score (the share of
     the variance, of labels or of other columns, that lies between the groups, less what chance gives; 0 to 1), and
@@ -83,10 +83,10 @@ def _merged(numbers: Values) -> NDArray[np.int64]:
 
 
 def _between(codes: NDArray[np.int64], columns: list[Any]) -> float:
-    """The share of the variance that lies between groups, adjusted as R2 is; the median over `columns`."""
+    """The share of the variance that lies between groups, adjusted as R2 is; what half of `columns` have at least."""
     shares = [_explained(codes, np.asarray(column, dtype=np.float64)) for column in columns]
     shares = [share for share in shares if not np.isnan(share)]
-    return float(np.median(shares)) if shares else 0.0
+    return float(np.quantile(shares, 0.5, method="higher")) if shares else 0.0
 
 
 def _explained(codes: NDArray[np.int64], values: Values) -> float:

@@ -56,7 +56,7 @@ def test_patients_whose_rows_share_their_label_are_named_to_split_by(
     assert named.verdict == "pass"
 
 
-def test_patients_whose_rows_share_nearly_all_else_are_named(
+def test_patients_whose_rows_share_much_else_are_named(
     prepare: Prepare, patients: pd.DataFrame, tmp_path: Path
 ) -> None:
     patient = np.arange(ROWS) // 5
@@ -112,7 +112,7 @@ def test_whole_numbers_that_are_quantities_are_not_named(
     rooms, stage = DRAW.integers(1, 12, ROWS), DRAW.integers(0, 8, ROWS)
     price = rooms**1.5 + (stage - 4) ** 2 + DRAW.normal(0, 3, ROWS)
     assert numbered_categories(read(prepare, tmp_path, patients.assign(rooms=rooms, stage=stage, label=price))) == {}
-    for seed in range(5):
+    for seed in range(3):
         chance = np.random.default_rng(seed).integers(0, 30, (ROWS, 8))
         rows = patients.assign(**{f"x{place}": chance[:, place] for place in range(8)})
         assert numbered_categories(read(prepare, tmp_path, rows)) == {}

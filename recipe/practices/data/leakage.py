@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from recipe.deliveries.examination import Examined
 
 COLUMNS = ["kind", "id_a", "path_a", "split_a", "id_b", "path_b", "split_b", "group", "column", "score", "distance"]
-SHARED = {"label": "their label", "columns": "nearly all else"}
+SHARED = {"label": "their label", "columns": "half of all else or more"}
 KINDS = ("exact", "near", "group", "column", "unnamed group")
 MOST_SHOWN = 20  # columns in the figure
 
