@@ -27,6 +27,7 @@ PARAMS = "params.yaml"
 PLACE = re.compile(r"[a-z][a-z0-9+.-]*://.+|/.+")
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
 WAYS = ("number", "category", "date")
+DATE = re.compile(r"(?=.*%)(?:[^%]|%[aAbBdfHIjmMpSyYzZ%])+")  # with directives that pandas reads
 NUMBER = re.compile(r"1[ ,.']?234[.,]5")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
@@ -134,7 +135,7 @@ class Data(Strict):
     @classmethod
     def _are_ways_to_read(cls, ways: dict[str, str]) -> dict[str, str]:
         for column, how in ways.items():
-            if how not in WAYS and "%" not in how and not NUMBER.fullmatch(how):
+            if how not in WAYS and not DATE.fullmatch(how) and not NUMBER.fullmatch(how):
                 raise ValueError(f"'{column}' is read as number, category or date, as 1.234,5 or as %d/%m/%Y")
         return ways
 
@@ -289,7 +290,7 @@ def _reason(error: ErrorDetails, location: list[str]) -> str:
     if error["type"] == "model_type":
         return f"it holds {', '.join(_fields(location))}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should", "it should", 1)
-    return message.partition(", unable to parse")[0]
+    return message.partition(", unable to parse")[0].replace("a valid tuple", "a list, such as [a,b]")
 
 
 def _shown(value: Any) -> str:

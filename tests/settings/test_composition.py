@@ -292,6 +292,8 @@ def test_lists_hold_any_text(workspace: Path, written: str, words: tuple[str, ..
     [
         ("data.read_as.x=category,", "'x' is read as number, category or date"),
         ("data.read_as.x=12", "'x' is read as number, category or date"),
+        ("data.read_as.x=%Q", "'x' is read as number, category or date"),
+        ("data.missing=NA", "it should be a list"),
         ("data.read_as.x", "has no value"),
         ("data.read_as.=number", "has no value"),
     ],
