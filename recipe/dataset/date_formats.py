@@ -3,7 +3,7 @@
 import pandas as pd
 
 from recipe.dataset.number_styles import LIKELY_SHARE, SAME_KIND_SHARE
-from recipe.dataset.preparation import SERIAL, as_dates, as_text
+from recipe.dataset.preparation import SERIAL, as_dates
 from recipe.dataset.sampling import spread
 
 DAYS = (  # where two read the same cells the first is taken: month before day, as pandas has it
@@ -16,7 +16,6 @@ WHOLE = ("%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S 
 DATE_FORMATS = ("ISO8601", *DAYS, *(f"{day} {time}" for day in DAYS for time in TIMES), *TIMES, *WHOLE)
 COMPACT = "%Y%m%d"
 COMPACT_DAY = r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"  # 3 of 100 numbers of eight digits look so
-SWAPPED = str.maketrans("dm", "md")
 MOST_SERIALS = 0.5  # with more days counted than written it is a column of numbers
 
 
@@ -52,22 +51,17 @@ def are_serials(present: pd.Series) -> pd.Series:
 
 def day_or_month(present: pd.Series, date_format: str) -> bool:
     """Whether day and month could be exchanged in every value, and some date would be another."""
-    swapped = date_format.translate(SWAPPED)
-    if swapped == date_format or swapped not in DATE_FORMATS:
+    other = exchanged(date_format)
+    if other == date_format or other not in DATE_FORMATS:
         return False
-    here, there = as_dates(present, date_format), as_dates(present, swapped)
+    here, there = as_dates(present, date_format), as_dates(present, other)
     known = here.notna()
     return bool(there[known].notna().all() and (here[known] != there[known]).any())
 
 
-def dates_in(column: pd.Series) -> pd.Series | None:
-    """The column as timestamps, NaT where a cell holds none; None where it is no column of dates."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return as_dates(column, "ISO8601")
-    if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
-        return None
-    date_format = date_format_of(as_text(column).dropna())
-    return as_dates(column, date_format) if date_format else None
+def exchanged(date_format: str) -> str:
+    """The format with the day where the month is, and the month where the day is."""
+    return date_format.translate(str.maketrans("dm", "md"))
 
 
 def _share(values: pd.Series, date_format: str) -> float:

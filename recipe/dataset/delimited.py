@@ -110,11 +110,9 @@ def read_csv(path: Path) -> Table:
         OSError: it cannot be opened.
     """
     dialect = csv_dialect(path)
-    frame, faults, marks = _parsed(dialect)
-    blank = {number for number, fault in faults.items() if not fault}
-    rows = len(frame) + len(faults)
-    frame.index = pd.Index(np.delete(np.arange(rows), list(faults)))
-    faults = {number: fault for number, fault in faults.items() if fault}
+    frame, faults, blank, marks = _parsed(dialect)
+    rows = len(frame) + len(faults) + len(blank)
+    frame.index = pd.Index(np.delete(np.arange(rows), [*faults, *blank]))
     if not marks.isdisjoint(NO_TEXT):
         foreign = frame.apply(lambda cells: cells.str.contains(f"[{NO_TEXT}]")).any(axis=1)
         faults |= dict.fromkeys(frame.index[foreign], "the row holds bytes that are not text")
@@ -149,14 +147,15 @@ def _empty_rows(frame: pd.DataFrame) -> pd.Series:
     return empty
 
 
-def _parsed(dialect: Dialect) -> tuple[pd.DataFrame, dict[int, str], set[str]]:
-    """The rows with as many cells as the header, all text; by their numbers, what is wrong with the others; and which
-    of `MARKS` the file has.
+def _parsed(dialect: Dialect) -> tuple[pd.DataFrame, dict[int, str], list[int], set[str]]:
+    """The rows with as many cells as the header, all text; by their numbers, what is wrong with the others; the numbers
+    of those that are blank; and which of `MARKS` the file has.
     """
     import pyarrow
     from pyarrow.csv import ConvertOptions, InvalidRow, ParseOptions, ReadOptions, read_csv
 
     faults: dict[int, str] = {}
+    blank: list[int] = []
     joined: list[int] = []
     marks: set[str] = set()
     decoder = codecs.getincrementaldecoder(dialect.encoding)("marked")
@@ -169,7 +168,7 @@ def _parsed(dialect: Dialect) -> tuple[pd.DataFrame, dict[int, str], set[str]]:
     def set_aside(row: InvalidRow) -> str:
         number = row.number - 2  # they count from 1, and the header is one
         if not row.text.strip():
-            faults[number] = ""
+            blank.append(number)
             return "skip"
         faults[number] = f"the row has {row.actual_columns} cells where the header has {row.expected_columns}"
         if re.search(r"[\r\n]", row.text):
@@ -192,7 +191,7 @@ def _parsed(dialect: Dialect) -> tuple[pd.DataFrame, dict[int, str], set[str]]:
         spans = _spans(dialect)
         for number in joined:
             faults[number] += " (lines {} to {} run together: is a quote not closed?)".format(*spans[number])
-    return frame, faults, marks
+    return frame, faults, blank, marks
 
 
 def _spans(dialect: Dialect) -> list[tuple[int, int]]:

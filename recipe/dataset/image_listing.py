@@ -131,7 +131,7 @@ def _by_labels(root: Path, data: Data) -> Listing:
     listed = pd.DataFrame(
         {
             "path": names[rows].reset_index(drop=True),
-            "label": plain_numbers(text, labels.style) if labels.task == "regression" else text,
+            "label": plain_numbers(text, labels.style),
             "split": optional(frame.get(roles.split), len(frame)),
             "group": optional(frame.get(roles.group), len(frame)),
         }

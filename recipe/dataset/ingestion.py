@@ -74,16 +74,15 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
         training = np.flatnonzero(splits == "train")
         preparation: dict[str, Any] = {"kind": kind.name, **NO_PARTS}
         preparation |= kind.prepare(examples, training, data, where, out / INPUTS)
-        preparation |= {"label": examples.label_reading}
-        preparation |= {"readings": {name: reading.as_json() for name, reading in examples.readings.items()}}
+        readings = {name: reading.as_json() for name, reading in examples.readings.items()}
+        preparation |= {"label": examples.label_reading, "readings": readings}
         preparation["input_shape"] = list(np.load(out / INPUTS, mmap_mode="r", allow_pickle=False).shape[1:])
         preparation |= _prepare_targets(labels, classes, training, data, where, out)
         taken = line([*examples.taken, _splits_taken(splits, split_given)])
         notes = [*examples.notes, *_thin_classes(strata, splits)] if classes else examples.notes
         _write_tables(kind, examples, splits, out)
         write_json(out / PREPARATION, preparation | {"task": examples.task})
-        facts = {"split_given": split_given, "user_columns": examples.user_columns, "notes": notes}
-        facts |= {"taken": taken}
+        facts = {"split_given": split_given, "user_columns": examples.user_columns, "taken": taken, "notes": notes}
         write_json(out / FACTS, facts | {"content": _content(out)})
     counts = {name: int((splits == name).sum()) for name in SPLITS}
     return Ingested(counts, len(examples.rejected), taken, tuple(notes))

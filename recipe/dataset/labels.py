@@ -9,7 +9,7 @@ import pandas as pd
 
 from recipe.dataset.manifest import Task
 from recipe.dataset.number_styles import number_style
-from recipe.dataset.preparation import MISSING, NUMBER_STYLES, as_numbers, as_text
+from recipe.dataset.preparation import MISSING, NUMBER_STYLES, as_numbers, as_text, words_for_missing
 from recipe.dataset.readings import LARGEST_FLOAT32, common_words
 from recipe.errors import DataError
 from recipe.settings import Data
@@ -31,7 +31,7 @@ class Labels:
         text: (N,) as given but for spaces around them, whole floats as integers, missing as NaN.
         task: what they ask for, and `why`.
         faults: (N,) why each cannot be used, NaN where it can.
-        style: how numbers are written.
+        style: how the numbers of a regression are written.
         absent: the words for a missing label, where they are not `MISSING`.
         words: those of them that are common enough to be classes, and how common.
         stripped: how many had spaces around them, where others of the same class had none.
@@ -64,8 +64,9 @@ def read_labels(column: pd.Series, data: Data, where: object, sign: str | None =
     words = common_words(column) if data.missing is None and data.task != "regression" else {}
     absent = data.missing if data.missing is not None else tuple(sorted(MISSING - set(words))) if words else None
     text = label_text(column, absent)
-    style = number_style(text.dropna(), sign) or NUMBER_STYLES[0]
-    task, why = task_of(text, data.task, sign)
+    found = number_style(text.dropna(), sign)
+    task, why = task_of(text, data.task, found)
+    style = found if found and task == "regression" else NUMBER_STYLES[0]
     faults = _faults(text, task, style)
     if faults.notna().all():
         if text.isna().all():
@@ -79,18 +80,20 @@ def read_labels(column: pd.Series, data: Data, where: object, sign: str | None =
 
 def label_text(labels: pd.Series, absent: Iterable[str] | None = None) -> pd.Series:
     """Labels as text (N,), whole floats as integers; missing as NaN."""
-    return as_text(labels, MISSING if absent is None else absent).reset_index(drop=True)
+    return as_text(labels, words_for_missing(absent)).reset_index(drop=True)
 
 
-def task_of(labels: pd.Series, wanted: str, sign: str | None = None) -> tuple[Task, Why]:
-    """The task in `wanted`; for "auto" regression where the labels are numbers with many distinct values."""
+def task_of(labels: pd.Series, wanted: str, style: str | None) -> tuple[Task, Why]:
+    """The task in `wanted`; for "auto" regression where the labels are numbers with many distinct values.
+
+    Args:
+        style: how they write numbers; None: they are none.
+    """
     if wanted != "auto":
         return ("regression" if wanted == "regression" else "classification"), "asked"
-    present = labels.dropna()
-    style = number_style(present, sign)
     if style is None:
         return "classification", "words"
-    numbers = as_numbers(present, style)
+    numbers = as_numbers(labels.dropna(), style)
     values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
     if len(values) <= MOST_CLASSES_OF_A_NUMBER:
         return "classification", "few numbers"

@@ -5,13 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from recipe.dataset.preparation import NUMBER_STYLES, PLAIN, as_numbers, as_text, signs
+from recipe.dataset.preparation import NUMBER_STYLES, PLAIN, as_text, numbers_in, signs
 from recipe.dataset.sampling import spread
 
 SAME_KIND_SHARE = 0.95  # as many values must be numbers, or dates; the few others are taken as missing
 LIKELY_SHARE = 0.5  # of a few values, evenly spread; the whole column then decides
 SLIPS_SHARE = 0.02  # a slip of the pen or two do not decide
-SIGN = "[,.]"
 # 0,346 and 12,34 are no thousands, and 1.234,5 has them; 1,234,567 and 1,234.5 are. 12,345 alone may be either.
 COMMA_BEFORE_DECIMALS = r"^\D*(?:0,\d+|\d+,(?:\d{1,2}|\d{4,})|\d{1,3}(?:[. ']\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,})\D*$"
 POINT_BEFORE_DECIMALS = r"^\D*(?:0\.\d+|\d+\.(?:\d{1,2}|\d{4,})|\d{1,3}(?:[, ']\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,})\D*$"
@@ -66,12 +65,17 @@ def sign_of_file(columns: Iterable[pd.Series]) -> str | None:
 
 def may_be_thousands(text: pd.Series, style: str) -> bool:
     """Whether a style was chosen for numbers that another reads as well, to another value: 1.130 in all of a file."""
-    other = "1.234,5" if signs(style)[1] == "." else "1,234.5"
+    other = other_style(style)
     if _share(spread(text), other) < 1:
         return False
-    here, there = as_numbers(text, style), as_numbers(text, other)
+    here, there = numbers_in(text, style), numbers_in(text, other)
     known = ~np.isnan(here)
     return bool((known & (here != there)).any() and not np.isnan(there[known]).any())
+
+
+def other_style(style: str) -> str:
+    """The style in which commas and points have changed places."""
+    return "1.234,5" if signs(style)[1] == "." else "1,234.5"
 
 
 def is_number(values: pd.Series) -> bool:
@@ -83,7 +87,7 @@ def is_number(values: pd.Series) -> bool:
 
 
 def _share(text: pd.Series, style: str) -> float:
-    return float((~np.isnan(as_numbers(text, style))).mean())
+    return float((~np.isnan(numbers_in(text, style))).mean())
 
 
 def _numbers_in(column: pd.Series) -> pd.Series:

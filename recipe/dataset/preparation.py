@@ -253,8 +253,12 @@ def prepare_column(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
 
 def absent_in(column: dict[str, Any]) -> Iterable[str]:
     """The words that stand for a missing value in a column: `MISSING`, unless its data set has its own."""
-    words: list[str] | None = column.get("absent")
-    return MISSING if words is None else words
+    return words_for_missing(column.get("absent"))
+
+
+def words_for_missing(own: Iterable[str] | None) -> Iterable[str]:
+    """The words of a data set of its own, where it has such, else `MISSING`."""
+    return MISSING if own is None else own
 
 
 def feature_names(column: dict[str, Any]) -> list[str]:
@@ -295,7 +299,16 @@ def as_numbers(values: pd.Series, style: str, absent: Iterable[str] = MISSING) -
     if absent is not MISSING:
         values = values.mask(as_text(values).isin(absent))
     if pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
-        values = _parsed(as_text(values, absent), style)
+        return numbers_in(as_text(values, absent), style)
+    return _finite(values)
+
+
+def numbers_in(text: pd.Series, style: str) -> np.ndarray:
+    """The same of text that `as_text` gave."""
+    return _finite(_parsed(text, style))
+
+
+def _finite(values: pd.Series) -> np.ndarray:
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.abs(numbers) <= LARGEST_NUMBER, numbers, np.nan)
 

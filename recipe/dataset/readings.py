@@ -11,7 +11,15 @@ import pandas as pd
 
 from recipe.dataset.date_formats import COMPACT, are_compact_days, are_serials, date_format_of, day_or_month
 from recipe.dataset.number_styles import SAME_KIND_SHARE, is_number, may_be_thousands, number_style
-from recipe.dataset.preparation import MISSING, NUMBER_STYLES, as_dates, as_numbers, as_text
+from recipe.dataset.preparation import (
+    MISSING,
+    NUMBER_STYLES,
+    as_dates,
+    as_numbers,
+    as_text,
+    numbers_in,
+    words_for_missing,
+)
 from recipe.dataset.sampling import spread
 
 Holds = Literal["number", "date", "category"]
@@ -35,7 +43,7 @@ class Reading:
         kind: what its cells hold.
         style: of numbers, one of NUMBER_STYLES.
         format: of dates.
-        serials: whether some dates are days as Excel counts them; `counted` says how many.
+        counted: how many dates are days as Excel counts them.
         absent: the words for a missing value, where they are not `MISSING`.
         codes: why what could be numbers are codes, and an `example`.
         odd, first_odd: how many cells hold something else and count as missing, and the first of them.
@@ -47,7 +55,6 @@ class Reading:
     kind: Holds
     style: str = ""
     format: str = ""
-    serials: bool = False
     counted: int = 0
     absent: tuple[str, ...] | None = None
     codes: Codes | None = None
@@ -59,9 +66,14 @@ class Reading:
     is_asked: bool = False
 
     @property
+    def serials(self) -> bool:
+        """Whether some dates are days as Excel counts them."""
+        return self.counted > 0
+
+    @property
     def missing(self) -> Iterable[str]:
         """The words for a missing value."""
-        return MISSING if self.absent is None else self.absent
+        return words_for_missing(self.absent)
 
     def as_json(self) -> dict[str, Any]:
         """What preparation.json keeps of it."""
@@ -104,7 +116,7 @@ def read_column(
                 return Reading("category", codes="more digits than a number keeps", example=days.iloc[0], absent=absent)
         return _number(column, NUMBER_STYLES[0], absent)
     absent = _without_values(column, absent)
-    text = as_text(column, MISSING if absent is None else absent)
+    text = as_text(column, words_for_missing(absent))
     present = text.dropna()
     codes, example = _codes(present)
     if codes:
@@ -143,7 +155,7 @@ def _typed(column: pd.Series, reading: Reading | None) -> pd.Series:
     ):
         values = plain
     else:
-        values = pd.Series(as_numbers(text, reading.style, reading.missing), index=column.index)
+        values = pd.Series(numbers_in(text, reading.style), index=column.index)
     return values if values.notna().equals(text.notna()) else text
 
 
@@ -154,7 +166,7 @@ def common_words(column: pd.Series) -> dict[str, int]:
     """
     if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
         return {}
-    text = as_text(column, ())
+    text = column.astype("str").str.strip()
     counts = text[text.isin(WORDS)].value_counts()
     found = {word: int(counts[word]) for word in WORDS if word in counts.index and counts[word] >= COMMON * len(column)}
     if not found:
@@ -193,7 +205,7 @@ def _codes(present: pd.Series) -> tuple[Codes | None, str]:
 
 
 def _as_asked(column: pd.Series, sign: str | None, absent: tuple[str, ...] | None, asked: str) -> Reading:
-    text = as_text(column, MISSING if absent is None else absent)
+    text = as_text(column, words_for_missing(absent))
     if asked == "category":
         return Reading("category", absent=absent, is_asked=True)
     if asked == "number" or asked in NUMBER_STYLES:
@@ -204,8 +216,9 @@ def _as_asked(column: pd.Series, sign: str | None, absent: tuple[str, ...] | Non
 
 
 def _number(values: pd.Series, style: str, absent: tuple[str, ...] | None, is_asked: bool = False) -> Reading:
-    missing = MISSING if absent is None else absent
-    numbers = as_numbers(values, style, missing)
+    missing = words_for_missing(absent)
+    is_typed = is_number(values)
+    numbers = as_numbers(values, style, missing) if is_typed else numbers_in(values, style)
     odd, first = _odd(values, np.isnan(numbers), missing)
     return Reading(
         "number",
@@ -213,14 +226,14 @@ def _number(values: pd.Series, style: str, absent: tuple[str, ...] | None, is_as
         absent=absent,
         odd=odd,
         first_odd=first,
-        is_ambiguous=not is_asked and not is_number(values) and may_be_thousands(values.dropna(), style),
+        is_ambiguous=not is_asked and not is_typed and may_be_thousands(values.dropna(), style),
         beyond=int((np.abs(numbers) > LARGEST_FLOAT32).sum()),
         is_asked=is_asked,
     )
 
 
 def _date(text: pd.Series, date_format: str, absent: tuple[str, ...] | None, is_asked: bool = False) -> Reading:
-    missing = MISSING if absent is None else absent
+    missing = words_for_missing(absent)
     present = text.dropna()
     counted = int(are_serials(present).sum()) if date_format != COMPACT else 0
     dates = as_dates(text, date_format, missing, serials=counted > 0)
@@ -228,7 +241,6 @@ def _date(text: pd.Series, date_format: str, absent: tuple[str, ...] | None, is_
     return Reading(
         "date",
         format=date_format,
-        serials=counted > 0,
         counted=counted,
         absent=absent,
         odd=odd,

@@ -24,6 +24,7 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", *PARQUET_SUFFIXES, *JSON_SUFFIXES, *PACKED_SUFFIXES)
 NAMELESS_INDEX = "__index_level_0__"  # what pandas calls the index of a frame whose rows were drawn or shuffled
+HEAD = 16  # bytes: the longest mark below has 15
 OTHERS = {  # by their first bytes
     b"\xd0\xcf\x11\xe0": "an Excel workbook of before 2007",
     b"ARROW1": "a Feather file",
@@ -55,7 +56,7 @@ def read_table(path: Path) -> Table:
 
 def is_parquet(path: Path) -> bool:
     """Whether `path` is a Parquet file, by its first bytes or its name."""
-    return _starts_with(path, PARQUET_MAGIC) or path.suffix in PARQUET_SUFFIXES
+    return path.suffix in PARQUET_SUFFIXES or _head(path).startswith(PARQUET_MAGIC)
 
 
 def is_delimited(path: Path) -> bool:
@@ -65,24 +66,26 @@ def is_delimited(path: Path) -> bool:
 
 def is_packed(path: Path) -> bool:
     """Whether `path` holds its content packed: by gzip, bzip2 or xz, or as a workbook."""
-    return any(_starts_with(path, mark) for mark in (*PACKED, ZIP_MAGIC))
+    return _head(path).startswith((*PACKED, ZIP_MAGIC))
 
 
 def _read(path: Path) -> Table:
     if is_parquet(path):
         return _read_parquet(path)
-    if _starts_with(path, ZIP_MAGIC):
+    head = _head(path)
+    if head.startswith(ZIP_MAGIC):
         return _read_workbook(path)
     for mark, name in OTHERS.items():
-        if _starts_with(path, mark):
+        if head.startswith(mark):
             raise DataError(f"{path} is {name}: save its rows as CSV or Parquet, and set data.path to that.")
     inner = path.with_suffix("") if path.suffix.lower() in PACKED_SUFFIXES else path
     return _read_json(path) if inner.suffix.lower() in JSON_SUFFIXES else read_csv(path)
 
 
-def _starts_with(path: Path, mark: bytes) -> bool:
+def _head(path: Path) -> bytes:
+    """The first bytes of a file, by which formats are told apart."""
     with open(path, "rb") as file:
-        return file.read(len(mark)) == mark
+        return file.read(HEAD)
 
 
 # Parquet

@@ -118,7 +118,7 @@ class Rows:
                 "content_id": content,
                 "bytes_id": bytes_ids(frame[features]),
                 "path": paths[usable].reset_index(drop=True),
-                "label": plain_numbers(labels, label_style) if self.task == "regression" else labels,
+                "label": plain_numbers(labels, label_style),
                 "split": optional(frame.get(roles.split), len(frame)),
                 "group": optional(frame.get(roles.group), len(frame)),
                 "source": pd.Series([source] * len(frame), dtype="str"),

@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from recipe.dataset.date_formats import exchanged
 from recipe.dataset.delimited import Table
 from recipe.dataset.labels import MOST_CLASSES_OF_A_NUMBER, Labels
+from recipe.dataset.number_styles import other_style
 from recipe.dataset.preparation import as_text
 from recipe.dataset.readings import Reading
 from recipe.dataset.roles import Roles
@@ -146,26 +148,18 @@ def _notes_on_column(name: str, reading: Reading, column: pd.Series) -> Iterator
         example = as_text(column).dropna().iloc[0]
         yield (
             f"No row settles whether '{name}' has the day or the month first: '{example}' is read as {reading.format} "
-            f"({asked}={_swapped(reading.format)} otherwise)."
+            f"({asked}={exchanged(reading.format)} otherwise)."
         )
     if reading.is_ambiguous and reading.kind == "number":
         yield (
             f"No row settles whether '{name}' has thousands or decimals: it is read as numbers such as {reading.style} "
-            f"({asked}={_other_style(reading.style)} otherwise)."
+            f"({asked}={other_style(reading.style)} otherwise)."
         )
     if reading.beyond:
         yield (
             f"{_counted(reading.beyond, 'number', 'numbers')} in '{name}' {_is(reading.beyond)} beyond single "
             "precision, in which the net computes: the column is standardised in double precision before."
         )
-
-
-def _swapped(date_format: str) -> str:
-    return date_format.translate(str.maketrans("dm", "md"))
-
-
-def _other_style(style: str) -> str:
-    return "1.234,5" if style[-2] == "." else "1,234.5"
 
 
 def _name(where: object) -> str:

@@ -11,8 +11,7 @@ from recipe.dataset.number_styles import is_number
 from recipe.dataset.preparation import as_numbers, as_text
 from recipe.dataset.stored import Dataset
 from recipe.inspection.columns import features, own_columns
-
-Values = NDArray[np.float64]
+from recipe.inspection.variance import Values, adjusted_share, label_indicators, squares_within
 
 COLUMNS = ["column", "groups", "rows", "score", "shared"]
 FEWEST_GROUPS = 20  # a column of fewer values is a category, of which new rows will have the same ones
@@ -34,7 +33,7 @@ def group_columns(dataset: Dataset) -> pd.DataFrame:
         return pd.DataFrame(found, columns=COLUMNS)
     columns = pd.concat([features(dataset), own_columns(dataset)], axis=1)
     numbers = {str(name): as_numbers(columns[name], "1234.5") for name in columns if is_number(columns[name])}
-    labels = _indicators(dataset)
+    labels = label_indicators(dataset)
     for name in columns:
         codes = _codes(columns[name])
         if codes is None or not _cross(codes, dataset):
@@ -68,14 +67,6 @@ def _cross(codes: NDArray[np.int64], dataset: Dataset) -> bool:
     return bool((splits.groupby(codes[codes >= 0]).nunique() > 1).any())
 
 
-def _indicators(dataset: Dataset) -> Values:
-    """The labels as numbers (N, k): an indicator a class."""
-    targets = np.asarray(dataset.targets)
-    if dataset.preparation["classes"] is None:
-        return targets.astype(np.float64)
-    return np.eye(len(dataset.preparation["classes"]))[targets]
-
-
 def _merged(numbers: Values) -> NDArray[np.int64]:
     """The codes of a quantity whose values are joined in pairs, neighbour with neighbour."""
     places = pd.factorize(numbers, sort=True)[0]
@@ -92,14 +83,7 @@ def _between(codes: NDArray[np.int64], columns: list[Any]) -> float:
 def _explained(codes: NDArray[np.int64], values: Values) -> float:
     values = values.reshape(len(codes), -1)
     known = (codes >= 0) & ~np.isnan(values).any(axis=1)
-    groups, values = np.unique(codes[known], return_inverse=True)[1], values[known]
-    count = groups.max() + 1 if len(groups) else 0
-    total = float(((values - values.mean(0)) ** 2).sum()) if count else 0.0
-    if total == 0 or len(values) <= count:
+    if not known.any():
         return float("nan")
-    sizes = np.bincount(groups)
-    within = 0.0
-    for column in values.T:
-        means = np.bincount(groups, column) / sizes
-        within += float(((column - means[groups]) ** 2).sum())
-    return 1 - (within / (len(values) - count)) / (total / (len(values) - 1))
+    groups, values = np.unique(codes[known], return_inverse=True)[1], values[known]
+    return adjusted_share(float(squares_within(groups, values).sum()), int(groups.max()) + 1, values)

@@ -1,15 +1,12 @@
 """Whole numbers that stand for categories: a branch, a code, a month."""
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from recipe.dataset.number_styles import is_number
 from recipe.dataset.splits import TEST
 from recipe.dataset.stored import Dataset
 from recipe.inspection.columns import features
-
-Values = NDArray[np.float64]
+from recipe.inspection.variance import Values, adjusted_share, label_indicators, squares_within
 
 FEWEST, MOST = 5, 50  # values: a cubic goes through four, and more than 50 are not coded one by one
 ROWS_A_VALUE = 5  # on average: fewer say little of the value
@@ -26,13 +23,12 @@ def numbered_categories(dataset: Dataset) -> dict[str, tuple[float, float]]:
     """
     rows = features(dataset)
     known = np.flatnonzero((dataset.manifest["split"] != TEST).to_numpy())
-    targets = np.asarray(dataset.targets)[known]
-    labels = np.eye(len(dataset.preparation["classes"]))[targets] if dataset.preparation["classes"] else targets
+    labels = label_indicators(dataset)[known]
     names = [name for name in rows if is_number(rows[name])]
     found = {}
     for name in names:
         numbers = rows[name].iloc[known].to_numpy(dtype=np.float64, na_value=np.nan)
-        shares = _lack_of_fit(numbers, labels.astype(np.float64), LEVEL / len(names))
+        shares = _lack_of_fit(numbers, labels, LEVEL / len(names))
         if shares:
             found[str(name)] = shares
     return found
@@ -50,14 +46,13 @@ def _lack_of_fit(numbers: Values, labels: Values, level: float) -> tuple[float, 
     scaled = (numbers[present] - values.mean()) / np.ptp(values)
     powers = np.vander(scaled, DEGREE + 1)
     smooth = labels - powers @ np.linalg.lstsq(powers, labels, rcond=None)[0]
-    means = pd.DataFrame(labels).groupby(codes).transform("mean").to_numpy()
-    of_smooth, of_each = (smooth**2).sum(0), ((labels - means) ** 2).sum(0)
+    of_smooth, of_each = (smooth**2).sum(0), squares_within(codes, labels)
     total = ((labels - labels.mean(0)) ** 2).sum(0)
     free = distinct - DEGREE - 1
     ratio = ((of_smooth - of_each) / free) / np.maximum(of_each / (count - distinct), 1e-12 * total + 1e-300)
     chances = f.sf(ratio, free, count - distinct)
-    as_quantity = 1 - of_smooth.sum() / (count - DEGREE - 1) / (total.sum() / (count - 1))
-    as_categories = 1 - of_each.sum() / (count - distinct) / (total.sum() / (count - 1))
+    as_quantity = adjusted_share(float(of_smooth.sum()), DEGREE + 1, labels)
+    as_categories = adjusted_share(float(of_each.sum()), distinct, labels)
     if chances.min() * len(chances) > level or as_categories - as_quantity < GAIN:
         return None
-    return float(as_quantity), float(as_categories)
+    return as_quantity, as_categories

@@ -28,7 +28,7 @@ PLACE = re.compile(r"[a-z][a-z0-9+.-]*://.+|/.+")
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
 WAYS = ("number", "category", "date")
 DATE = re.compile(r"(?=.*%)(?:[^%]|%[aAbBdfHIjmMpSyYzZ%])+")  # with directives that pandas reads
-NUMBER = re.compile(r"1[ ,.']?234[.,]5")
+NUMBER = re.compile(r"1(?:[ ,']?234\.5|[ .']234,5)")  # NUMBER_STYLES of recipe/dataset/preparation.py
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 

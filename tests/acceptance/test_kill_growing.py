@@ -174,7 +174,7 @@ def wait_for_writes(database: Path, count: int, process: "subprocess.Popen[str]"
             version = connection.execute("PRAGMA data_version").fetchone()
             if version != seen:
                 seen, written = version, written + 1
-            time.sleep(0.0005)
+            time.sleep(0.0005)  # SQLite tells of another's write only who asks, and writes come close together
 
 
 # Retrainings

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recipe.dataset.preparation import NUMBER_STYLES
 from recipe.errors import RecipeError, SettingsError
-from recipe.settings import Settings, Stages, Thresholds, load_settings, parse_settings
+from recipe.settings import NUMBER, Settings, Stages, Thresholds, load_settings, parse_settings
 from recipe.settings.composition import change_params, compose, compose_params
 from tests.workspaces import make_workspace, recipe, run
 
@@ -307,3 +308,8 @@ def test_a_change_of_how_one_column_is_read_keeps_the_others(workspace: Path) ->
     compose_params(workspace, ["data=digits", "data.read_as.zip=category"])
     change_params(workspace, ["data.read_as.when (UTC)=%d/%m/%Y"])
     assert load_settings(workspace).data.read_as == {"zip": "category", "when (UTC)": "%d/%m/%Y"}
+
+
+def test_a_style_of_numbers_that_the_settings_take_is_one_that_is_read() -> None:
+    written = [f"1{thousands}234{decimal}5" for thousands in ("", " ", ",", ".", "'") for decimal in ",."]
+    assert {style for style in written if NUMBER.fullmatch(style)} == set(NUMBER_STYLES)
