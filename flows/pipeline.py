@@ -17,12 +17,13 @@ from recipe.errors import WorkspaceError
 from recipe.pipeline.gate import PUBLISHES
 from recipe.pipeline.reproduce import BUSY, ERROR, FAILURE, STATUS_SIGNALLED, stage_environment
 from recipe.runtime.processes import stop_session
-from recipe.runtime.stage_process import TOLD, WAIT
+from recipe.runtime.stage_process import CLOSED, TOLD, WAIT
 from recipe.versioning.leftovers import clear_leftovers
 
 Kind = Literal["open", "closed", "bad input", "busy", "killed", "interrupted"]
 
 GATE = "gate"  # the stage of dvc.yaml that is a matrix over the others
+CLOSES = "The gate of "  # how a closed gate begins, also where the stage asked it itself
 LINES_KEPT = 40  # of the output, to find the sentence that says why a stage stopped
 STATUS_INTERRUPTED = (
     *(-number for number in (signal.SIGINT, signal.SIGTERM)),
@@ -91,7 +92,7 @@ def _failure(lines: list[str]) -> Outcome:
         return Outcome("interrupted", f"The stage {target} was interrupted.")
     if status < 0 or status > STATUS_SIGNALLED:
         return Outcome("killed", f"The stage {target} was killed (status {status}), perhaps for want of memory.")
-    if status == 1 and target.startswith(f"{GATE}@"):
+    if status == CLOSED and (target.startswith(f"{GATE}@") or any(line.startswith(CLOSES) for line in said)):
         return Outcome("closed", " ".join(line.strip() for line in said) or f"The gate {target} is closed.")
     return Outcome("bad input", said[-1] if said else f"The stage {target} ended with exit code {status}.")
 

@@ -32,6 +32,7 @@ from recipe.runtime.processes import given_words, interrupted_by_signals
 from recipe.runtime.workspace import RUN_LOCK, find_workspace, locked
 from recipe.settings.composition import compose_params
 from recipe.versioning.leftovers import clear_trainings
+from recipe.versioning.tracked import require_untracked_outputs
 
 CLOSED, BAD_INPUT, KILLED = "Gate closed", "Bad input", "Killed"  # the names that Prefect shows a failed state by
 EXIT_CODES = {"Completed": 0, CLOSED: 1, "Cancelled": 130}  # any other state: 2, it could not be done
@@ -55,6 +56,7 @@ def run_recipe(overrides: tuple[str, ...] = (), until: str | None = None) -> Sta
     try:
         workspace = find_workspace()
         stages = stages_until(until, stages_of(workspace))
+        require_untracked_outputs(workspace)
         with turn(workspace):
             finish_deliveries(workspace)
             with locked(workspace, math.inf):  # a stage that outlived its run keeps the settings it began with

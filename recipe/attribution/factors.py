@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recipe.tracking.pipeline_run import NOT_IN_KEY
+from recipe.settings.identity import NOT_IN_KEY
 
 DATA, CODE, SEED = "data version", "code", "seed"
 FIRST = ("model", "loss", "optimizer", "augment", "batch_size", "budget", "data")  # in this order; the rest follows

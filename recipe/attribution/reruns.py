@@ -27,8 +27,9 @@ from recipe.runtime.progress import PLACE, watched
 from recipe.runtime.workspace import RUN_LOCK, TRAININGS, fingerprint, locked, private_folder, write_whole
 from recipe.settings import PARAMS
 from recipe.settings.defaults import lookup
+from recipe.settings.identity import NOT_IN_KEY
 from recipe.tracking.past_runs import SHORT
-from recipe.tracking.pipeline_run import NOT_IN_KEY, data_version
+from recipe.tracking.pipeline_run import data_version
 from recipe.versioning.provenance import FINAL_MODEL, code_in, content_hash, model_stages, stage_settings
 
 logger = logging.getLogger(__name__)

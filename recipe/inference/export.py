@@ -147,6 +147,9 @@ def _write_exported(net: nn.Module, example: Tensor, path: Path) -> None:
     # Two rows and a dynamic batch: one row would freeze the batch size at one.
     program = torch.export.export(net, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
     program.example_inputs = None  # not needed to load, and they would be two of the user's own examples
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # where the code lies on this machine: equal models are equal files
     torch.export.save(program, path)
 
 

@@ -11,7 +11,7 @@ from recipe.errors import DataError
 from recipe.pipeline.check import stamps
 from recipe.runtime.workspace import fingerprint, private_folder, write_json
 from recipe.settings import Settings
-from recipe.tracking.pipeline_run import identity
+from recipe.settings.identity import identity
 
 RECORD = "retrained.json"
 

@@ -21,9 +21,9 @@ from recipe.runtime.workspace import RUN_LOCK, fingerprint, locked, make_output_
 from recipe.settings import PARAMS, Settings, load_settings, nearest, parse_settings
 from recipe.settings.composition import changed, compose
 from recipe.settings.defaults import lookup
+from recipe.settings.identity import NOT_IN_KEY
 from recipe.settings.overrides import overridden
 from recipe.settings.paths import make_paths_absolute
-from recipe.tracking.pipeline_run import NOT_IN_KEY
 
 KEPT = 5  # scratch workspaces; each holds its data prepared
 CHOSEN = "chosen"  # what a stage leaves to the next

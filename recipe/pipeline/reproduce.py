@@ -13,10 +13,11 @@ from recipe.pipeline.gate import PUBLISHES, ClosedGate, closed_gates, publish
 from recipe.report.findings import collect
 from recipe.runtime.processes import run_to_end
 from recipe.runtime.progress import PLACE, watched
-from recipe.runtime.stage_process import INTERRUPTED, NOTE, STOPPED, TOLD, WAIT, stop_kind, stop_reason
+from recipe.runtime.stage_process import CLOSED, DONE, INTERRUPTED, NOTE, STOPPED, TOLD, WAIT, stop_kind, stop_reason
 from recipe.runtime.workspace import private_folder
 from recipe.settings import Stages, load_settings, nearest
 from recipe.versioning.leftovers import clear_leftovers, clear_trainings
+from recipe.versioning.tracked import require_untracked_outputs
 
 STAGES = list(Stages.model_fields)
 LOG = "run.log"  # everything that DVC and the stages wrote, for who looks for more than the sentence
@@ -33,11 +34,13 @@ def reproduce(workspace: Path, until: str | None = None) -> Sequence[ClosedGate]
 
     Raises:
         SettingsError: there is no stage `until`.
+        WorkspaceError: git tracks outputs of a stage.
         RecipeError: a stage could not go on, or DVC could not; with its sentence.
     """
     due = stages_until(until)
     private = private_folder(workspace)
     (private / STOPPED).unlink(missing_ok=True)
+    require_untracked_outputs(workspace)
     clear_leftovers(workspace)
     clear_trainings(workspace)
     command = [sys.executable, "-m", "dvc", "repro", *([f"gate@{until}"] if until else [])]
@@ -92,7 +95,7 @@ def run_apart(
     status = run_to_end(command, code, {**environment, **own}, private / LOG, refresh)
     if status == INTERRUPTED:
         raise KeyboardInterrupt
-    if status:
+    if status not in (DONE, CLOSED):  # one that closes its own gate has measured what could be
         reason = stop_reason(scratch)
         if reason:
             raise stop_kind(scratch)(reason)

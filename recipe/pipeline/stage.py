@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import math
+import subprocess
 import sys
 import time
 import traceback
@@ -18,17 +19,18 @@ from recipe.errors import RecipeError, SettingsError, redacted
 from recipe.evidence import Finding, Practice, at_most, to_json
 from recipe.report.spreadsheet import table_csv
 from recipe.runtime import progress
-from recipe.runtime.machine import gpu_names, sampled
-from recipe.runtime.stage_process import DONE, TRACEBACK, first_line, is_told, run_process
-from recipe.runtime.workspace import find_workspace, git_commit, private_folder, write_json, write_whole
+from recipe.runtime.machine import Series, gpu_names, sampled
+from recipe.runtime.machine_record import MachineRecord, keep_record
+from recipe.runtime.stage_process import CLOSED, DONE, TRACEBACK, first_line, is_told, run_process
+from recipe.runtime.workspace import find_workspace, fingerprint, git_commit, private_folder, write_json, write_whole
 from recipe.settings import Settings, load_settings, nearest
+from recipe.settings.identity import identity
 from recipe.training.records import curves_csv, training_records
 from recipe.versioning.installed import require_installed_code
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SYSTEM = "system.json"  # what the machine did meanwhile, for the tracker
 PASSING = (RecipeError, OSError, MemoryError, BrokenExecutor)  # bad input, or a machine that is out of something
 
 
@@ -38,6 +40,7 @@ class Stage:
 
     `only`: the practices to run, by id; empty for all. `home`: the workspace whose ledgers are read and written, where
     this one is a scratch beside it; by default this one. `counts`: numbers for `dvc metrics` beside the findings'.
+    `raised`: the practices that could not be measured.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Stage:
     home: Path = Path()
     findings: list[Finding] = field(default_factory=list)
     counts: dict[str, float] = field(default_factory=dict)
+    raised: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -56,6 +60,10 @@ class Stage:
     @property
     def reports(self) -> Path:
         return self.workspace / "reports" / self.name
+
+    @property
+    def measured(self) -> Path:
+        return self.reports / "measured.json"
 
     def run(self, practices: Sequence[Practice], subject: Any) -> None:
         """Carry out `practices` on `subject` in their order and save what each draws and lists.
@@ -72,6 +80,7 @@ class Stage:
                 finding = self._saved(practice(subject))
             except Exception as error:
                 finding = self._unmeasured(practice, error)
+                self.raised.append(practice.id)
             self.findings.append(replace(finding, seconds=round(time.perf_counter() - began, 3)))
         progress.practice("", len(due), len(due))
 
@@ -82,14 +91,21 @@ class Stage:
         if records:
             write_whole(self.workspace / "plots" / f"{self.name}.csv", curves_csv(records))
         write_json(self.workspace / "metrics" / f"{self.name}.json", self.metrics())
-        measured = {
-            "stage": self.name,
-            "findings": [to_json(finding) for finding in self.findings],
-            "seconds": round(time.perf_counter() - self.started, 3),
-            "commit": git_commit(self.home),
-            "gpus": gpu_names(),
-        }
-        write_json(self.reports / "measured.json", measured)
+        findings = [to_json(replace(finding, seconds=0.0)) for finding in self.findings]
+        write_json(self.measured, {"stage": self.name, "findings": findings})
+
+    def record(self, load: Series) -> MachineRecord:
+        """What this machine did for what the stage has found."""
+        return MachineRecord(
+            seconds=round(time.perf_counter() - self.started, 3),
+            ended=time.time(),
+            settings=fingerprint(identity(self.settings)),
+            commit=git_commit(self.home),
+            gpus=gpu_names(),
+            practices={finding.practice: finding.seconds for finding in self.findings},
+            raised=self.raised,
+            load=dict(load),
+        )
 
     def metrics(self) -> dict[str, float]:
         """What was measured, for `dvc metrics`: practice to number, with the ends of its interval.
@@ -174,7 +190,11 @@ def saved(finding: Finding, folder: Path, below: str = "", table_name: str = "")
 
 
 def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
-    """Run a stage as a process: `work` measures; exit 0 once measured, 2 on bad input, 130 when interrupted."""
+    """Run a stage as a process: `work` measures; exit 0 once measured, 2 on bad input, 130 when interrupted.
+
+    Where a practice raised, the stage's own gate is asked at once, which closes, and the exit is 1: DVC keeps nothing
+    of it as done, and the next run measures again.
+    """
     arguments = _parser(name).parse_args()
     gc.freeze()  # what the imports made stays: no garbage collection, that at the end neither, goes through it
     gc.enable()
@@ -184,12 +204,17 @@ def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
         home = arguments.home or workspace
         stage = Stage(name, workspace, load_settings(workspace), tuple(arguments.practices), home)
         note = private_folder(workspace) / progress.PLACE if is_told() else None
-        with progress.displayed(name, note), sampled(stage.reports / SYSTEM):
+        with progress.displayed(name, note), sampled() as load:
             work(stage)
         stage.write()
-        return DONE
+        keep_record(workspace, stage.measured, stage.record(load))
+        return CLOSED if stage.raised else DONE
 
-    sys.exit(run_process(f"The stage {name}", measure, arguments.workspace))
+    status = run_process(f"The stage {name}", measure, arguments.workspace)
+    if status == CLOSED and arguments.home is None:
+        # in a process of its own: a stage's results depend on no code of the report, so it imports none
+        subprocess.run([sys.executable, "-m", "recipe.pipeline.gate", name], check=False)
+    sys.exit(status)
 
 
 def _drawn(figure: Any) -> bytes | None:

@@ -9,8 +9,10 @@ from typing import Any
 
 from recipe.errors import WorkspaceError
 from recipe.evidence import SEVERITY, Finding, Verdict, from_json, judge, worst
+from recipe.runtime.machine_record import read_record
 from recipe.runtime.workspace import fingerprint, write_json, write_whole
-from recipe.settings import Settings, Stages
+from recipe.settings import Settings, Stages, load_settings
+from recipe.settings.identity import identity
 from recipe.versioning.freshness import is_current, read_lock
 
 STAGES = tuple(Stages.model_fields)  # in the recipe's order
@@ -21,17 +23,12 @@ TABLES = "tables"
 
 @dataclass(frozen=True)
 class StageResult:
-    """One stage: its judged findings, what it took in seconds, and its run in MLflow once it is published.
-
-    `commit` is the git commit that it was measured at, where there was one; `gpus` are the names of the machine's.
-    """
+    """One stage: its judged findings, what it took in seconds, and its run in MLflow once it is published."""
 
     stage: str
     findings: tuple[Finding, ...]
     seconds: float
     mlflow_run_id: str | None = None
-    commit: str | None = None
-    gpus: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -119,10 +116,10 @@ def read_measured(reports: Path, stage: str) -> StageResult:
     path = reports / stage / "measured.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        findings = tuple(from_json(finding) for finding in content["findings"])
-        public = tuple(_with_public_table(finding) for finding in findings)
-        gpus = tuple(content.get("gpus", ()))
-        return StageResult(stage, public, float(content["seconds"]), commit=content.get("commit"), gpus=gpus)
+        found = [from_json(finding) for finding in content["findings"]]
+        record = read_record(reports.parent, path)
+        findings = [replace(one, seconds=record.practices.get(one.practice, 0.0)) for one in found]
+        return StageResult(stage, tuple(map(_with_public_table, findings)), record.seconds)
     except FileNotFoundError:
         raise WorkspaceError(
             f"{path} is missing: measure the stage first, with `recipe run --until {stage}`."
@@ -190,11 +187,18 @@ def reached(workspace: Path, gated: str | None = None) -> Iterator[str]:
     lock = read_lock(workspace)
     certain = STAGES.index(gated) if gated else -1
     for position, stage in enumerate(STAGES):
-        measured = (workspace / "reports" / stage / "measured.json").is_file()
-        if position > certain and not is_current(workspace, lock, stage, measured):
+        path = workspace / "reports" / stage / "measured.json"
+        measured = path.is_file()
+        if position > certain and not (is_current(workspace, lock, stage, measured) or _was_not_kept(workspace, path)):
             return
         if measured or stage == gated:
             yield stage
+
+
+def _was_not_kept(workspace: Path, measured: Path) -> bool:
+    """Whether the present settings were measured and a practice raised, which DVC records nothing of."""
+    record = read_record(workspace, measured)
+    return bool(record.raised) and record.settings == fingerprint(identity(load_settings(workspace)))
 
 
 def _published(workspace: Path) -> dict[str, str | None]:

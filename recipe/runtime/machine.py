@@ -7,12 +7,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
-
-from recipe.runtime.workspace import write_json
 
 SECONDS = 2.0  # between samples; a stage of a minute has thirty
 LEAST_SECONDS = 0.1  # over which the processor's load means something (psutil's manual)
@@ -24,8 +21,8 @@ Series = dict[str, list[tuple[float, float]]]  # name to (seconds since the star
 
 
 @contextmanager
-def sampled(path: Path, seconds: float = SECONDS) -> Iterator[None]:
-    """Write {name: [[seconds, value], ...]} of the block to `path` once it has ended well; one sample at either end.
+def sampled(seconds: float = SECONDS) -> Iterator[Series]:
+    """Give what is filled with samples of the block while it runs, one at either end.
 
     The names are those that MLflow gives its own system metrics.
     """
@@ -34,11 +31,10 @@ def sampled(path: Path, seconds: float = SECONDS) -> Iterator[None]:
     thread = threading.Thread(target=_sample, args=(series, ended, seconds), name="machine", daemon=True)
     thread.start()
     try:
-        yield
+        yield series
     finally:
         ended.set()
         thread.join()
-    write_json(path, series)
 
 
 def _sample(series: Series, ended: threading.Event, seconds: float) -> None:

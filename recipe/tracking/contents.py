@@ -10,7 +10,8 @@ from typing import Any
 from recipe.evidence import Finding, worst
 from recipe.report import markdown
 from recipe.report.findings import reached, taken
-from recipe.tracking.pipeline_run import CODE, DATA_VERSION, NOT_IN_PARAMS, NOTE, VERDICT, Pipeline, plain
+from recipe.settings.identity import plain
+from recipe.tracking.pipeline_run import CODE, DATA_VERSION, NOT_IN_PARAMS, NOTE, VERDICT, Pipeline
 
 FINAL_TEST = "squeeze/final_test"
 NOTE_LENGTH = 8000  # MLflow's limit of a description, mlflow/utils/validation.py
@@ -74,7 +75,7 @@ def of_stage(pipeline: Pipeline, stage: str, findings: Sequence[Finding], when: 
             **{finding.practice: str(finding.verdict) for finding in findings},
         },
         metrics=_metrics(pipeline, stage),
-        points=_system_points(pipeline.workspace / "reports" / stage / "system.json", when[0]),
+        points=_system_points(pipeline.record(stage).load, when[0]),
         status=_status(findings),
     )
 
@@ -123,11 +124,11 @@ def _note(findings: Iterable[Finding]) -> str:
     return "\n".join(["| practice | verdict | finding |", "| --- | --- | --- |", *rows])[:NOTE_LENGTH]
 
 
-def _system_points(path: Path, start: int) -> Points:
-    """What the stage recorded of the machine, {name: [[seconds, value], ...]}, where MLflow's page looks for it."""
+def _system_points(load: Mapping[str, Any], start: int) -> Points:
+    """What the machine did, {name: [[seconds, value], ...]}, where MLflow's page looks for it."""
     return [
         (f"system/{name}", value, start + int(1000 * seconds), step)
-        for name, series in (read_json(path) or {}).items()
+        for name, series in load.items()
         for step, (seconds, value) in enumerate(_thinned(series, CURVE_POINTS))
     ]
 

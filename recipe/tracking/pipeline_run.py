@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from recipe.evidence import Finding
-from recipe.report.findings import STAGES, read_judged, read_measured
-from recipe.runtime.workspace import fingerprint
+from recipe.report.findings import STAGES, read_judged
+from recipe.runtime.machine_record import MachineRecord, read_record
+from recipe.runtime.workspace import fingerprint, git_commit
 from recipe.settings import Settings, load_settings
+from recipe.settings.identity import NOT_IN_KEY, identity, plain
 from recipe.tracking.connection import tracking_uri
 from recipe.versioning.freshness import read_lock
 from recipe.versioning.provenance import FINAL_MODEL, data_entry, recorded_code
 
-# What changes no number is no part of a run's identity: a changed threshold, server or worker count is the same run.
-NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout", "watch", "retrain", "monitor"))
 NOT_IN_PARAMS = NOT_IN_KEY | {"stages", "sources"}
 
 PREPARED = Path("data/prepared")
@@ -49,10 +49,22 @@ class Pipeline:
         return list(read_judged(self.workspace / "reports", stage, self.settings).findings)
 
     def origin(self, stage: str) -> dict[str, str]:
-        """Where the numbers of `stage` come from: the git commit that it was measured at, and on which GPUs."""
-        measured = read_measured(self.workspace / "reports", stage)
-        commit = {COMMIT: measured.commit} if measured.commit else {}
-        return {SOURCE: "recipe", **commit, **{f"gpu_{number}": name for number, name in enumerate(measured.gpus)}}
+        """Where the numbers of `stage` come from: the git commit that it was measured at, and on which GPUs.
+
+        What was measured elsewhere belongs to the present code as well, else DVC would measure it again.
+        """
+        record = self.record(stage)
+        known = record.commit if record.ended else git_commit(self.workspace)
+        commit = {COMMIT: known} if known else {}
+        return {SOURCE: "recipe", **commit, **{f"gpu_{number}": name for number, name in enumerate(record.gpus)}}
+
+    def record(self, stage: str) -> MachineRecord:
+        """What the machine did for `stage`."""
+        return read_record(self.workspace, self.measured(stage))
+
+    def was_carried_out(self, stage: str) -> bool:
+        """Whether this run measured `stage` itself, and has not found it measured by another, here or elsewhere."""
+        return self.record(stage).settings == fingerprint(identity(self.settings))
 
     def code(self) -> str:
         """Names the code that the final model comes from."""
@@ -84,11 +96,6 @@ def pipeline_key(settings: Settings, version: str) -> str:
     return fingerprint([identity(settings), version])
 
 
-def identity(settings: Settings) -> dict[str, Any]:
-    """What makes a run another run."""
-    return {name: value for name, value in plain(settings).items() if name not in NOT_IN_KEY}
-
-
 def data_version(workspace: Path) -> str:
     """The hash of the prepared data: DVC's own where dvc.lock has it, else that of the manifest."""
     made = read_lock(workspace).get("ingest", {}).get("outs", [])
@@ -97,16 +104,27 @@ def data_version(workspace: Path) -> str:
     return str(recorded) if recorded else _digest(manifest) if manifest.is_file() else "unknown"
 
 
-def milliseconds(pipeline: Pipeline, stage: str) -> tuple[int, int]:
-    """Start and end of the stage since 1970."""
-    end = pipeline.measured(stage).stat().st_mtime
-    seconds = read_measured(pipeline.workspace / "reports", stage).seconds
-    return int(1000 * (end - seconds)), int(1000 * end)
+def milliseconds(pipeline: Pipeline, stage: str, run: tuple[int, int]) -> tuple[int, int]:
+    """Start and end of `stage` since 1970; one that the `run` found measured takes no time, at its start."""
+    return _of_record(pipeline.record(stage)) if pipeline.was_carried_out(stage) else (run[0], run[0])
 
 
-def plain(settings: Settings) -> dict[str, Any]:
-    """`settings` as plain mappings."""
-    return settings.model_dump(mode="json", by_alias=True)
+def run_milliseconds(pipeline: Pipeline, last: str) -> tuple[int, int]:
+    """Start of the run since 1970, and an end that is as much later as its stages up to `last` have taken.
+
+    So a duration is not that of the night between two halves of a run.
+    """
+    done = [name for name in STAGES[: STAGES.index(last) + 1] if pipeline.was_carried_out(name)]
+    if not done:
+        found = int(1000 * pipeline.measured(last).stat().st_mtime)
+        return found, found
+    start = min(_of_record(pipeline.record(name))[0] for name in done)
+    return start, start + int(1000 * sum(pipeline.record(name).seconds for name in done))
+
+
+def _of_record(record: MachineRecord) -> tuple[int, int]:
+    end = record.ended or 0.0
+    return int(1000 * (end - record.seconds)), int(1000 * end)
 
 
 def _files(path: Path) -> list[Path]:

@@ -22,6 +22,7 @@ from recipe.report.findings import STAGES, reached
 from recipe.report.published import RECORDS, published_runs
 from recipe.runtime.workspace import fingerprint, private_folder, write_json
 from recipe.settings import PARAMS
+from recipe.settings.identity import identity
 from recipe.tracking.connection import SQLITE, connect
 from recipe.tracking.contents import (
     CURVE_POINTS,
@@ -47,9 +48,9 @@ from recipe.tracking.pipeline_run import (
     STAGE,
     TRAINING,
     Pipeline,
-    identity,
     milliseconds,
     read_pipeline,
+    run_milliseconds,
 )
 from recipe.tracking.registry import CHALLENGER, alias_version, register_model, registered_name
 from recipe.versioning.provenance import DATA_VERSION_FILE, FINAL_MODEL
@@ -88,8 +89,9 @@ def publish_stage(workspace: Path, stage: str) -> str | None:
     if stale:
         client = connect(pipeline.uri)
         experiment = _experiment_of(client, pipeline)
+        run = run_milliseconds(pipeline, stage)
         for name in stale:
-            run_id = _publish(client, experiment, pipeline, name)
+            run_id = _publish(client, experiment, pipeline, name, run)
             records[name] = {
                 "hash": contents[name],
                 "run_id": run_id,
@@ -100,13 +102,17 @@ def publish_stage(workspace: Path, stage: str) -> str | None:
     return records[stage]["run_id"] if stage in upstream else None
 
 
-def _publish(client: "MlflowClient", experiment: str, pipeline: Pipeline, stage: str) -> str:
-    """The id of the run of `stage`, with its trainings below it and the pipeline's run above it."""
+def _publish(client: "MlflowClient", experiment: str, pipeline: Pipeline, stage: str, run: tuple[int, int]) -> str:
+    """The id of the run of `stage`, with its trainings below it and the pipeline's run above it.
+
+    Args:
+        run: start and end of the pipeline's run in milliseconds since 1970.
+    """
     findings = pipeline.findings(stage)
-    when = milliseconds(pipeline, stage)
+    when = milliseconds(pipeline, stage, run)
 
     identity = {PIPELINE: pipeline.key, STAGE: "pipeline"}
-    content = of_pipeline(pipeline, stage, when)
+    content = of_pipeline(pipeline, stage, run)
     parent_id = _write(client, experiment, _find(client, experiment, identity), identity, content)
     _write_origin(client, parent_id, pipeline)
 

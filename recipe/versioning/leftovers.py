@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from recipe.runtime.machine_record import RECORDS
 from recipe.runtime.workspace import SHARED, TRAININGS, private_folder, write_whole
 
 BOOK = Path(".dvc", "tmp", "rwlock")  # who reads and writes which path: dvc/rwlock.py
@@ -43,10 +44,10 @@ def clear_trainings(workspace: Path) -> None:
     """Drop the finished trainings that no run has asked for in two weeks; one that is asked for again is repeated.
 
     A workspace that retrains every night would fill its disk with them. With them goes the data that a killed process
-    shared with its workers.
+    shared with its workers, and what the machine did for results of so long ago.
     """
-    folder, now = private_folder(workspace) / TRAININGS, time.time()
-    for path in folder.iterdir() if folder.is_dir() else ():
+    private, now = private_folder(workspace), time.time()
+    for path in [path for name in (TRAININGS, RECORDS) for path in (private / name).glob("*")]:
         with suppress(FileNotFoundError):  # another run clears as well
             if path.name.startswith(SHARED):
                 _drop_if_left(path)

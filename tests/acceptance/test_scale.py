@@ -428,12 +428,11 @@ def test_what_was_pushed_to_s3_takes_the_place_of_a_run_in_another_clone(
 
 
 def clone_of(workspace: Path, folder: Path) -> Path:
-    """What git would carry from `workspace`: code, settings, DVC's own files, metrics and plots."""
+    """What git would carry from `workspace`: code, settings, metrics and DVC's own files."""
     clone = copy_of_project(folder)
     for name in ("dvc.lock", "params.yaml", ".dvc/config"):
         shutil.copy(workspace / name, clone / name)
-    for name in ("metrics", "plots"):
-        shutil.copytree(workspace / name, clone / name)
+    shutil.copytree(workspace / "metrics", clone / "metrics")
     return clone
 
 

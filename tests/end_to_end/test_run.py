@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from recipe.report.findings import STAGES
+from recipe.runtime.machine_record import read_record
 from recipe.settings.composition import compose_params
 from tests.deliveries.conftest import shuffled_digits
 from tests.finished import continued, measured
@@ -52,7 +53,8 @@ def test_every_file_of_the_contract_is_there(finished: Path) -> None:
     for stage in STAGES:
         assert (finished / "gates" / stage).read_text() == "open\n"
         assert json.loads((finished / "metrics" / f"{stage}.json").read_text())
-        assert json.loads((finished / "reports" / stage / "system.json").read_text())["cpu_utilization_percentage"]
+        record = read_record(finished, finished / "reports" / stage / "measured.json")
+        assert record.load["cpu_utilization_percentage"] and record.seconds > 0
     page = (finished / "reports" / "index.html").read_text()
     assert "<script src" not in page
     assert 'src="http' not in page

@@ -129,7 +129,7 @@ def test_the_page_tells_who_read_the_test_set_and_what_was_left_out(workspace: P
     quarantine = workspace / "reports" / "ingest" / "tables" / "data.quarantine.csv"
     quarantine.parent.mkdir()
     quarantine.write_text('id,path,reason\n1,a.png,"cut\noff"\n', encoding="utf-8")
-    (workspace / ".recipe").mkdir()
+    (workspace / ".recipe").mkdir(exist_ok=True)
     entry = '{"when": "2026-11-23T20:40:11Z", "reader": "squeeze/final_test", "data": "digits", "figure": 0.98888}\n'
     (workspace / ".recipe" / "test_ledger.jsonl").write_text(entry + '{"when": "cut', encoding="utf-8")
     text = Outline(rebuild_report(workspace)).text

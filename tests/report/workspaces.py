@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 
 from recipe import drawing
 from recipe.evidence import Finding, to_json
+from recipe.runtime.machine_record import MachineRecord, keep_record
 from recipe.settings.composition import compose
 
 REPOSITORY = Path(__file__).parents[2]
@@ -52,8 +53,9 @@ def measure(workspace: Path, stage: str, *findings: Finding, seconds: float = 1.
     """Write what `stage` measured."""
     path = workspace / "reports" / stage / "measured.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"stage": stage, "findings": [to_json(finding) for finding in findings], "seconds": seconds}
+    content = {"stage": stage, "findings": [to_json(finding) for finding in findings]}
     path.write_text(json.dumps(content), encoding="utf-8")
+    keep_record(workspace, path, MachineRecord(seconds=seconds))
 
 
 def with_gallery(workspace: Path, finding: Finding) -> Finding:

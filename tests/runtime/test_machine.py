@@ -1,9 +1,7 @@
-"""What the machine did while a stage worked is on disk when it has ended."""
+"""What the machine did while a stage worked is known when it has ended."""
 
-import json
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pynvml
@@ -13,11 +11,9 @@ from recipe.runtime import machine
 from recipe.runtime.machine import gpu_names, sampled
 
 
-def test_processor_and_memory_are_sampled_from_the_first_moment_to_the_last(tmp_path: Path) -> None:
-    path = tmp_path / "system.json"
-    with sampled(path, seconds=0.05):
+def test_processor_and_memory_are_sampled_from_the_first_moment_to_the_last() -> None:
+    with sampled(seconds=0.05) as series:
         time.sleep(0.3)
-    series = json.loads(path.read_text())
     assert {"cpu_utilization_percentage", "system_memory_usage_megabytes"} <= set(series)
     for points in series.values():
         times = [second for second, _ in points]
@@ -26,24 +22,22 @@ def test_processor_and_memory_are_sampled_from_the_first_moment_to_the_last(tmp_
     assert all(megabytes > 0 for _, megabytes in series["system_memory_usage_megabytes"])
 
 
-def test_a_block_that_fails_writes_nothing_and_leaves_no_thread(tmp_path: Path) -> None:
-    path = tmp_path / "system.json"
-    with pytest.raises(ValueError, match="no such class"), sampled(path):
+def test_a_block_that_fails_leaves_no_thread() -> None:
+    with pytest.raises(ValueError, match="no such class"), sampled():
         raise ValueError("no such class")
-    assert not path.exists()
     assert not [thread for thread in threading.enumerate() if thread.name == "machine"]
 
 
-def test_a_long_stage_has_fewer_samples_and_not_a_longer_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_stage_has_fewer_samples_and_not_a_longer_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "MOST_SAMPLES", 8)
-    with sampled(tmp_path / "system.json", seconds=0.01):
+    with sampled(seconds=0.01) as series:
         time.sleep(0.6)
-    points = json.loads((tmp_path / "system.json").read_text())["cpu_utilization_percentage"]
+    points = series["cpu_utilization_percentage"]
     assert 4 <= len(points) <= 9
     assert points[-1][0] >= 0.5
 
 
-def test_gpus_are_named_and_sampled_by_the_names_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_are_named_and_sampled_by_the_names_of_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     """NVIDIA's library is pretended; the second card is in parts, and does not say how busy it is."""
     answers = {
         "nvmlInit": lambda: None,
@@ -56,10 +50,9 @@ def test_gpus_are_named_and_sampled_by_the_names_of_mlflow(tmp_path: Path, monke
     }
     for name, answer in answers.items():
         monkeypatch.setattr(pynvml, name, answer)
-    path = tmp_path / "system.json"
-    with sampled(path):
+    with sampled() as series:
         pass
-    seen = {name: points[-1][1] for name, points in json.loads(path.read_text()).items() if name.startswith("gpu")}
+    seen = {name: points[-1][1] for name, points in series.items() if name.startswith("gpu")}
     assert seen == {
         "gpu_0_memory_usage_megabytes": 2000,
         "gpu_0_memory_usage_percentage": 25,

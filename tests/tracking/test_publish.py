@@ -22,14 +22,17 @@ from mlflow.tracking import MlflowClient
 
 from recipe.evidence import Finding, at_least, at_most, to_json
 from recipe.report.published import published_runs
-from recipe.runtime.workspace import git_commit, write_json
+from recipe.runtime.machine_record import MachineRecord, keep_record
+from recipe.runtime.workspace import fingerprint, git_commit, write_json
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
+from recipe.settings.identity import identity
 from recipe.tracking.connection import TrackingError, connect, tracking_uri
 from recipe.tracking.pipeline_run import data_version
 from recipe.tracking.publish import CHALLENGES, publish_stage
 from tests import exported
 
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c")
 KEPT = ("params.yaml", "data_version.json")
 STAGES = ("ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze")
 
@@ -72,17 +75,24 @@ def write_manifest(workspace: Path, name: str) -> None:
     manifest.to_parquet(workspace / "data" / "prepared" / "manifest.parquet", index=False)
 
 
-def measure(workspace: Path, stage: str, *findings: Finding, trainings: list[dict[str, Any]] | None = None) -> None:
-    """Leave the files that a stage writes."""
+def measure(
+    workspace: Path,
+    stage: str,
+    *findings: Finding,
+    trainings: list[dict[str, Any]] | None = None,
+    **record: Any,
+) -> None:
+    """Leave the files that a stage writes; `record` is what the machine did, beside what it always tells."""
     reports = workspace / "reports" / stage
-    content = {
-        "stage": stage,
+    write_json(reports / "measured.json", {"stage": stage, "findings": [to_json(finding) for finding in findings]})
+    told = {
         "seconds": 2.5,
-        "findings": [to_json(finding) for finding in findings],
+        "ended": time.time(),
+        "settings": fingerprint(identity(load_settings(workspace))),
         "commit": git_commit(workspace),
         "gpus": ["NVIDIA H200"],
     }
-    write_json(reports / "measured.json", content)
+    keep_record(workspace, reports / "measured.json", MachineRecord(**told | record))
     write_json(reports / "trainings.json", trainings or [])
     figures = {finding.practice.partition("/")[2]: finding.measured for finding in findings}
     write_json(workspace / "metrics" / f"{stage}.json", {name: value for name, value in figures.items() if value})
@@ -144,11 +154,12 @@ def test_a_run_a_stage_below_it_and_a_training_below_that_have_names_a_person_ca
 
 
 def test_runs_hold_settings_figures_curves_pictures_tables_and_findings(workspace: Path) -> None:
-    measure(workspace, "regularize", finding("regularize/augment", 0.97), trainings=[training(1, points=500)])
+    load = {"gpu_memory": [[0.0, 1.0], [1.5, 2.0]]}
+    augment = finding("regularize/augment", 0.97)
+    measure(workspace, "regularize", augment, trainings=[training(1, points=500)], load=load)
     for name in ("figures/regularize.augment.gain.png", "tables/regularize.augment.csv"):
         (workspace / "reports" / "regularize" / name).parent.mkdir()
         (workspace / "reports" / "regularize" / name).write_bytes(b"content")
-    write_json(workspace / "reports" / "regularize" / "system.json", {"gpu_memory": [[0.0, 1.0], [1.5, 2.0]]})
     run_id = str(publish_stage(workspace, "regularize"))
     client, runs = client_of(workspace), runs_of(workspace)
     pipeline = named(runs, lambda name: name == "digits cnn")
@@ -330,10 +341,32 @@ def test_sixty_trainings_are_published_in_seconds(workspace: Path) -> None:
     assert len(runs_of(workspace)) == 62
 
 
+def test_times_are_those_of_the_run_and_not_of_stages_that_it_found_measured(workspace: Path) -> None:
+    yesterday = time.time() - 86_400
+    measure(workspace, "ingest", finding("ingest/quarantine", 0.0), ended=yesterday, settings="another run's")
+    measure(workspace, "data", finding("data/blank", 0.0), ended=yesterday + 100, seconds=30.0)
+    measure(workspace, "baseline", finding("baseline/linear", 0.9), ended=yesterday + 40_000, seconds=60.0)
+    publish_stage(workspace, "baseline")
+    runs = {run.info.run_name: run.info for run in runs_of(workspace)}
+    took = {name: (info.end_time - info.start_time) / 1000 for name, info in runs.items()}
+    assert took == pytest.approx({"digits cnn": 90, "ingest": 0, "data": 30, "baseline": 60}, abs=0.01)
+    assert runs["digits cnn"].start_time == runs["ingest"].start_time == runs["data"].start_time
+
+
+def test_what_another_machine_has_measured_is_of_the_present_commit_and_takes_no_time(workspace: Path) -> None:
+    measure(workspace, "ingest", finding("ingest/quarantine", 0.0))
+    shutil.rmtree(workspace / ".recipe" / "machine")
+    subprocess.run(["git", "init", "-q"], cwd=workspace, check=True)
+    subprocess.run([*GIT, "commit", "-q", "--allow-empty", "-m", "Pulled"], cwd=workspace, check=True)
+    run = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}").get_run(str(publish_stage(workspace, "ingest")))
+    assert run.info.end_time == run.info.start_time
+    assert run.data.tags["mlflow.source.git.commit"] == git_commit(workspace)
+
+
 def test_a_run_names_the_commit_that_its_figures_were_measured_at(workspace: Path) -> None:
     def commit(message: str) -> str:
         for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", message)):
-            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=workspace, check=True)
+            subprocess.run([*GIT, *words], cwd=workspace, check=True)
         return str(git_commit(workspace))
 
     first = commit("First")
