@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,6 +20,7 @@ from recipe.errors import RecipeError, SettingsError, redacted
 from recipe.evidence import Finding, Practice, at_most, to_json
 from recipe.report.spreadsheet import table_csv
 from recipe.runtime import progress
+from recipe.runtime.live import shown_while_running
 from recipe.runtime.machine import Series, gpu_names, sampled
 from recipe.runtime.machine_record import MachineRecord, keep_record
 from recipe.runtime.stage_process import CLOSED, DONE, TRACEBACK, first_line, is_told, run_process
@@ -204,7 +206,8 @@ def main(name: str, work: Callable[[Stage], None]) -> NoReturn:
         home = arguments.home or workspace
         stage = Stage(name, workspace, load_settings(workspace), tuple(arguments.practices), home)
         note = private_folder(workspace) / progress.PLACE if is_told() else None
-        with progress.displayed(name, note), sampled() as load:
+        shown = shown_while_running(workspace, name) if arguments.home is None else nullcontext()
+        with progress.displayed(name, note), shown, sampled() as load:
             work(stage)
         stage.write()
         keep_record(workspace, stage.measured, stage.record(load))

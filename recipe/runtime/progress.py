@@ -27,6 +27,11 @@ def practice(name: str, done: int, due: int) -> None:
     _tell(Place(_place.stage, name, done, due))
 
 
+def present_practice() -> str:
+    """The id of the practice at work; empty outside of a stage."""
+    return _place.practice
+
+
 def training(done: int, due: int) -> None:
     """Say that `done` of `due` trainings of the present practice are finished."""
     _tell(replace(_place, trained=done, trainings=due))

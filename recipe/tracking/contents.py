@@ -2,19 +2,27 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recipe.evidence import Finding, worst
+from recipe.evidence import Finding, Verdict, worst
 from recipe.report import markdown
-from recipe.report.findings import reached, taken
+from recipe.report.findings import STAGES, reached, taken
+from recipe.runtime.workspace import fingerprint
+from recipe.settings import Settings
 from recipe.settings.identity import plain
-from recipe.tracking.pipeline_run import CODE, DATA_VERSION, NOT_IN_PARAMS, NOTE, VERDICT, Pipeline
+from recipe.tracking.pipeline_run import CODE, DATA_VERSION, NOT_IN_PARAMS, NOTE, VERDICT, VERDICTS, Pipeline
 
 FINAL_TEST = "squeeze/final_test"
-NOTE_LENGTH = 8000  # MLflow's limit of a description, mlflow/utils/validation.py
+ACCURACY, R2 = "accuracy", "R2"
+UNMET: tuple[Verdict, ...] = ("fail", "warn")
+MET_OR_NOT: tuple[Verdict, ...] = ("pass", *UNMET)
+NOTE_LENGTH = TAG_LENGTH = 8000  # MLflow's limit of a tag and of a description, mlflow/utils/validation.py
+SHORT = 8
 # A screen shows hardly more points of a curve apart; and a point costs 0.2 ms on sqlite, so that a stage of many
 # trainings has fewer of each.
 CURVE_POINTS, LEAST_CURVE_POINTS, STAGE_POINTS = 200, 20, 6000
@@ -35,28 +43,29 @@ class Content:
     status: str = "FINISHED"
 
 
-def of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int]) -> Content:
-    """The pipeline's run, with the metrics of the stages side by side: what one compares between runs.
+def of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int], verdicts: str = "") -> Content:
+    """The pipeline's run: what one tells runs apart by, and the metric that decides, by its own name.
 
-    `stage` has just been published; the verdict is that of every stage that the run has reached.
+    `stage` has just been published; the verdict is that of every stage that the run has reached. `verdicts` are those
+    of before, which other thresholds may have given.
     """
     stages = list(reached(pipeline.workspace, stage))
     findings = [finding for name in stages for finding in pipeline.findings(name)]
-    name = [pipeline.settings.data.name, _short(pipeline.settings.model.target), _test_metric(pipeline, findings)]
     settings = {key: value for key, value in plain(pipeline.settings).items() if key not in NOT_IN_PARAMS}
     return Content(
-        " ".join(part for part in name if part),
+        _name(pipeline, findings, stages[-1]),
         when,
         params=flat(settings),
         tags={
             VERDICT: worst(findings),
+            VERDICTS: _verdicts(verdicts, findings, pipeline.settings),
             DATA_VERSION: pipeline.data_version,
             CODE: pipeline.code(),
             "recipe.reached": stages[-1],
             NOTE: _taken(pipeline),
             **pipeline.origin(stages[-1]),
         },
-        metrics={f"{stage}/{name}": value for name, value in _metrics(pipeline, stage).items()},
+        metrics=_deciding(pipeline, findings) | _counted(findings) | {"seconds": (when[1] - when[0]) / 1000},
         status=_status(findings),
     )
 
@@ -94,13 +103,64 @@ def of_training(training: Mapping[str, Any], points: int, when: tuple[int, int])
     )
 
 
-def _test_metric(pipeline: Pipeline, findings: Iterable[Finding]) -> str:
-    """The metric on the test set as a person says it, `98.6 %`; empty before there is one."""
-    measured = next((finding.measured for finding in findings if finding.practice == FINAL_TEST), None)
-    if measured is None:
-        return ""
-    preparation = read_json(pipeline.workspace / "data" / "prepared" / "preparation.json") or {}
-    return f"{measured:.1%}".replace("%", " %") if preparation.get("task") == "classification" else f"{measured:.3f}"
+def _name(pipeline: Pipeline, findings: Sequence[Finding], last: str) -> str:
+    """What the first column of MLflow's table says: `digits cnn 98.6 % accuracy [97.1, 99.3], 2 warn`."""
+    told = [pipeline.settings.data.name, short_name(pipeline.settings.model.target)]
+    test, metric = _test(findings), metric_of(pipeline.workspace)
+    if test is None or test.measured is None:
+        told += [] if last == STAGES[-1] else ["to", last]
+    else:
+        low, high = (_figure(metric, end).removesuffix(" %") for end in test.interval or (test.measured,) * 2)
+        told += [_figure(metric, test.measured), metric, f"[{low}, {high}]"]
+    unmet = Counter(finding.verdict for finding in findings if finding.verdict in UNMET)
+    verdicts = [f"{unmet[verdict]} {verdict}" for verdict in UNMET if unmet[verdict]]
+    return ", ".join([" ".join(filter(None, told)), *(verdicts or ["pass"])])
+
+
+def _verdicts(before: str, findings: Sequence[Finding], settings: Settings) -> str:
+    """A line for each set of thresholds that the run was judged by: when, by which, the verdict, what was not met."""
+    unmet = [f"{finding.practice} {finding.verdict}" for finding in findings if finding.verdict in UNMET]
+    by = f" by thresholds {fingerprint(settings.thresholds.model_dump(mode='json'))[:SHORT]}: "
+    now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+    line = f"{now}{by}{worst(list(findings))}{''.join(f', {one}' for one in unmet)}"
+    lines = before.splitlines()
+    if lines and by in lines[-1]:
+        last = lines.pop()
+        line = last if last.partition(by)[2] == line.partition(by)[2] else line
+    lines.append(line[:TAG_LENGTH])
+    while len("\n".join(lines)) > TAG_LENGTH:
+        lines.pop(0)
+    return "\n".join(lines)
+
+
+def _figure(metric: str, value: float) -> str:
+    """A value of `metric` as a person says it, `98.6 %` or `0.467`."""
+    return f"{value:.1%}".replace("%", " %") if metric == ACCURACY else f"{value:.3f}"
+
+
+def _test(findings: Iterable[Finding]) -> Finding | None:
+    return next((finding for finding in findings if finding.practice == FINAL_TEST), None)
+
+
+def metric_of(workspace: Path) -> str:
+    """What the metric of the workspace's data is called, as `recipe.training.evaluation` calls it."""
+    preparation = read_json(workspace / "data" / "prepared" / "preparation.json") or {}
+    return ACCURACY if preparation.get("task") == "classification" else R2
+
+
+def _deciding(pipeline: Pipeline, findings: Iterable[Finding]) -> dict[str, float]:
+    """The metric on the test set by its own name, and the ends of its interval; none before there is one."""
+    test, name = _test(findings), metric_of(pipeline.workspace)
+    if test is None or test.measured is None:
+        return {}
+    low, high = test.interval or (test.measured, test.measured)
+    return {name: test.measured, f"{name}_low": low, f"{name}_high": high}
+
+
+def _counted(findings: Sequence[Finding]) -> dict[str, float]:
+    """How many practices have each verdict."""
+    verdicts = Counter(finding.verdict for finding in findings)
+    return {f"practices {verdict}": float(verdicts[verdict]) for verdict in MET_OR_NOT}
 
 
 def _metrics(pipeline: Pipeline, stage: str) -> dict[str, float]:
@@ -147,7 +207,7 @@ def _status(findings: Sequence[Finding]) -> str:
 
 def test_tags(findings: Iterable[Finding]) -> dict[str, str]:
     """The metric on the test set and its interval, as tags of a registered model; none before there is one."""
-    test = next((finding for finding in findings if finding.practice == FINAL_TEST), None)
+    test = _test(findings)
     if test is None or test.measured is None:
         return {}
     low, high = test.interval or (test.measured, test.measured)
@@ -165,7 +225,8 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _short(target: str | None) -> str:
+def short_name(target: str | None) -> str:
+    """What a class or function is called in a run's name."""
     return (target or "").rpartition(".")[2].lower()
 
 

@@ -1,5 +1,6 @@
 """A run of the pipeline as MLflow knows it: named by its settings and its data, whatever the thresholds."""
 
+import getpass
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,14 @@ PREPARED = Path("data/prepared")
 # A run's identity, as tags.
 PIPELINE, STAGE, TRAINING = "recipe.pipeline", "recipe.stage", "recipe.training"
 CONTENT, VERDICT, DATA_VERSION, CODE = "recipe.content", "recipe.verdict", "recipe.data_version", "recipe.code"
-SETTINGS, FINDINGS = "recipe.settings", "recipe.findings"
+SETTINGS, FINDINGS, VERDICTS = "recipe.settings", "recipe.findings", "recipe.verdicts"
 # MLflow's own tags: mlflow/utils/mlflow_tags.py
-PARENT, COMMIT, SOURCE, NOTE = (
+PARENT, COMMIT, SOURCE, SOURCE_TYPE, USER, NOTE = (
     "mlflow.parentRunId",
     "mlflow.source.git.commit",
     "mlflow.source.name",
+    "mlflow.source.type",
+    "mlflow.user",
     "mlflow.note.content",
 )
 
@@ -56,7 +59,8 @@ class Pipeline:
         record = self.record(stage)
         known = record.commit if record.ended else git_commit(self.workspace)
         commit = {COMMIT: known} if known else {}
-        return {SOURCE: "recipe", **commit, **{f"gpu_{number}": name for number, name in enumerate(record.gpus)}}
+        machine = {f"gpu_{number}": name for number, name in enumerate(record.gpus)}
+        return {SOURCE: "recipe", SOURCE_TYPE: "LOCAL", USER: _user(), **commit, **machine}
 
     def record(self, stage: str) -> MachineRecord:
         """What the machine did for `stage`."""
@@ -125,6 +129,14 @@ def run_milliseconds(pipeline: Pipeline, last: str) -> tuple[int, int]:
 def _of_record(record: MachineRecord) -> tuple[int, int]:
     end = record.ended or 0.0
     return int(1000 * (end - record.seconds)), int(1000 * end)
+
+
+def _user() -> str:
+    """Who runs this; a container may know no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _files(path: Path) -> list[Path]:

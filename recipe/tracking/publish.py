@@ -9,6 +9,7 @@ import json
 import logging
 import sqlite3
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -30,6 +31,7 @@ from recipe.tracking.contents import (
     STAGE_POINTS,
     Content,
     flat,
+    metric_of,
     of_pipeline,
     of_stage,
     of_training,
@@ -47,21 +49,24 @@ from recipe.tracking.pipeline_run import (
     SETTINGS,
     STAGE,
     TRAINING,
+    VERDICTS,
     Pipeline,
     milliseconds,
     read_pipeline,
     run_milliseconds,
 )
 from recipe.tracking.registry import CHALLENGER, alias_version, register_model, registered_name
+from recipe.tracking.view import TAG, view
 from recipe.versioning.provenance import DATA_VERSION_FILE, FINAL_MODEL
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
     from mlflow.tracking import MlflowClient
 
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # which of its views MLflow's page opens with
 # MLflow's limits, mlflow/utils/validation.py: 1,000 things a batch, of which 100 params and 100 tags
 METRICS_A_BATCH, OTHERS_A_BATCH, RUNS_A_PAGE = 800, 100, 1000
+SHORT = 8  # of a data set's version: the column is narrow
 CHALLENGES = (
     "Version %s of %s is a challenger: a retraining (`recipe retrain --force`) compares it with the champion, "
     "`recipe promote %s` makes it the champion."
@@ -88,7 +93,7 @@ def publish_stage(workspace: Path, stage: str) -> str | None:
     stale = [name for name in upstream if not _is_published(records.get(name), contents[name], pipeline.uri)]
     if stale:
         client = connect(pipeline.uri)
-        experiment = _experiment_of(client, pipeline)
+        experiment = experiment_of(client, pipeline)
         run = run_milliseconds(pipeline, stage)
         for name in stale:
             run_id = _publish(client, experiment, pipeline, name, run)
@@ -112,22 +117,27 @@ def _publish(client: "MlflowClient", experiment: str, pipeline: Pipeline, stage:
     when = milliseconds(pipeline, stage, run)
 
     identity = {PIPELINE: pipeline.key, STAGE: "pipeline"}
-    content = of_pipeline(pipeline, stage, run)
-    parent_id = _write(client, experiment, _find(client, experiment, identity), identity, content)
+    known = find_run(client, experiment, identity)
+    whole = of_pipeline(pipeline, stage, run, known.data.tags.get(VERDICTS, "") if known else "")
+    parent_id = _write(client, experiment, known, identity, whole)
     _write_origin(client, parent_id, pipeline)
+    if known is None or known.inputs is None or not known.inputs.dataset_inputs:
+        client.log_inputs(parent_id, [_data_set(pipeline)])
 
     identity = {PIPELINE: pipeline.key, STAGE: stage, PARENT: parent_id}
     content = of_stage(pipeline, stage, findings, when)
-    run_id = _write(client, experiment, _find(client, experiment, identity), identity, content)
+    run_id = _write(client, experiment, find_run(client, experiment, identity), identity, content)
     _write_artifacts(client, run_id, pipeline, stage, findings)
     _write_trainings(client, experiment, run_id, pipeline, stage, when)
 
     if stage == STAGES[-1] and content.status == "FINISHED" and (pipeline.workspace / FINAL_MODEL).is_dir():
-        _register(client, pipeline, run_id, findings)
+        _register(client, pipeline, parent_id, findings, whole.metrics)
     return run_id
 
 
-def _register(client: "MlflowClient", pipeline: Pipeline, run_id: str, findings: Sequence[Finding]) -> None:
+def _register(
+    client: "MlflowClient", pipeline: Pipeline, run_id: str, findings: Sequence[Finding], metrics: Mapping[str, float]
+) -> None:
     """The final model as a version with all that tells where it comes from; the first is the champion."""
     workspace, name = pipeline.workspace, registered_name(pipeline.settings.data.name)
     found = [finding for stage in reached(workspace, STAGES[-1]) for finding in pipeline.findings(stage)]
@@ -143,7 +153,7 @@ def _register(client: "MlflowClient", pipeline: Pipeline, run_id: str, findings:
     }
     with tempfile.TemporaryDirectory(prefix="recipe-seen-") as beside:
         seen = write_seen(workspace, Path(beside))
-        version = register_model(client, name, workspace / FINAL_MODEL, run_id, tags, [seen])
+        version = register_model(client, name, workspace / FINAL_MODEL, run_id, tags, [seen], metrics)
     with deciding(workspace):
         known = alias_version(client, name, CHALLENGER) == version
         if enter(client, name, version) == CHALLENGER and not known:
@@ -159,7 +169,7 @@ def _write(
     start, end = new.milliseconds
     if run is None:
         run = client.create_run(experiment, start_time=start, tags=dict(identity), run_name=new.name)
-    elif not (run.info.run_name or "").startswith(new.name):  # a stage without the test metric does not take it away
+    elif run.info.run_name != new.name:
         client.update_run(run.info.run_id, name=new.name)
     run_id = run.info.run_id
     metrics = [
@@ -171,8 +181,19 @@ def _write(
     while metrics or params or tags:
         client.log_batch(run_id, metrics[:METRICS_A_BATCH], params[:OTHERS_A_BATCH], tags[:OTHERS_A_BATCH])
         metrics, params, tags = metrics[METRICS_A_BATCH:], params[OTHERS_A_BATCH:], tags[OTHERS_A_BATCH:]
-    client.set_terminated(run_id, new.status, end)
+    client.set_terminated(run_id, new.status, run.info.start_time + end - start)  # a start cannot be moved
     return str(run_id)
+
+
+def _data_set(pipeline: Pipeline) -> "DatasetInput":
+    """What the table's column Dataset names: the data set, its version and where it lies."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    settings, version = pipeline.settings.data, pipeline.data_version.removesuffix(".dir")
+    source = json.dumps({"uri": redacted(str(settings.path))})
+    profile = json.dumps(read_json(pipeline.workspace / "metrics" / "ingest.json") or {})
+    data = Dataset(settings.name, version[:SHORT], "local", source, profile=profile)
+    return DatasetInput(data, [InputTag("mlflow.data.context", settings.kind)])
 
 
 def _write_origin(client: "MlflowClient", run_id: str, pipeline: Pipeline) -> None:
@@ -212,7 +233,8 @@ def _write_trainings(
         _write(client, experiment, None, identity, of_training(training, points, when))
 
 
-def _find(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> "Run | None":
+def find_run(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> "Run | None":
+    """The newest run with all of `tags`."""
     return next(iter(_search(client, experiment, tags)), None)
 
 
@@ -228,7 +250,7 @@ def _search(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) ->
             return runs
 
 
-def _experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
+def experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
     """The id of the data set's experiment, whose files go where the settings say.
 
     Nobody can move an experiment in MLflow, so one that keeps its files elsewhere is named in a warning.
@@ -236,11 +258,14 @@ def _experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
     name = pipeline.settings.data.name
     place = pipeline.settings.tracking.artifacts
     experiment = client.get_experiment_by_name(name)
+    if experiment is not None and TAG not in experiment.tags:
+        client.set_experiment_tag(experiment.experiment_id, TAG, _view(pipeline))
     if experiment is None:
         is_database = "sql" in pipeline.uri.partition(":")[0]
         if is_database and place is None:  # there is no server that would choose one
             place = str(pipeline.workspace.resolve() / "mlruns")
-        return str(client.create_experiment(name, artifact_location=place, tags=MODEL_TRAINING))
+        tags = MODEL_TRAINING | {TAG: _view(pipeline)}
+        return str(client.create_experiment(name, artifact_location=place, tags=tags))
     if place is not None and place.rstrip("/") != experiment.artifact_location.removeprefix("file://").rstrip("/"):
         logger.warning(
             "MLflow's experiment %s has kept its files in %s from its first run on, and goes on there: for "
@@ -252,6 +277,10 @@ def _experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)
+
+
+def _view(pipeline: Pipeline) -> str:
+    return view(metric_of(pipeline.workspace), int(1000 * time.time()))
 
 
 def _is_published(record: Mapping[str, str] | None, content: str, uri: str) -> bool:

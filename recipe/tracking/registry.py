@@ -1,7 +1,9 @@
 """The model registry: a version for each final model, known by the hash of its files, found by name."""
 
 import hashlib
+import logging
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MODEL_HASH = "recipe.model_hash"
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # what MLflow says of a model, of an alias
+logger = logging.getLogger(__name__)
+
 REFERENCE = re.compile(r"(?:models:/+)?(?P<name>[^/@:]+)(?:/(?P<version>\d{1,9})|@(?P<alias>[^/@:]+))?")
 
 
@@ -31,6 +35,7 @@ def register_model(
     run_id: str,
     tags: Mapping[str, str],
     beside: Sequence[Path] = (),
+    metrics: Mapping[str, float] | None = None,
 ) -> str:
     """The version under which the model in `folder` is registered.
 
@@ -38,7 +43,9 @@ def register_model(
     is written anew by the next run of the pipeline. Who becomes the champion: recipe/tracking/decisions.py.
 
     Args:
+        run_id: the pipeline's run.
         beside: files that are kept with the model's.
+        metrics: what MLflow's list of models can be sorted by.
     """
     name = registered_name(name)
     content = folder_hash(folder)
@@ -52,7 +59,29 @@ def register_model(
     for file in beside:
         client.log_artifact(run_id, str(file), artifact_path)
     source = f"{client.get_run(run_id).info.artifact_uri}/{artifact_path}"
-    return str(client.create_model_version(name, source, run_id, tags={MODEL_HASH: content, **tags}).version)
+    listed = _listed(client, artifact_path, run_id, metrics or {})
+    tags = {MODEL_HASH: content, **tags}
+    return str(client.create_model_version(name, source, run_id, tags=tags, model_id=listed).version)
+
+
+def _listed(client: "MlflowClient", name: str, run_id: str, metrics: Mapping[str, float]) -> str | None:
+    """The model's id in MLflow's list of models, whose columns are metrics; the registry's own list has none.
+
+    None where the server is of before MLflow 3, which has no such list.
+    """
+    from mlflow.entities import Metric
+    from mlflow.exceptions import MlflowException
+
+    run = client.get_run(run_id)
+    try:
+        model = client.create_logged_model(run.info.experiment_id, name, run_id)
+        now = int(1000 * time.time())
+        client.log_batch(run_id, [Metric(key, value, now, 0, model.model_id) for key, value in metrics.items()])
+        client.finalize_logged_model(model.model_id, "READY")
+        return str(model.model_id)
+    except MlflowException as error:
+        logger.debug("MLflow lists no models: %s", error)
+        return None
 
 
 def find_version(client: "MlflowClient", reference: str) -> "ModelVersion":

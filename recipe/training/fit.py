@@ -18,6 +18,7 @@ from recipe.runtime import progress
 from recipe.runtime.workspace import fingerprint, write_whole
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.experiment import Experiment, Training, set_seed
+from recipe.training.live import live_curves
 from recipe.training.loop import History, train
 from recipe.training.split import Split
 
@@ -57,23 +58,33 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
     placed, placed_optimizer, backward = device.place(model, optimizer)
     set_seed(training.seed)
     validation = experiment.validation.to(device.torch)
-    history = train(
-        placed,
-        experiment.objective,
-        placed_optimizer,
-        part_of(experiment.train, training.share, training.seed).to(device.torch),
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        seed=training.seed,
-        augment=experiment.new_augment(training),
-        validation=validation,
-        keep_best=training.keep_best,
-        backward=backward,
-        on_epoch=_goes_on(training, stop),
-    )
+    with live_curves(experiment.folder, Shelf(experiment).key(training), lambda: _head(experiment, training)) as live:
+        history = train(
+            placed,
+            experiment.objective,
+            placed_optimizer,
+            part_of(experiment.train, training.share, training.seed).to(device.torch),
+            epochs=training.epochs,
+            batch_size=training.batch_size,
+            seed=training.seed,
+            augment=experiment.new_augment(training),
+            validation=validation,
+            keep_best=training.keep_best,
+            backward=backward,
+            on_epoch=_goes_on(training, stop),
+            live=live,
+        )
     outputs = evaluate(placed, experiment.objective, validation).outputs
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     return Trained(training, history, state, outputs, experiment.variant_name)
+
+
+def _head(experiment: Experiment, training: Training) -> dict[str, Any]:
+    """What a training that still runs is called: by what it tries in place of the experiment's own."""
+    usual, own = experiment.training.parameters(), training.parameters()
+    tried = [f"{name}={value}" for name, value in own.items() if name != "seed" and usual.get(name) != value]
+    name = " ".join(filter(None, [experiment.variant_name, *tried, f"seed={training.seed}"]))
+    return {"name": name, "params": own}
 
 
 def _goes_on(training: Training, stop: Stop | None) -> Stop | None:
@@ -106,6 +117,7 @@ def fit_all(
     due: dict[str, Training] = {}
     for training in trainings:
         key = shelf.key(training)
+        ASKED_BY.setdefault(key, progress.present_practice())
         kept = finished.get(key) or shelf.read(training)
         if kept is None:
             due[key] = training
@@ -132,6 +144,7 @@ def fit_and_keep(experiment: Experiment, training: Training) -> Trained:
 
 
 MEMORY: dict[str, Trained] = {}  # what this process has trained or read; a stage's practices share trainings
+ASKED_BY: dict[str, str] = {}  # the id of the practice that first asked for each
 
 
 class Shelf:

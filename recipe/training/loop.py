@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from recipe.training.best_epochs import BestEpochs
 from recipe.training.evaluation import evaluate
+from recipe.training.live import Live
 from recipe.training.objective import Objective
 from recipe.training.split import Split
 
@@ -67,6 +68,7 @@ def train(
     keep_best: bool = False,
     backward: Callable[[Tensor], None] | None = None,
     on_epoch: Callable[[int, History], bool] | None = None,
+    live: Live | None = None,
 ) -> History:
     """Train `model` in place and return what was recorded.
 
@@ -78,6 +80,7 @@ def train(
         keep_best: end with the weights of the lowest validation loss (early stopping without stopping early).
         backward: called with the loss in place of `loss.backward()`, where a device scales its losses.
         on_epoch: called after each epoch with its number from 1; False ends the training.
+        live: notes now and then how far it is.
     """
     order = torch.Generator().manual_seed(seed)
     steps = len(_batches(torch.arange(len(split)), batch_size))
@@ -95,6 +98,8 @@ def train(
             loss.backward() if backward is None else backward(loss)
             optimizer.step()
             losses.append(loss.detach())
+            if live is not None:
+                live.after_step(losses[-1])
         history.train_loss = torch.cat([history.train_loss, torch.stack(losses).float().cpu()])
         losses.clear()
         history.diverged = not bool(history.train_loss[-steps:].isfinite().all())
@@ -107,6 +112,8 @@ def train(
             history.validation_loss.append(evaluation.loss)
             history.validation_metric.append(evaluation.metric)
             examples.after_epoch(evaluation.losses, evaluation.scores)
+            if live is not None:
+                live.after_epoch(evaluation.loss, evaluation.metric)
         if history.diverged or (on_epoch is not None and not on_epoch(epoch, history)):
             break
     if best:

@@ -24,10 +24,10 @@ def training_records() -> list[Record]:
     """The trainings that this process carried out or read, by name; one that trained nothing never imports torch."""
     if "recipe.training.fit" not in sys.modules:
         return []
-    from recipe.training.fit import MEMORY
+    from recipe.training.fit import ASKED_BY, MEMORY
 
     usual = _usual([trained.training.parameters() for trained in MEMORY.values()])
-    records = [_finite(_record(key, trained, usual)) for key, trained in MEMORY.items()]
+    records = [_finite(_record(key, trained, usual, ASKED_BY.get(key, ""))) for key, trained in MEMORY.items()]
     return sorted(records, key=lambda record: (record["name"], record["key"]))
 
 
@@ -42,7 +42,7 @@ def curves_csv(records: Sequence[Record]) -> str:
     return text.getvalue()
 
 
-def _record(key: str, trained: Trained, usual: Mapping[str, str]) -> Record:
+def _record(key: str, trained: Trained, usual: Mapping[str, str], asked_by: str) -> Record:
     history, parameters = trained.history, trained.training.parameters()
     ends = range(history.steps_per_epoch, len(history.train_loss) + 1, history.steps_per_epoch)
     metrics: dict[str, float] = {}
@@ -53,7 +53,7 @@ def _record(key: str, trained: Trained, usual: Mapping[str, str]) -> Record:
             "best_epoch": history.best_epoch,
         }
     return {
-        "name": _name(trained, usual),
+        "name": _name(trained, usual, asked_by),
         "key": key,
         "params": parameters,
         "curves": {
@@ -65,11 +65,12 @@ def _record(key: str, trained: Trained, usual: Mapping[str, str]) -> Record:
     }
 
 
-def _name(trained: Trained, usual: Mapping[str, str]) -> str:
-    """What tells the training from the others: `zero inputs seed=0`, `dropout=0.3 seed=1`."""
+def _name(trained: Trained, usual: Mapping[str, str], asked_by: str) -> str:
+    """Which practice tried it, and what tells it from the others: `dropout: dropout=0.3 seed=1`."""
     parameters = trained.training.parameters()
-    parts = [trained.variant, *_differences(parameters, usual), f"seed={parameters['seed']}"]
-    return " ".join(part for part in parts if part)
+    practice = asked_by.rpartition("/")[2]
+    tried = [trained.variant, *_differences(parameters, usual), f"seed={parameters['seed']}"]
+    return " ".join(filter(None, [f"{practice}:" if practice else "", *tried]))
 
 
 def _usual(parameters: Sequence[Mapping[str, Any]]) -> dict[str, str]:

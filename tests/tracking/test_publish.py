@@ -1,6 +1,5 @@
 """Publishing to MLflow from files: what a person finds there, and that publishing twice changes nothing."""
 
-import hashlib
 import json
 import os
 import re
@@ -14,109 +13,25 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from recipe.evidence import Finding, at_least, at_most, to_json
+from recipe.evidence import at_least, at_most
 from recipe.report.published import published_runs
-from recipe.runtime.machine_record import MachineRecord, keep_record
-from recipe.runtime.workspace import fingerprint, git_commit, write_json
+from recipe.runtime.workspace import git_commit
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
-from recipe.settings.identity import identity
 from recipe.tracking.connection import TrackingError, connect, tracking_uri
 from recipe.tracking.pipeline_run import data_version
 from recipe.tracking.publish import CHALLENGES, publish_stage
 from tests import exported
+from tests.tracking.measuring import finding, measure, training, write_manifest
 
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c")
 KEPT = ("params.yaml", "data_version.json")
 STAGES = ("ingest", "data", "baseline", "overfit", "regularize", "tune", "squeeze")
-
-
-@pytest.fixture(autouse=True)
-def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables with nothing in them: making them takes seconds, copying them none."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    connect(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture(scope="module")
-def params(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compose_params(exported.REPOSITORY, ["data=digits", "budget=quick"], out=tmp_path_factory.mktemp("params"))
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, empty_database: Path, params: Path) -> Path:
-    """A workspace with a blank in its path, as a run on the digits leaves it before anything is published."""
-    workspace = tmp_path / "my work"
-    (workspace / "data" / "prepared").mkdir(parents=True)
-    (workspace / "dvc.yaml").write_text("stages: {}\n")
-    shutil.copy(params, workspace)
-    write_manifest(workspace, "the first data")
-    write_json(workspace / "data" / "prepared" / "preparation.json", exported.DIGITS)
-    shutil.copy(empty_database, workspace / "mlflow.db")
-    return workspace
-
-
-def write_manifest(workspace: Path, name: str) -> None:
-    """The part of a manifest that is read when a model is registered."""
-    contents = [hashlib.sha256(f"{name} {number}".encode()).hexdigest() for number in range(4)]
-    manifest = pd.DataFrame({"content_id": contents, "split": ["train", "train", "validation", "test"]})
-    manifest.to_parquet(workspace / "data" / "prepared" / "manifest.parquet", index=False)
-
-
-def measure(
-    workspace: Path,
-    stage: str,
-    *findings: Finding,
-    trainings: list[dict[str, Any]] | None = None,
-    **record: Any,
-) -> None:
-    """Leave the files that a stage writes; `record` is what the machine did, beside what it always tells."""
-    reports = workspace / "reports" / stage
-    write_json(reports / "measured.json", {"stage": stage, "findings": [to_json(finding) for finding in findings]})
-    told = {
-        "seconds": 2.5,
-        "ended": time.time(),
-        "settings": fingerprint(identity(load_settings(workspace))),
-        "commit": git_commit(workspace),
-        "gpus": ["NVIDIA H200"],
-    }
-    keep_record(workspace, reports / "measured.json", MachineRecord(**told | record))
-    write_json(reports / "trainings.json", trainings or [])
-    figures = {finding.practice.partition("/")[2]: finding.measured for finding in findings}
-    write_json(workspace / "metrics" / f"{stage}.json", {name: value for name, value in figures.items() if value})
-
-
-def training(seed: int, points: int = 3) -> dict[str, Any]:
-    losses = [[step, 1 / (step + 1)] for step in range(points)]
-    return {
-        "name": f"augment seed={seed}",
-        "key": f"key{seed}",
-        "params": {"seed": seed, "lr": 0.001},
-        "curves": {"train_loss": losses, "validation_loss": losses},
-        "metrics": {"validation_loss": 0.25, "best_epoch": 3},
-    }
-
-
-def finding(practice: str, measured: float, *requirements: Any) -> Finding:
-    return Finding(
-        f"It measured {measured}.",
-        measured,
-        (measured - 0.01, measured + 0.01),
-        practice=practice,
-        requirements=tuple(requirements),
-    )
 
 
 def client_of(workspace: Path) -> MlflowClient:
@@ -128,6 +43,10 @@ def runs_of(workspace: Path) -> list[Run]:
     experiment = client.get_experiment_by_name("digits")
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id], max_results=1000))
+
+
+def is_pipeline(name: str) -> bool:
+    return name.startswith("digits cnn")
 
 
 def named(runs: list[Run], accept: Callable[[str], bool]) -> Run:
@@ -142,10 +61,11 @@ def test_a_run_a_stage_below_it_and_a_training_below_that_have_names_a_person_ca
     runs = runs_of(workspace)
     names = {run.info.run_id: run.info.run_name for run in runs}
     parents = {run.info.run_name: names.get(run.data.tags.get("mlflow.parentRunId", "")) for run in runs}
+    name = "digits cnn 98.6 % accuracy [97.6, 99.6], pass"
     assert parents == {
-        "digits cnn 98.6 %": None,
-        "regularize": "digits cnn 98.6 %",
-        "squeeze": "digits cnn 98.6 %",
+        name: None,
+        "regularize": name,
+        "squeeze": name,
         "augment seed=0": "regularize",
         "augment seed=1": "regularize",
     }
@@ -162,10 +82,13 @@ def test_runs_hold_settings_figures_curves_pictures_tables_and_findings(workspac
         (workspace / "reports" / "regularize" / name).write_bytes(b"content")
     run_id = str(publish_stage(workspace, "regularize"))
     client, runs = client_of(workspace), runs_of(workspace)
-    pipeline = named(runs, lambda name: name == "digits cnn")
+    pipeline = named(runs, is_pipeline)
     assert pipeline.data.params["model.width"] == "16" and pipeline.data.params["budget.name"] == "quick"
     assert not [name for name in pipeline.data.params if name.startswith(("thresholds", "fanout", "tracking"))]
-    assert pipeline.data.metrics["regularize/augment"] == 0.97
+    assert set(pipeline.data.metrics) == {"seconds", "practices pass", "practices warn", "practices fail"}
+    assert pipeline.data.metrics["practices pass"] == 1
+    assert pipeline.inputs is not None and pipeline.inputs.dataset_inputs[0].dataset.name == "digits"
+    assert pipeline.data.tags["mlflow.user"] and pipeline.data.tags["mlflow.source.name"] == "recipe"
     stage = client.get_run(run_id)
     assert stage.data.metrics["augment"] == 0.97 and stage.data.tags["regularize/augment"] == "pass"
     assert stage.data.tags["gpu_0"] == "NVIDIA H200"
@@ -184,7 +107,7 @@ def test_runs_hold_settings_figures_curves_pictures_tables_and_findings(workspac
 def test_the_pipelines_run_keeps_what_it_can_be_made_again_from(workspace: Path) -> None:
     measure(workspace, "data", finding("data/blank", 0.5))
     publish_stage(workspace, "data")
-    client, pipeline = client_of(workspace), named(runs_of(workspace), lambda name: name == "digits cnn")
+    client, pipeline = client_of(workspace), named(runs_of(workspace), is_pipeline)
     kept = {name: Path(client.download_artifacts(pipeline.info.run_id, name)) for name in KEPT}
     assert kept["params.yaml"].read_bytes() == (workspace / "params.yaml").read_bytes()
     version = json.loads(kept["data_version.json"].read_text())
@@ -234,6 +157,8 @@ def test_a_changed_threshold_updates_the_verdict_in_the_same_runs(workspace: Pat
     assert (run.info.status, run.data.tags["data/blank"]) == ("FAILED", "fail")
     assert len(client.get_metric_history(str(first), "blank")) == 1
     assert {run.info.status for run in runs_of(workspace)} == {"FAILED"} and len(runs_of(workspace)) == 2
+    told = named(runs_of(workspace), is_pipeline).data.tags["recipe.verdicts"].splitlines()
+    assert [line.rpartition(": ")[2] for line in told] == ["pass", "fail, data/blank fail"]
 
 
 def _thresholds(workspace: Path) -> dict[str, Any]:
@@ -255,7 +180,7 @@ def test_changed_settings_or_data_are_another_run_which_holds_the_stages_before_
     second = publish_stage(workspace, "baseline")
     runs = runs_of(workspace)
     assert first != second
-    assert sorted(run.info.run_name for run in runs) == sorted(2 * ["digits cnn", *STAGES[:3]])
+    assert sorted(run.info.run_name for run in runs) == sorted(2 * ["digits cnn to baseline, pass", *STAGES[:3]])
     assert publish_stage(workspace, "data") != second
 
 
@@ -272,7 +197,7 @@ def test_a_deleted_database_is_filled_again_with_all_that_led_to_the_stage(works
     first = publish_alone(workspace, "data")
     (workspace / "mlflow.db").unlink()
     assert publish_alone(workspace, "data") != first
-    assert sorted(run.info.run_name for run in runs_of(workspace)) == ["data", "digits cnn", "ingest"]
+    assert sorted(run.info.run_name for run in runs_of(workspace)) == ["data", "digits cnn to data, pass", "ingest"]
     assert set(published_runs(workspace)) == {"ingest", "data"}
 
 
@@ -302,7 +227,15 @@ def test_an_open_gate_after_squeeze_registers_the_final_model_once(workspace: Pa
     publish_stage(workspace, "squeeze")
     client = client_of(workspace)
     (version,) = client.search_model_versions("name = 'digits'")
-    assert version.run_id == run_id
+    pipeline = client.get_run(str(version.run_id))
+    assert pipeline.info.run_id == client.get_run(str(run_id)).data.tags["mlflow.parentRunId"]
+    assert {name: pipeline.data.metrics[name] for name in ("accuracy", "accuracy_low", "accuracy_high")} == {
+        "accuracy": 0.986,
+        "accuracy_low": 0.976,
+        "accuracy_high": 0.996,
+    }
+    (listed,) = client.search_logged_models([pipeline.info.experiment_id], "metrics.accuracy > 0.98")
+    assert listed.source_run_id == pipeline.info.run_id
     assert version.tags["recipe.data_version"] == data_version(workspace)
     assert (version.tags["test"], version.tags["test_low"], version.tags["test_high"]) == ("0.986", "0.976", "0.996")
     assert client.get_model_version_by_alias("digits", "champion").version == version.version
@@ -348,9 +281,10 @@ def test_times_are_those_of_the_run_and_not_of_stages_that_it_found_measured(wor
     measure(workspace, "baseline", finding("baseline/linear", 0.9), ended=yesterday + 40_000, seconds=60.0)
     publish_stage(workspace, "baseline")
     runs = {run.info.run_name: run.info for run in runs_of(workspace)}
+    name = "digits cnn to baseline, pass"
     took = {name: (info.end_time - info.start_time) / 1000 for name, info in runs.items()}
-    assert took == pytest.approx({"digits cnn": 90, "ingest": 0, "data": 30, "baseline": 60}, abs=0.01)
-    assert runs["digits cnn"].start_time == runs["ingest"].start_time == runs["data"].start_time
+    assert took == pytest.approx({name: 90, "ingest": 0, "data": 30, "baseline": 60}, abs=0.01)
+    assert runs[name].start_time == runs["ingest"].start_time == runs["data"].start_time
 
 
 def test_what_another_machine_has_measured_is_of_the_present_commit_and_takes_no_time(workspace: Path) -> None:
@@ -387,7 +321,7 @@ def test_the_pipelines_run_tells_of_every_stage_that_it_has_reached(workspace: P
     publish_stage(workspace, "baseline")
     measure(workspace, "data", finding("data/blank", 0.6, at_least(0.6, 1.0, otherwise="warn")))
     publish_stage(workspace, "data")
-    pipeline = named(runs_of(workspace), lambda name: name == "digits cnn")
+    pipeline = named(runs_of(workspace), is_pipeline)
     assert pipeline.data.tags["recipe.verdict"] == "warn"
     assert pipeline.data.tags["recipe.reached"] == "baseline"
 
@@ -407,7 +341,11 @@ def test_a_pipeline_that_reaches_another_figure_is_named_after_the_new_one(works
     publish_stage(workspace, "squeeze")
     measure(workspace, "data", finding("data/blank", 0.5))
     publish_stage(workspace, "data")
-    assert {run.info.run_name for run in runs_of(workspace)} == {"digits cnn 97.2 %", "squeeze", "data"}
+    assert {run.info.run_name for run in runs_of(workspace)} == {
+        "digits cnn 97.2 % accuracy [96.2, 98.2], pass",
+        "squeeze",
+        "data",
+    }
 
 
 @pytest.mark.parametrize("scheme", ["postgresql+psycopg2", "http"])
