@@ -15,9 +15,10 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Cancelled, Completed
 
-from flows.recipe import BAD_INPUT, EXIT_CODES, as_markdown, run_from_command_line
+from flows.endings import BAD_INPUT, failed
+from flows.recipe import EXIT_CODES, as_markdown, run_from_command_line
 from recipe.errors import RecipeError
 from recipe.monitoring.history import read_entries
 from recipe.monitoring.pending import newest_batch, note_failure
@@ -49,7 +50,7 @@ def monitor_production(path: str) -> State[None]:
         workspace = find_workspace()
         batch = newest_batch(workspace, workspace / path)
     except RecipeError as error:
-        return Failed(name=BAD_INPUT, message=str(error))
+        return failed(BAD_INPUT, str(error))
     if batch is None:
         return Completed(message=f"Every batch in {path} has been monitored.")
     return _monitored(workspace, batch)
@@ -65,7 +66,7 @@ def _monitored(workspace: Path, batch: Path) -> State[None]:
         return Cancelled(message="The comparison was interrupted.")
     if code not in (STEADY_CODE, DRIFTED_CODE):
         note_failure(workspace, batch, began)
-        return Failed(name=BAD_INPUT, message=said.rpartition("\n")[2].removeprefix("recipe: "))
+        return failed(BAD_INPUT, said.rpartition("\n")[2].removeprefix("recipe: "))
     _publish(workspace / "reports" / "monitor")
     tell(workspace, code)
     if code == DRIFTED_CODE:

@@ -14,17 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
 from prefect.states import Cancelled, Completed, Failed
 from prefect.tasks import Task
 
+from flows.endings import BAD_INPUT, CLOSED, KILLED, failed
+from flows.links import link_report
+from flows.own_settings import own_settings
 from flows.pipeline import reproduce_stage, stages_of
 from recipe.deliveries.recovery import finish_deliveries
 from recipe.errors import RecipeError, WorkspaceError, redacted
-from recipe.evidence import Finding
+from recipe.evidence import SEVERITY, Finding
 from recipe.pipeline.reproduce import publish_reached, stages_until
 from recipe.report import markdown
 from recipe.report.findings import read
@@ -34,7 +37,6 @@ from recipe.settings.composition import compose_params
 from recipe.versioning.leftovers import clear_trainings
 from recipe.versioning.tracked import require_untracked_outputs
 
-CLOSED, BAD_INPUT, KILLED = "Gate closed", "Bad input", "Killed"  # the names that Prefect shows a failed state by
 EXIT_CODES = {"Completed": 0, CLOSED: 1, "Cancelled": 130}  # any other state: 2, it could not be done
 BUSY_POLL_SECONDS = 5.0
 WAITING = "Another run is working in this workspace: waiting for it to end."
@@ -59,11 +61,15 @@ def run_recipe(overrides: tuple[str, ...] = (), until: str | None = None) -> Sta
         require_untracked_outputs(workspace)
         with turn(workspace):
             finish_deliveries(workspace)
-            with locked(workspace, math.inf):  # a stage that outlived its run keeps the settings it began with
-                compose_params(workspace, overrides)
-            return through(workspace, stages)
+            with own_settings(workspace, lambda: _compose(workspace, overrides)):
+                return through(workspace, stages)
     except RecipeError as error:
-        return Failed(name=BAD_INPUT, message=str(error))
+        return failed(BAD_INPUT, str(error))
+
+
+def _compose(workspace: Path, overrides: Sequence[str]) -> None:
+    with locked(workspace, math.inf):  # a stage that outlived its run keeps the settings it began with
+        compose_params(workspace, overrides)
 
 
 @contextmanager
@@ -88,6 +94,7 @@ def through(workspace: Path, stages: Sequence[str]) -> State[None]:
             if state.name == CLOSED:
                 publish_reached(workspace)
             link_report(workspace)
+            get_run_logger().error("%s", state.message)
             return State(type=state.type, name=state.name, message=state.message)
     publish_reached(workspace)
     link_report(workspace)
@@ -123,7 +130,8 @@ def reproduce(workspace: Path, stage: str) -> State[None]:
 
 
 def as_markdown(findings: Sequence[Finding]) -> str:
-    """A table of `findings`, and below it the advice where something does not hold."""
+    """A table of `findings`, the worst first, and below it the advice where something does not hold."""
+    findings = sorted(findings, key=lambda finding: -SEVERITY[finding.verdict or "skip"])
     rows = [
         " | ".join(["", finding.word, finding.practice, _cell(finding.measured), _cell(finding.expected)])
         + f" | {_cell(finding.summary)} |"
@@ -144,13 +152,6 @@ def _publish_findings(workspace: Path, stage: str) -> None:
     if measured is not None:
         description = f"What {stage} measured"
         create_markdown_artifact(as_markdown(measured.findings), key=f"{stage}-findings", description=description)
-
-
-def link_report(workspace: Path) -> None:
-    """Name the report in Prefect's page."""
-    report = workspace / "reports" / "index.html"
-    if report.is_file():
-        create_link_artifact(report.as_uri(), link_text="report", key="report", description="Every practice so far")
 
 
 def _cell(value: float | str | None) -> str:

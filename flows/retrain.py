@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from flows.approval import Said, approved, has_page
+from flows.endings import BAD_INPUT, CLOSED, failed
 from flows.events import announced
+from flows.links import link, link_report
+from flows.own_settings import own_settings
 from flows.pipeline import stages_of
-from flows.recipe import BAD_INPUT, CLOSED, link_report, run_from_command_line, through, turn
+from flows.recipe import run_from_command_line, through, turn
 from recipe.deliveries.recovery import finish_deliveries
 from recipe.errors import RecipeError, redacted
 from recipe.pipeline.changes import is_new, remember, state_of
@@ -55,28 +58,40 @@ def retrain(overrides: tuple[str, ...] = (), force: bool = False) -> State[None]
         workspace = find_workspace()
         with turn(workspace):  # those that queue meanwhile find nothing new, so several deliveries are one retraining
             finish_deliveries(workspace)
-            with locked(workspace, math.inf):
-                change_params(workspace, overrides)
-            settings = load_settings(workspace)
-            state = state_of(workspace, settings)
-            if not force and not is_new(workspace, state):
-                return Completed(message="Nothing is new since the last retraining.")
-            trained = through(workspace, stages_of(workspace))
-            if not trained.is_completed():
-                if trained.name == CLOSED:  # the same data, settings and code would close it again
-                    remember(workspace, state, str(trained.message))
-                return trained
-            now = standing(workspace)
-            if not now.is_open:  # a run that was killed may have decided, and had no time to tell
-                if _is_told(settings, now, now.ruling):
-                    remember(workspace, state, now.why)
-                return Completed(message=now.why)
-            compare.with_options(name="challenge", task_run_name="challenge")(workspace, now.version)
-            verdict = read_verdict(workspace)
-            _show(workspace, verdict)
-        return Completed(message=carry_out(workspace, settings, state, now, verdict))
+            with own_settings(workspace, lambda: _change(workspace, overrides)):
+                trained = _trained(workspace, force)
+        if isinstance(trained, State):
+            return trained
+        return Completed(message=carry_out(workspace, *trained))
     except RecipeError as error:
-        return Failed(name=BAD_INPUT, message=str(error))
+        return failed(BAD_INPUT, str(error))
+
+
+def _change(workspace: Path, overrides: Sequence[str]) -> None:
+    with locked(workspace, math.inf):
+        change_params(workspace, overrides)
+
+
+def _trained(workspace: Path, force: bool) -> State[None] | tuple[Settings, str, Standing, Mapping[str, Any]]:
+    """What is to be decided on: settings, what was new, the two models and the verdict; a state where nothing is."""
+    settings = load_settings(workspace)
+    state = state_of(workspace, settings)
+    if not force and not is_new(workspace, state):
+        return Completed(message="Nothing is new since the last retraining.")
+    trained = through(workspace, stages_of(workspace))
+    if not trained.is_completed():
+        if trained.name == CLOSED:  # the same data, settings and code would close it again
+            remember(workspace, state, str(trained.message))
+        return trained
+    now = standing(workspace)
+    if not now.is_open:  # a run that was killed may have decided, and had no time to tell
+        if _is_told(settings, now, now.ruling):
+            remember(workspace, state, now.why)
+        return Completed(message=now.why)
+    compare.with_options(name="challenge", task_run_name="challenge")(workspace, now.version)
+    verdict = read_verdict(workspace)
+    _show(workspace, verdict)
+    return settings, state, now, verdict
 
 
 @task
@@ -134,8 +149,7 @@ def _is_told(settings: Settings, now: Standing, ruling: Ruling | None) -> bool:
 def _show(workspace: Path, verdict: Mapping[str, Any]) -> None:
     """The decision in Prefect's page, with the report to read before one approves."""
     link_report(workspace)
-    picture = workspace / "reports" / "challenge" / "difference.png"
-    create_link_artifact(picture.as_uri(), link_text="difference", key="challenge-picture")
+    link("challenge/difference.png", workspace, key="challenge-picture", description="What the challenger gains")
     create_markdown_artifact(as_markdown(verdict), key="challenge", description="The challenger against the champion")
 
 

@@ -18,16 +18,20 @@ from pathlib import Path
 
 from rich.console import Console
 
+from flows.abandoned import free_runs, remember, stop_servers
+from flows.links import REPORTS
+from flows.schedules import kept_schedules
 from recipe.errors import RecipeError, redacted
 from recipe.pipeline.reproduce import stage_environment
 from recipe.runtime.processes import STOP_SECONDS, STOPS, interrupted_by_signals, stop_session
-from recipe.runtime.workspace import find_workspace, private_folder
+from recipe.runtime.workspace import find_workspace, locked, private_folder
 from recipe.settings import load_settings
 from recipe.tracking.connection import tracking_uri
 
 HOST = "127.0.0.1"
 PREFECT_PORT, MLFLOW_PORT, WORKER_PORT = 4200, 5000, 8080  # each tool's own default, taken where it is free
-POOL = "local"
+REPORTS_PORT = 8000  # the default of Python's http.server
+POOL, SERVE_LOCK = "local", "serve.lock"
 # A workspace has room for one run, which the others wait for; a look at data/incoming, and one that waits to be
 # approved by a person, need a place beside it.
 RUNS_AT_ONCE = 5
@@ -57,19 +61,23 @@ def serve(workspace: Path, console: Console) -> None:
         ServerEndedError: one of the servers ended by itself.
         RecipeError: the settings or the workspace do not allow it.
     """
+    stop_servers(workspace)
     api = f"http://{HOST}:{free_port(PREFECT_PORT)}"
+    reports = f"http://{HOST}:{free_port(REPORTS_PORT)}"
     health = f"http://{HOST}:{free_port(WORKER_PORT)}/health"
     tracking = tracking_uri(workspace, load_settings(workspace))
-    environment = _environment(workspace, api, health)
+    environment = _environment(workspace, api, health) | {REPORTS: reports}
     servers: list[Server] = []
 
     def start(name: str, *command: str, **own: str) -> None:
         servers.append(_start(workspace, {**environment, **own}, name, command))
+        remember(workspace, name, servers[-1].process.pid)
 
     try:
         with interrupted_by_signals():
             with console.status("Starting the servers"):
                 start("prefect", "prefect", "server", "start")
+                start("reports", *_reports_command(workspace, reports))
                 if tracking.startswith("http"):
                     mlflow = tracking
                 else:
@@ -79,11 +87,13 @@ def serve(workspace: Path, console: Console) -> None:
                     start("mlflow", *_mlflow_command(port), MLFLOW_BACKEND_STORE_URI=tracking)
                 _wait(servers, "prefect", lambda: answers(f"{api}/api/health"))
                 make_pool(f"{api}/api")
-                _deploy(workspace, environment)
+                free_runs(f"{api}/api", POOL)
+                with kept_schedules(f"{api}/api"):
+                    _deploy(workspace, environment)
                 start("worker", "prefect", "worker", "start", "--pool", POOL, "--name", POOL, "--with-healthcheck")
                 _wait(servers, "worker", lambda: answers(health))
                 _wait(servers, "mlflow", lambda: answers(mlflow))
-            console.print(_addresses(api, redacted(mlflow)), soft_wrap=True, highlight=False)
+            console.print(_addresses(api, redacted(mlflow), reports), soft_wrap=True, highlight=False)
             _wait(servers, "", lambda: False, seconds=None)
     except KeyboardInterrupt:
         console.print("Stopping")
@@ -174,6 +184,12 @@ def _mlflow_command(port: int) -> tuple[str, ...]:
     return ("mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1")
 
 
+def _reports_command(workspace: Path, address: str) -> tuple[str, ...]:
+    """Python's own server of files, of the reports alone, so that links in Prefect's page open."""
+    port = address.rpartition(":")[2]
+    return "http.server", port, "--bind", HOST, "--directory", str(workspace / "reports")
+
+
 def _deploy(workspace: Path, environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     done = subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True)
@@ -203,10 +219,11 @@ def _end_of(output: str) -> str:
     return "\n".join(output.splitlines()[-LINES_SHOWN:])
 
 
-def _addresses(api: str, mlflow: str) -> str:
+def _addresses(api: str, mlflow: str, reports: str) -> str:
     return (
         f"Prefect   {api}\n"
         f"MLflow    {mlflow}\n"
+        f"reports   {reports}\n"
         f"a run     PREFECT_API_URL={api}/api prefect deployment run recipe/default --watch\n"
         "Ctrl-C stops them all."
     )
@@ -216,7 +233,9 @@ def main() -> int:
     """Serve from the command line; 0 once interrupted, 1 when a server ended by itself, 2 when none can start."""
     console = Console()
     try:
-        serve(find_workspace(), console)
+        workspace = find_workspace()
+        with locked(workspace, name=SERVE_LOCK):
+            serve(workspace, console)
     except ServerEndedError as error:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return 1

@@ -10,10 +10,11 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
+from flows.endings import BAD_INPUT, failed
 from flows.events import announced
-from flows.recipe import BAD_INPUT, run_from_command_line
+from flows.recipe import run_from_command_line
 from recipe.deliveries.receive import describe, receive
 from recipe.deliveries.record import TAKEN, Outcome, tell, untold
 from recipe.errors import RecipeError
@@ -38,7 +39,7 @@ def watch_incoming() -> State[None]:
         _tell(workspace, settings)  # once all are in, so that one retraining learns from all of them
         return Completed(message=f"{count} deliveries were taken in." if count else "Nothing was taken in.")
     except RecipeError as error:
-        return Failed(name=BAD_INPUT, message=str(error))
+        return failed(BAD_INPUT, str(error))
 
 
 def _tell(workspace: Path, settings: Settings) -> None:

@@ -9,6 +9,7 @@ from recipe.pipeline.stage import Stage
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
 from recipe.tracking.connection import connect, tracking_uri
+from recipe.tracking.pipeline_run import PARENT
 from recipe.tracking.publish import publish_stage
 from recipe.training.fit import MEMORY
 from tests.workspaces import ROOT, run
@@ -53,8 +54,10 @@ def make_run(workspace: Path, *overrides: str) -> str:
         importlib.import_module(f"tasks.{name}").work(stage)
         stage.write()
     run_id, settings = publish_stage(workspace, "squeeze"), load_settings(workspace)
-    versions = connect(tracking_uri(workspace, settings)).search_model_versions(f"name = '{settings.data.name}'")
-    return str(max(int(version.version) for version in versions if version.run_id == run_id))
+    client = connect(tracking_uri(workspace, settings))
+    pipeline = client.get_run(str(run_id)).data.tags[PARENT]
+    versions = client.search_model_versions(f"name = '{settings.data.name}'")
+    return str(max(int(version.version) for version in versions if version.run_id == pipeline))
 
 
 def make_run_apart(workspace: Path, *overrides: str) -> str:

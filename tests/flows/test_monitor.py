@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prefect.logging import disable_run_logger
 
 from flows.monitor import monitor_production
 from recipe.settings.composition import compose_params
@@ -24,7 +25,8 @@ def test_without_prepared_data_the_flow_ends_in_one_sentence(tmp_path: Path, mon
     (workspace / "production").mkdir()
     monkeypatch.chdir(workspace)
 
-    state = monitor_production.fn("production")
+    with disable_run_logger():
+        state = monitor_production.fn("production")
 
     assert state.is_failed() and state.name == "Bad input"
     assert state.message is not None and "`recipe run --until ingest`" in state.message

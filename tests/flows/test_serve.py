@@ -17,8 +17,14 @@ import psutil
 import pytest
 import yaml
 from PIL import Image
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.states import Running
 
+from flows.abandoned import free_runs
 from flows.monitor import monitor_production
+from flows.schedules import kept_schedules
 from flows.serve import HOST, answers, free_port
 from recipe.dataset.stored import load_dataset
 from recipe.deliveries.record import outcomes
@@ -30,7 +36,7 @@ from recipe.tracking.registry import CHAMPION, alias_version
 from recipe.versioning.provenance import tracked_version
 from tests.deliveries.conftest import incoming, ready, shuffled_digits, write_images
 from tests.finished import continued, finished_run, measured
-from tests.flows.conftest import PATIENCE, Served, asked, environment, event, served_workspace, serving
+from tests.flows.conftest import PATIENCE, Served, asked, environment, event, run, served_workspace, serving
 from tests.growing import settings_of
 from tests.runs import wait_for, working_in
 
@@ -193,6 +199,38 @@ def test_the_newest_batch_is_compared_on_the_worker_and_an_event_tells_what_came
     assert told["payload"]["drifted"][0] == "brightness"
     assert "monitor-findings" in artifacts(served)
     assert len((served.workspace / ".recipe" / "monitor.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_run_that_the_server_takes_for_running_is_freed_and_a_schedule_that_is_on_stays_so(served: Served) -> None:
+    night = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 3 * * *", timezone="UTC"), active=False)
+    with SyncPrefectClient(served.api) as client:
+        client.create_work_pool(WorkPoolCreate(name="left", type="process"))
+        flow = client.create_flow_from_name("left")
+        deployment = client.create_deployment(flow, "left", work_pool_name="left", schedules=[night])
+        run = client.create_flow_run_from_deployment(deployment, state=Running())
+        assert free_runs(served.api, "left") == 1
+        state = client.read_flow_run(run.id).state
+        assert state is not None and state.is_crashed() and "start it again" in str(state.message)
+        assert free_runs(served.api, "left") == 0
+
+        (schedule,) = client.read_deployment_schedules(deployment)
+        client.update_deployment_schedule(deployment, schedule.id, active=True)
+        with kept_schedules(served.api):
+            client.create_deployment(flow, "left", work_pool_name="left", schedules=[night])
+            assert [one.active for one in client.read_deployment_schedules(deployment)] == [False]
+        assert [one.active for one in client.read_deployment_schedules(deployment)] == [True]
+        client.delete_deployment(deployment)
+
+
+def test_a_second_start_beside_the_first_is_refused(served: Served) -> None:
+    done = run("-m", "flows.serve", workspace=served.workspace)
+    assert done.returncode == 2 and "Another run" in done.stdout
+
+
+def test_the_reports_are_served_to_this_machine(served: Served) -> None:
+    address = re.search(r"reports\s+(\S+)", served.said.read_text())
+    assert address is not None and address[1].startswith(f"http://{HOST}:")
+    assert answers(f"{address[1]}/findings.json") and not answers(f"{address[1]}/../params.yaml")
 
 
 @pytest.mark.slow
