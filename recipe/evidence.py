@@ -5,14 +5,19 @@ two apart is what lets a threshold change without measuring again.
 """
 
 import inspect
+import io
 import math
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from html import escape
 from typing import Any, Literal
 
 from recipe.errors import SettingsError
 
 Verdict = Literal["pass", "warn", "fail", "skip"]
+COLOURS = {"fail": "#b3261e", "warn": "#8a5a00", "pass": "#1b6e3c"}  # of verdicts in a notebook, as on the page
+ROWS_SHOWN = 10  # of a finding's table there
 SEVERITY: Mapping[Verdict, int] = {"skip": 0, "pass": 0, "warn": 1, "fail": 2}
 
 
@@ -79,7 +84,41 @@ class Finding:
     @property
     def word(self) -> str:
         """The verdict as a person reads it; of what is knowledge, that word."""
-        return "knowledge" if self.knowledge else self.verdict or "skip"
+        return "knowledge" if self.knowledge else self.verdict or ("skip" if self.skipped else "not judged")
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: verdict, numbers, what was seen, pictures and the head of the table."""
+        return shown_in_notebook(self)
+
+
+def shown_in_notebook(finding: Finding) -> str:
+    """`finding` as HTML in which no cell of anybody's table is markup."""
+    colour, interval = COLOURS.get(finding.word, "inherit"), finding.interval
+    numbers = {
+        "measured": finding.measured,
+        "interval": f"[{interval[0]:.4g}, {interval[1]:.4g}]" if interval else None,
+        "expected": finding.expected,
+        "tolerance": finding.tolerance,
+    }
+    parts = [
+        f"<b style='color: {colour}'>{finding.word}</b> <b>{escape(finding.practice)}</b>",
+        escape("; ".join(f"{name} {_number_shown(value)}" for name, value in numbers.items() if value is not None)),
+        escape(finding.summary),
+        f"<i>{escape(finding.advice)}</i>" if finding.advice and finding.verdict in ("warn", "fail") else "",
+    ]
+    pictures = [_picture(name, figure) for name, figure in finding.figures.items() if hasattr(figure, "savefig")]
+    table = finding.table.head(ROWS_SHOWN).to_html(index=False) if hasattr(finding.table, "to_html") else ""
+    return "".join([*(f"<div>{part}</div>" for part in parts if part), *pictures, table])
+
+
+def _number_shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def _picture(name: str, figure: Any) -> str:
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return f"<img alt='{escape(name)}' src='data:image/png;base64,{b64encode(content.getvalue()).decode()}'>"
 
 
 def skip(reason: str) -> Finding:

@@ -2,8 +2,11 @@
 
 import json
 import math
+from dataclasses import replace
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from recipe.errors import SettingsError
 from recipe.evidence import Finding, at_least, at_most, from_json, judge, practice, skip, to_json, worst
@@ -67,3 +70,17 @@ def test_what_requires_nothing_of_its_numbers_is_knowledge_and_not_a_test_that_p
     assert judge(example(0.0), {"example": {"max_share": 0.1}}).word == "pass"
     assert judge(example(1.0), {"example": {"max_share": 0.1}}).word == "fail"
     assert judge(skip("no images here"), {}).word == "skip"
+
+
+def test_a_notebook_shows_verdict_numbers_picture_and_table_and_runs_nothing() -> None:
+    figure = Figure()
+    figure.add_subplot().plot([1, 2])
+    evil = "<script>alert(1)</script>"
+    table = pd.DataFrame({"path": [evil], "score": [0.9]})
+    finding = Finding(f"1 of 9 {evil}.", 0.0, (0.0, 0.25), advice="Look.", figures={"worst": figure}, table=table)
+    judged = judge(replace(finding, practice="data/blank", requirements=(at_most(1, 0),)), {})
+    shown = judged._repr_html_()
+    assert ">fail</b> <b>data/blank</b>" in shown and "measured 0; interval [0, 0.25]; expected at most 0" in shown
+    assert "<i>Look.</i>" in shown and "src='data:image/png;base64,iVBOR" in shown and "<table" in shown
+    assert "<script>" not in shown
+    assert ">not judged</b>" in finding._repr_html_() and "Look." not in finding._repr_html_()

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from recipe.dataset.labels import coded, label_numbers
+from recipe.dataset.labels import NOT_POSITIVE, coded, label_numbers
 from recipe.dataset.manifest import Examples, quarantine_of
 from recipe.dataset.stored import Dataset
+from recipe.dataset.target_scale import on_scale, standardised
 from recipe.settings import nearest
 
 READY = "_READY"  # in a delivery or behind its name: it is whole
@@ -50,7 +51,9 @@ def label_faults(labels: pd.Series, reference: Dataset) -> pd.Series:
     classes = reference.preparation["classes"]
     if classes is None:
         style = reference.preparation["label"]["style"]
-        reasons = np.where(np.isnan(label_numbers(labels, style)), NO_NUMBER + style, "")
+        numbers = label_numbers(labels, style)
+        has_no_place = np.isnan(on_scale(numbers, reference.preparation["target"]))
+        reasons = np.select([np.isnan(numbers), has_no_place], [NO_NUMBER + style, NOT_POSITIVE], "")
     else:
         known = [str(name) for name in classes]
         unknown = {
@@ -66,7 +69,4 @@ def _targets(labels: pd.Series, reference: Dataset) -> np.ndarray:
     preparation = reference.preparation
     if preparation["classes"] is not None:
         return coded(labels, preparation["classes"])
-    target = preparation["target"]
-    numbers = label_numbers(labels)
-    standard = (numbers - target["mean"][0]) / target["std"][0]
-    return standard.astype(np.float32)[:, np.newaxis]
+    return standardised(label_numbers(labels), preparation["target"])

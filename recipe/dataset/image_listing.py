@@ -20,7 +20,7 @@ from recipe.dataset.readings import read_columns, typed
 from recipe.dataset.roles import require_no_columns, require_roles, roles_in, without_ignored
 from recipe.dataset.splits import SPLIT_NAMES, TRAIN
 from recipe.dataset.table_files import read_table
-from recipe.dataset.taken import labels_taken, notes_on_labels
+from recipe.dataset.taken import groups_taken, labels_taken, notes_on_labels, notes_on_target
 from recipe.errors import DataError
 from recipe.runtime.workspace import shown
 from recipe.settings import Data
@@ -137,8 +137,10 @@ def _by_labels(root: Path, data: Data) -> Listing:
         }
     )
     files = [ImageFile(path, listed["path"][row], listed["label"][row], row) for row, (_, path) in enumerate(kept)]
-    notes = [*notes_on_labels(labels, data.label), *_unlisted(root, set(names))]
-    taken = [f"{root.name}: {LABELS} names {len(names):,} images", labels_taken(labels, data.label)]
+    quantity = notes_on_target(labels, data.label, data.target)
+    notes = [*notes_on_labels(labels, data.label), *quantity, *_unlisted(root, set(names))]
+    images = f"{root.name}: {LABELS} names {len(names):,} images"
+    taken = [images, labels_taken(labels, data.label, data.target), groups_taken(listed, roles.group)]
     listed = pd.concat([listed, users], axis="columns")
     return Listing(root, files, listed, labels.task, rejected, list(users.columns), notes, taken, labels.as_json())
 

@@ -18,6 +18,7 @@ from recipe.dataset.splits import SPLITS, split_examples
 from recipe.dataset.store import whole_folder
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARATION, PREPARED, QUARANTINE, ROWS, TARGETS
 from recipe.dataset.taken import line
+from recipe.dataset.target_scale import describe, standardised
 from recipe.errors import DataError
 from recipe.runtime.workspace import fingerprint, private_folder, write_json
 from recipe.settings import Data, Settings
@@ -112,14 +113,14 @@ def _prepare_targets(
         np.save(out / TARGETS, coded(labels, classes), allow_pickle=False)
         return {"classes": classes, "target": None}
     numbers = label_numbers(labels)
-    mean, std = float(numbers[training].mean()), float(numbers[training].std())
     if np.ptp(numbers[training]) == 0:
         raise DataError(
-            f"All {len(training)} training labels of {where} are {mean:g}, so there is nothing to learn: "
-            "name another column with data.label."
+            f"All {len(training)} training labels of {where} are {numbers[training][0]:g}, so there is nothing to "
+            "learn: name another column with data.label."
         )
-    np.save(out / TARGETS, ((numbers - mean) / std).astype(np.float32)[:, np.newaxis], allow_pickle=False)
-    return {"classes": None, "target": {"mean": [mean], "std": [std], "names": [data.label]}}
+    target = describe(numbers[training], data.label, data.target)
+    np.save(out / TARGETS, standardised(numbers, target), allow_pickle=False)
+    return {"classes": None, "target": target}
 
 
 def _content(folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from recipe.dataset.manifest import Task
 from recipe.dataset.number_styles import number_style
 from recipe.dataset.preparation import MISSING, NUMBER_STYLES, as_numbers, as_text, words_for_missing
 from recipe.dataset.readings import LARGEST_FLOAT32, common_words
+from recipe.dataset.target_scale import on_scale
 from recipe.errors import DataError
 from recipe.settings import Data
 
@@ -19,6 +20,8 @@ from recipe.settings import Data
 MOST_CLASSES_OF_A_NUMBER = 20
 # Unless it numbers classes: whole numbers from 0 or 1 on without a gap, the rarest a tenth as common as the mean.
 EVEN_SHARE = 0.1
+
+NOT_POSITIVE = "the label is not positive, as data.target=log needs it"
 
 Why = Literal["asked", "words", "few numbers", "numbered classes", "many numbers"]
 
@@ -67,7 +70,12 @@ def read_labels(column: pd.Series, data: Data, where: object, sign: str | None =
     found = number_style(text.dropna(), sign)
     task, why = task_of(text, data.task, found)
     style = found if found and task == "regression" else NUMBER_STYLES[0]
-    faults = _faults(text, task, style)
+    if data.target is not None and task == "classification":
+        raise DataError(
+            f"data.target={data.target} is for a quantity, and the label of {where} is taken for classes: set "
+            "data.task=regression as well, or leave it out."
+        )
+    faults = _faults(text, task, style, data.target)
     if faults.notna().all():
         if text.isna().all():
             raise DataError(f"Every label in {where} is missing: fill them in, or name another column with data.label.")
@@ -117,9 +125,13 @@ def plain_numbers(labels: pd.Series, style: str) -> pd.Series:
     return labels if style == NUMBER_STYLES[0] else as_text(pd.Series(label_numbers(labels, style)))
 
 
-def _faults(labels: pd.Series, task: Task, style: str) -> pd.Series:
-    unusable = np.isnan(label_numbers(labels, style)) if task == "regression" else np.zeros(len(labels), dtype=bool)
-    faults = np.select([labels.isna(), unusable], ["the label is missing", "the label is not a finite number"], "")
+def _faults(labels: pd.Series, task: Task, style: str, scale: str | None) -> pd.Series:
+    unusable = has_no_place = np.zeros(len(labels), dtype=bool)
+    if task == "regression":
+        numbers = label_numbers(labels, style)
+        unusable, has_no_place = np.isnan(numbers), np.isnan(on_scale(numbers, {"scale": scale}))
+    reasons = ["the label is missing", "the label is not a finite number", NOT_POSITIVE]
+    faults = np.select([labels.isna(), unusable, has_no_place], reasons, "")
     return pd.Series(faults, index=labels.index, dtype="str").replace("", np.nan)
 
 

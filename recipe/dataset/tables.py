@@ -21,6 +21,7 @@ from recipe.dataset.taken import (
     notes_on_columns,
     notes_on_file,
     notes_on_labels,
+    notes_on_target,
     rows_taken,
 )
 from recipe.errors import DataError
@@ -68,10 +69,11 @@ def table_examples(table: Table, where: object, data: Data, unusable: Faults = n
     notes = [
         *notes_on_file(table, roles, data),
         *notes_on_labels(labels, data.label),
+        *notes_on_target(labels, data.label, data.target),
         *notes_on_columns({name: readings[name] for name in features}, frame),
     ]
     groups = groups_taken(examples.manifest, roles.group)
-    taken = [rows_taken(table, where, sign), labels_taken(labels, data.label), groups]
+    taken = [rows_taken(table, where, sign), labels_taken(labels, data.label, data.target), groups]
     return replace(examples, notes=notes, taken=taken, readings=readings, label_reading=labels.as_json())
 
 

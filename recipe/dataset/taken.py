@@ -4,21 +4,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from recipe.dataset.date_formats import exchanged
 from recipe.dataset.delimited import Table
-from recipe.dataset.labels import MOST_CLASSES_OF_A_NUMBER, Labels
+from recipe.dataset.labels import MOST_CLASSES_OF_A_NUMBER, Labels, label_numbers
 from recipe.dataset.number_styles import other_style
 from recipe.dataset.preparation import as_text
 from recipe.dataset.readings import Reading
 from recipe.dataset.roles import Roles
+from recipe.dataset.target_scale import LOG
 from recipe.settings import Data
 
 NAMED = 6  # of columns, in a line
 CELL_SHOWN = 40  # characters of a cell in a sentence
 COMMA = "decimal commas"
 KINDS = {"number": ("number", "numbers"), "date": ("date", "dates"), "category": ("category", "categories")}
+SKEWED = 1.0  # highly skewed, by the rule of thumb of Bulmer 1979, Principles of Statistics, section 4
+FEWEST_FOR_SKEW = 50  # labels; of fewer the skewness says little: its standard error is sqrt(6 / N), 0.35 here
 MOST_IN_OTHER = 0.5  # of the rows: the column says little about most of them
 TASKS = {"classification": "classes", "regression": "a quantity"}
 OTHER_TASK = {"classification": "regression", "regression": "classification"}
@@ -36,8 +40,12 @@ def rows_taken(table: Table, where: object, sign: str | None) -> str:
     return f"{_name(where)}: {_counted(count, 'row', 'rows')}{f' ({written})' if written else ''}"
 
 
-def labels_taken(labels: Labels, name: str) -> str:
-    """What the label is, and what it is taken for."""
+def labels_taken(labels: Labels, name: str, scale: str | None = None) -> str:
+    """What the label is, what it is taken for, and the `scale` that it is learnt on where that is another."""
+    return f"{_labels_taken(labels, name)}{', learnt by its logarithm' if scale == LOG else ''}"
+
+
+def _labels_taken(labels: Labels, name: str) -> str:
     distinct = labels.text.nunique()
     if labels.why == "asked":
         return f"label {name}: {TASKS[labels.task]}, as data.task={labels.task} says"
@@ -97,6 +105,26 @@ def notes_on_labels(labels: Labels, name: str) -> Iterator[str]:
             f"{_counted(labels.stripped, 'label has', 'labels have')} spaces around what others of the class have "
             "without: read as one class."
         )
+
+
+def notes_on_target(labels: Labels, name: str, scale: str | None) -> Iterator[str]:
+    """A quantity whose logarithm is far more even than it is itself."""
+    numbers = label_numbers(labels.text[labels.faults.isna()], labels.style)
+    if labels.task != "regression" or scale is not None or len(numbers) < FEWEST_FOR_SKEW or numbers.min() <= 0:
+        return
+    own, logarithm = _skewness(numbers), _skewness(np.log(numbers))
+    if own > SKEWED and abs(logarithm) < own / 2:
+        yield (
+            f"The label '{name}' is skewed (skewness {own:.1f}; that of its logarithm is {logarithm:.1f}), so a few "
+            "large ones decide the loss: data.target=log learns the logarithm."
+        )
+
+
+def _skewness(numbers: np.ndarray) -> float:
+    """The third standardised moment; 0 where all are equal."""
+    deviations = numbers - numbers.mean()
+    spread = deviations.std()
+    return float((deviations**3).mean() / spread**3) if spread > 0 else 0.0
 
 
 def notes_on_columns(readings: Mapping[str, Reading], frame: pd.DataFrame) -> Iterator[str]:

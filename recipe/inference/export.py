@@ -22,6 +22,7 @@ import yaml
 from torch import Tensor, nn
 
 from recipe.dataset.kind import kind_of
+from recipe.dataset.target_scale import LOG
 from recipe.errors import RecipeError
 from recipe.inference import inference as inference_code
 from recipe.inference.inference import (
@@ -98,6 +99,7 @@ class Ensemble(nn.Module):
         self.temperature = temperature
         self.classes = preparation["task"] == "classification"
         target = preparation.get("target") or {"mean": [0.0], "std": [1.0]}
+        self.is_log = target.get("scale") == LOG
         self.register_buffer("mean", torch.tensor(target["mean"], dtype=torch.float32))
         self.register_buffer("std", torch.tensor(target["std"], dtype=torch.float32))
 
@@ -106,7 +108,8 @@ class Ensemble(nn.Module):
         outputs = torch.stack([member(inputs) for member in self.members])
         if self.classes:
             return torch.softmax(outputs / self.temperature, dim=-1).mean(dim=0)
-        return outputs.mean(dim=0) * self.std + self.mean
+        learnt = outputs.mean(dim=0) * self.std + self.mean
+        return learnt.exp() if self.is_log else learnt
 
 
 def write_program(net: nn.Module, example: Tensor, folder: Path) -> Path:

@@ -8,9 +8,11 @@ from types import ModuleType
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.types import Schema
 
 
 class ServedModel(PythonModel):
@@ -29,6 +31,18 @@ class ServedModel(PythonModel):
         except ValueError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
         return predictions
+
+
+def _all_as_text(schema: Schema) -> list[np.dtype[Any]]:
+    """How a server reads text/csv: every cell as it is written, for the preparation knows what it means.
+
+    MLflow's own has no way to read columns of any type; and numbers that it made of codes would have lost their zeros.
+    """
+    return [np.dtype(object)] * len(schema.input_names())
+
+
+# MLflow asks the class and takes no other reader; the model names the version that this is written for.
+Schema.pandas_types = _all_as_text  # type: ignore[assignment, method-assign]
 
 
 def _load_module(path: Path) -> ModuleType:

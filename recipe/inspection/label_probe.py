@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from recipe.dataset.kind import kind_of
 from recipe.dataset.splits import TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
+from recipe.dataset.target_scale import in_own_units
 from recipe.statistics.intervals import NORMAL_975
 
 Targets = NDArray[Any]  # int64 (N,) for classes, float32 (N,) for a number
@@ -127,11 +128,10 @@ def _of_numbers(samples: _Samples, delivered: Dataset) -> LabelProbe | None:
         return None
     errors, spread = np.abs(labels - told), float(np.quantile(np.abs(targets - known), 1 - SURE))
     half = NORMAL_975 * float(np.sqrt(1 / (len(labels) - 3) + 1 / (len(targets) - 3))) / expected  # Fisher 1915
-    mean, std = delivered.preparation["target"]["mean"][0], delivered.preparation["target"]["std"][0]
     examples = pd.DataFrame(
         {
             "row": np.arange(len(labels)),
-            "suggested": told * std + mean,
+            "suggested": in_own_units(told, delivered.preparation["target"]),
             "score": errors / (errors + max(spread, 1e-12)),
             "flagged": errors > spread,
         }

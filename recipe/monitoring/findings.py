@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from recipe.dataset.kind import kind_of
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
+from recipe.dataset.target_scale import on_scale
 from recipe.evidence import Finding, at_least, at_most, practice, skip
 from recipe.inspection.drift import Sample, drift, in_words, sample_of
 from recipe.inspection.drift_figure import Compared, draw_shifts, moved
@@ -171,7 +173,7 @@ def metric_on_labels(seen: Seen) -> Finding:
     if seen.answers is None or seen.champion is None:
         return skip(_why_not_asked(seen))
     labels = seen.batch.labels
-    measured = None if labels is None else _metric_on(seen.answers, labels, seen.is_class)
+    measured = None if labels is None else _metric_on(seen.answers, labels, _learnt(seen))
     name, title = ("accuracy", "Accuracy") if seen.is_class else ("R2", "R2")
     level, where = _level(seen)
     points = _points(seen, "figure", measured[0] if measured else None)
@@ -200,18 +202,28 @@ def _level(seen: Seen) -> tuple[Estimate | None, str]:
     if seen.validation is None:
         return None, ""
     labels = seen.dataset.manifest["label"].iloc[seen.dataset.where(VALIDATION)].reset_index(drop=True)
-    measured = _metric_on(seen.validation, labels, seen.is_class)
+    measured = _metric_on(seen.validation, labels, _learnt(seen))
     return (measured[0], "validation split") if measured else (None, "")
 
 
-def _metric_on(answers: Answers, labels: pd.Series, is_class: bool) -> tuple[Estimate, int] | None:
-    """Accuracy or R2 on the inputs with a label, and how many these are; None where that is nothing to go by."""
+def _learnt(seen: Seen) -> Mapping[str, Any]:
+    """preparation.json of what answered."""
+    return seen.champion.model.preparation if seen.champion is not None else seen.dataset.preparation
+
+
+def _metric_on(answers: Answers, labels: pd.Series, learnt: Mapping[str, Any]) -> tuple[Estimate, int] | None:
+    """Accuracy or R2 on the inputs with a label, and how many these are; None where that is nothing to go by.
+
+    Args:
+        learnt: preparation.json of what the champion learnt; R2 is on the scale of its target.
+    """
     given = labels.notna().to_numpy()
     predictions = answers.predictions[given]
-    if is_class:
+    if learnt["task"] == "classification":
         right = int((predictions == labels[given].astype("str").to_numpy()).sum())
         return Estimate(right / len(predictions), *wilson(right, len(predictions))), len(predictions)
-    numbers = label_numbers(labels[given])
+    numbers = on_scale(label_numbers(labels[given]), learnt["target"])
+    predictions = on_scale(predictions, learnt["target"])
     known = ~np.isnan(numbers)
     if known.sum() < FEWEST_FOR_R2 or np.ptp(numbers[known]) == 0:
         return None

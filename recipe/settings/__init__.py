@@ -115,6 +115,7 @@ class Data(Strict):
     delivery: str | None = None
     task: Literal["auto", "classification", "regression"] = "auto"
     label: str = "label"
+    target: Literal["log"] | None = None
     split_column: str = "split"
     group_column: str = "group"
     ignore: tuple[str, ...] = ()

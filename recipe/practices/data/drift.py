@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import Field
 
+from recipe.dataset.clusters import independent
 from recipe.dataset.splits import TEST, TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice, skip
@@ -41,11 +42,14 @@ class DeliveryLimits(Strict):
 def drift(dataset: Dataset) -> Finding:
     """Validation and test are of the same distribution as training: every column, the labels and the whole.
 
-    A figure on examples unlike those of training says little about either. Rabanser, Guennemann and Lipton 2019,
-    "Failing loudly": tests of single columns and a classifier find most shifts between them.
+    A figure on examples unlike those of training says little about either. Copies count once, and so do groups where
+    there are many: a split has all of one or none, so that they would move it by chance. Rabanser, Guennemann and
+    Lipton 2019, "Failing loudly": tests of single columns and a classifier find most shifts between them.
     """
     label = dataset.settings.data.label
-    samples = {split: sample_of(dataset, dataset.where(split)) for split in (TRAIN, VALIDATION, TEST)}
+    samples = {
+        split: sample_of(dataset, independent(dataset, dataset.where(split))) for split in (TRAIN, VALIDATION, TEST)
+    }
     table = _compared(samples, dataset, label)
     flagged = table[table["flagged"]]
     score = float(flagged["score"].max()) if len(flagged) else 0.0

@@ -75,3 +75,35 @@ def test_a_class_that_only_one_split_has_is_named() -> None:
 
 def with_user_column(dataset: Dataset, name: str) -> Dataset:
     return replace(dataset, user_columns=(name,))
+
+
+def test_copies_that_one_split_holds_do_not_move_it() -> None:
+    images, labels = digits()
+    chance = np.random.default_rng(0)
+    brightest = np.argsort(images.reshape(len(images), -1).mean(1))[-40:]
+    order = chance.permutation(len(images))
+    splits = np.empty(len(images), dtype=object)
+    splits[order] = np.repeat(["train", "validation", "test"], [1200, 300, 297])
+    copied = brightest[splits[brightest] == "validation"]
+    assert len(copied) >= 3
+    more = np.repeat(copied, 40)
+    dataset = arrays(
+        np.concatenate([images, images[more]]),
+        np.concatenate([labels, labels[more]]),
+        split=np.concatenate([splits, np.full(len(more), "validation")]),
+    )
+
+    finding = judge(drift(dataset), LIMITS)
+
+    assert finding.verdict == "pass", finding.summary
+
+
+def test_groups_count_once_where_there_are_many(tmp_path: Path) -> None:
+    rows = breast_cancer().iloc[:120]
+    more = rows.loc[rows.index.repeat(np.random.default_rng(1).choice([1, 60], len(rows), p=[0.9, 0.1]))]
+    noise = np.random.default_rng(0).normal(0, 1e-3, len(more))
+    visits = more.assign(group=[f"patient {place}" for place in more.index], **{"mean area": more["mean area"] + noise})
+
+    finding = judge(drift(table(tmp_path, visits)), LIMITS)
+
+    assert finding.verdict == "pass", finding.summary
