@@ -70,7 +70,7 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
         strata = labels if classes else pd.Series("", index=labels.index, dtype="str")
         split_given = bool(examples.manifest["split"].notna().any())
         splits = split_examples(
-            examples.manifest, strata, data.split, _ledger(home or workspace, path, data, split_given), where
+            examples.manifest, strata, data.split, ledger_of(home or workspace, path, data, split_given), where
         )
         training = np.flatnonzero(splits == "train")
         preparation: dict[str, Any] = {"kind": kind.name, **NO_PARTS}
@@ -89,7 +89,7 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
     return Ingested(counts, len(examples.rejected), taken, tuple(notes))
 
 
-def _ledger(workspace: Path, path: Path, data: Data, split_given: bool) -> Path:
+def ledger_of(workspace: Path, path: Path, data: Data, split_given: bool) -> Path:
     """Where assignments are kept: other data, or other settings of the split, keep theirs elsewhere."""
     inside = path.is_relative_to(workspace.resolve())
     key = fingerprint(

@@ -107,6 +107,13 @@ def remembered(examples: pd.DataFrame, ledger: Path, allowed: Sequence[str]) -> 
     return by_content.fillna(examples["group"].map(groups)).astype("str")
 
 
+def keep_for_training(contents: Sequence[str], ledger: Path) -> None:
+    """Say beforehand that examples of these contents are to train on, where nothing is said of them yet."""
+    if contents:
+        examples = pd.DataFrame({"content_id": list(contents), "group": pd.Series(pd.NA, range(len(contents)), "str")})
+        _remember(examples, pd.Series(TRAIN, index=examples.index, dtype="str"), ledger)
+
+
 def _remember(examples: pd.DataFrame, splits: pd.Series, ledger: Path) -> None:
     """Add the assignments to the ledger; what it holds already stays as it is."""
     new = examples[["content_id", "group"]].assign(split=splits)

@@ -15,6 +15,8 @@ from typing import Any
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
+from recipe.dataset.ingestion import ledger_of
+from recipe.dataset.splits import keep_for_training
 from recipe.deliveries.appending import Growth, is_based_on, put_in_place, stage_growth
 from recipe.deliveries.examination import ASIDE, KNOWN, NEW, read_fates, read_rows
 from recipe.deliveries.incoming import DECIDED, INCOMING, QUARANTINE, arrivals, claim, claimed, forget, given
@@ -127,11 +129,15 @@ def finish_begun(workspace: Path) -> None:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to become of a claimed delivery; `target` is the data set that it was examined beside."""
+    """What is to become of a claimed delivery; `target` is the data set that it was examined beside.
+
+    `doubted` are the contents of what is taken in though its label is in doubt.
+    """
 
     outcome: Outcome
     growth: Growth
     target: str
+    doubted: tuple[str, ...] = ()
 
 
 NO_GROWTH = Growth({})
@@ -189,6 +195,7 @@ def _carry_out(workspace: Path, settings: Settings, folder: Path, decision: Deci
     target, outcome = workspace / decision.target, decision.outcome
     if decision.growth != NO_GROWTH:
         with _at_rest(workspace, *(locks or (RUN_LOCK, STAGE_LOCK))):
+            _keep_out_of_test(workspace, settings, target, decision.doubted)
             put_in_place(folder, decision.growth, target)
             version = keep_version(workspace, target)
         if settings.watch.git:
@@ -221,7 +228,7 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
     delivered = given(folder)
     assert delivered is not None, "a claimed delivery without a decision is still there"
     report, target = workspace / REPORTS / folder.name, data_path(workspace, settings)
-    before, growth = list(stamps(delivered)), NO_GROWTH
+    before, growth, doubted = list(stamps(delivered)), NO_GROWTH, tuple[str, ...]()
     outcome = Outcome(folder.name, delivered.name, "rejected", version=tracked_version(target))
     try:
         result = _examined(workspace, settings, folder, delivered, report)
@@ -233,6 +240,7 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
         reasons = listed.map(text_of)
         if kind in TAKEN:
             taken = fates[fates["fate"] == NEW]
+            doubted = _doubted(report, taken)
             growth = stage_growth(folder, delivered, taken, read_rows(report / "data"), target, settings.data)
     except DataError as error:
         outcome = replace(outcome, kind="rejected", why=str(error))
@@ -244,7 +252,23 @@ def _decide(workspace: Path, settings: Settings, folder: Path) -> Decision:
         )
     if outcome.aside or whole:
         stage_aside(folder, delivered, reasons, letter(outcome, reasons), whole)
-    return Decision(replace(outcome, new=0) if whole else outcome, growth, settings.data.path)
+    return Decision(replace(outcome, new=0) if whole else outcome, growth, settings.data.path, doubted)
+
+
+def _doubted(report: Path, taken: pd.DataFrame) -> tuple[str, ...]:
+    """The contents of examples whose labels the examination doubts: a test example may not have such a one."""
+    table = report / "tables" / "data.label_noise.csv"
+    if not table.is_file():
+        return ()
+    listed = pd.read_csv(table, dtype="str", keep_default_na=False)
+    paths = {text_of(path) for path in listed["path"][listed["flagged"] == "true"]}
+    return tuple(taken["content_id"][taken["path"].isin(paths)])
+
+
+def _keep_out_of_test(workspace: Path, settings: Settings, target: Path, contents: Sequence[str]) -> None:
+    """Have examples of these contents trained on, whichever ledger of splits the next run goes by."""
+    for split_given in (False, True):
+        keep_for_training(contents, ledger_of(workspace, target.resolve(), settings.data, split_given))
 
 
 def _examined(workspace: Path, settings: Settings, folder: Path, delivered: Path, report: Path) -> RunResult:
@@ -285,9 +309,11 @@ def judged(result: RunResult, counts: dict[str, int], settings: Settings, despit
         return "nothing new", f"All {counts[KNOWN]} usable examples are in the data set already."
     unlike = f", taken despite {', '.join(overruled)}" if overruled else ""
     new, them = ("1 example is new", "it") if counts[NEW] == 1 else (f"{counts[NEW]} examples are new", "them")
+    doubts = "".join(f" {finding.summary}" for finding in result.findings if finding.verdict == "warn")
     if counts[ASIDE]:
-        return "partly accepted", f"{new}{unlike}; {counts[ASIDE]} cannot be used."
-    return "accepted", f"{new}{unlike or f', and nothing speaks against {them}'}."
+        return "partly accepted", f"{new}{unlike}; {counts[ASIDE]} cannot be used.{doubts}"
+    none = "" if doubts else f", and nothing speaks against {them}"
+    return "accepted", f"{new}{unlike or none}.{doubts}"
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:

@@ -128,3 +128,23 @@ def test_a_real_change_is_set_aside_until_a_person_takes_it_in_and_the_record_sa
     [taken] = receive(own_photos, load_settings(own_photos), [inverted], despite_drift=True)
     assert (taken.kind, taken.new) == ("accepted", 60)
     assert taken.why == "60 examples are new, taken despite data/label_noise, data/drift, data/expectations."
+
+
+def test_labels_in_doubt_are_told_and_are_no_test_examples(own_photos: Path) -> None:
+    rows = np.arange(HELD, HELD + 200)
+    labels = shuffled_digits()[1][rows]
+    wrong = np.where(np.arange(200) < 20, (labels + 1 + np.arange(200) % 9) % 10, labels)
+    ready(write_images(incoming(own_photos, "careless"), rows, wrong))
+    [outcome] = take_all(own_photos)
+    assert outcome.kind == "accepted" and outcome.new == 200
+    assert "in doubt" in outcome.why and "nothing speaks against" not in outcome.why
+    listed = pd.read_csv(own_photos / Path(outcome.report).parent / "tables" / "data.label_noise.csv")
+    doubted = set(listed["path"][listed["flagged"]].str.rpartition("/")[2])
+    careless = {f"digit-{row}.png" for row in rows[:20]}
+    assert len(doubted & careless) >= 15 and len(doubted - careless) <= 4
+    settings = load_settings(own_photos)
+    ingest(own_photos, settings)
+    manifest = pd.read_parquet(own_photos / "data" / "prepared" / "manifest.parquet")
+    named = manifest["path"].str.contains("|".join(name.removesuffix(".png") + "[^0-9]" for name in doubted))
+    assert named.sum() == len(doubted) and set(manifest["split"][named]) == {"train"}
+    assert (manifest["split"] == "test").sum() > 150

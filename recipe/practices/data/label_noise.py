@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import Field
 
-from recipe.evidence import Finding, at_most, practice, skip
-from recipe.inspection.label_probe import probe_labels
+from recipe.evidence import Finding, at_least, at_most, practice, skip
+from recipe.inspection.label_probe import SURE, probe_labels
 from recipe.settings.strict import Strict
 
 if TYPE_CHECKING:
     from recipe.deliveries.examination import Examined
+
+
+# A delivery a week is told of once in twenty years by chance alone.
+LEAST_BY_CHANCE = 0.001
 
 
 class DeliveryLimits(Strict):
@@ -42,13 +46,26 @@ def label_noise_of_delivery(examined: Examined) -> Finding:
         }
     )
     low, high = probe.interval
+    doubted = int(table["flagged"].sum())
     return Finding(
         summary=f"A probe agrees with {probe.agreement:.3f} of the labels, where the data set's own give "
-        f"{probe.expected:.3f}: about {probe.wrong_share:.0%} [{low:.0%}, {high:.0%}] may be wrong.",
+        f"{probe.expected:.3f}: about {probe.wrong_share:.0%} [{low:.0%}, {high:.0%}] may be wrong, and "
+        f"{doubted} {'is' if doubted == 1 else 'are'} in doubt where chance makes {SURE * len(table):.1f}.",
         measured=probe.wrong_share,
         interval=probe.interval,
         advice="Ask the sender how the labels were made: a shuffled column, another coding, or a file joined to the "
         "wrong rows looks like this; the table lists the most doubtful first.",
-        requirements=(at_most(low, "max_share"), at_most(low, "max_doubt", otherwise="warn")),
+        requirements=(
+            at_most(low, "max_share"),
+            at_most(low, "max_doubt", otherwise="warn"),
+            at_least(by_chance(doubted, len(table)), LEAST_BY_CHANCE, otherwise="warn"),
+        ),
         table=table,
     )
+
+
+def by_chance(doubted: int, count: int) -> float:
+    """How likely so many of `count` labels as good as the data set's own are in doubt."""
+    from scipy.stats import binom
+
+    return float(binom.sf(doubted - 1, count, SURE))

@@ -105,6 +105,15 @@ def test_shuffled_labels_fail_label_noise() -> None:
     assert found(label_noise_of_delivery, delivered(images, shuffled)).verdict == "fail"
 
 
+@pytest.mark.parametrize(("wrong", "verdict"), [(0, "pass"), (20, "warn")])
+def test_a_tenth_of_the_labels_wrong_is_in_doubt_though_it_is_little_in_the_mean(wrong: int, verdict: str) -> None:
+    images, labels = fresh(200)
+    labels = labels.copy()
+    labels[:wrong] = (labels[:wrong] + 1 + np.arange(wrong) % 9) % 10
+    finding = found(label_noise_of_delivery, delivered(images, labels))
+    assert finding.verdict == verdict, finding.summary
+
+
 @pytest.mark.fault("data/leakage", "warn: a near copy of a held-out image; fail: most of them")
 def test_near_copies_of_held_out_images_fail_leakage() -> None:
     images, labels = digits()
