@@ -122,11 +122,14 @@ def _run(arguments: Namespace, overrides: Sequence[str]) -> int:
 
 
 def _flow(arguments: Namespace, overrides: Sequence[str]) -> int:
+    from recipe.pipeline.reproduce import stages_until
     from recipe.settings.composition import compose
 
     workspace = find_workspace()
-    compose(workspace, overrides)  # what is wrong is told before a server starts
-    return _under_prefect(workspace, "flows.recipe", *overrides)
+    stages_until(arguments.until)  # what is wrong is told before a server starts
+    compose(workspace, overrides)
+    until = ["--until", arguments.until] if arguments.until else []
+    return _under_prefect(workspace, "flows.recipe", *overrides, *until)
 
 
 def _retrain(arguments: Namespace, overrides: Sequence[str]) -> int:

@@ -266,6 +266,7 @@ def test_a_report_that_cannot_be_written_is_named(prepared: Path, tmp_path: Path
         (("check", "data", "--out", "requirements.lock"), "Name another folder with --out"),
         (("report",), "params.yaml is missing"),
         (("flow", "data=mnst5k"), "did you mean 'mnist5k'"),
+        (("flow", "data=digits", "--until", "basline"), "did you mean 'baseline'"),
         (("retrain", "data=mnst5k"), "did you mean 'mnist5k'"),
         (("predict", "models/final", "photo.png"), "There is no photo.png"),
         (("rollback", "1"), "`recipe rollback` takes no '1'"),

@@ -25,6 +25,7 @@ EXAMPLES: Mapping[str, Examples] = {
     "flow": (
         ("recipe flow", "the default data set, as a run in Prefect"),
         ("recipe flow data=digits budget=quick", "a first look"),
+        ("recipe flow data=digits --until baseline", "the stages up to baseline"),
     ),
     "retrain": (
         ("recipe retrain", "if deliveries were taken in since the last training"),
@@ -105,6 +106,7 @@ def _add_training(commands: Any) -> None:
     run.add_argument("--until", metavar="STAGE", help="the last stage to run")
     flow = _add(commands, "flow", "the same as a run in Prefect, whose page shows how far it is")
     flow.add_argument("words", nargs="*", metavar="OVERRIDE", help="settings, such as data=digits or seed=1")
+    flow.add_argument("--until", metavar="STAGE", help="the last stage to run")
     retrain = _add(commands, "retrain", "train on what is new, and compare the model with the champion, the one in use")
     retrain.add_argument("words", nargs="*", metavar="OVERRIDE", help="what is to be other than in params.yaml")
     retrain.add_argument("--force", action="store_true", help="even when nothing is new")

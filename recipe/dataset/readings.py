@@ -21,6 +21,7 @@ from recipe.dataset.preparation import (
     words_for_missing,
 )
 from recipe.dataset.sampling import spread
+from recipe.errors import DataError
 
 Holds = Literal["number", "date", "category"]
 Codes = Literal["leading zeros", "more digits than a number keeps", "letters that look like exponents"]
@@ -30,6 +31,7 @@ DIGITS = r"\d+"
 LONG_DIGITS = r"[1-9]\d{15,}"  # beyond 2^53, where double precision keeps whole numbers no longer apart
 EXPONENT = r"\d+E\d+"  # 1E5 is a flat; programs write 1e+05
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+CELL_SHOWN = 40  # characters of a cell in a sentence
 # Words that people write for a thing as well as for nothing; programs write NaN, NULL or <NA> for nothing alone.
 WORDS = ("None", "NA", "N/A", "n/a")
 COMMON = 0.05  # of the cells: such a word is no exception
@@ -95,8 +97,19 @@ def read_columns(
         sign: what stands before decimals in the file, where columns settle it.
         absent: the words for a missing value, where they are not `MISSING`.
         asked: what the settings say of a column: number, date or category, or its own style or format.
+
+    Raises:
+        DataError: no cell of a column can be read as it is asked.
     """
-    return {str(name): read_column(frame[name], sign, absent, asked.get(str(name))) for name in frame}
+    readings = {str(name): read_column(frame[name], sign, absent, asked.get(str(name))) for name in frame}
+    for name, how in asked.items():
+        reading = readings[name]
+        if reading.odd and reading.odd == int(as_text(frame[name], reading.missing).notna().sum()):
+            raise DataError(
+                f"data.read_as.{name}={how}: no cell of '{name}' can be read so; the first is "
+                f"'{reading.first_odd[:CELL_SHOWN]}'. Leave it out, or say how the column is written."
+            )
+    return readings
 
 
 def read_column(

@@ -12,13 +12,12 @@ from recipe.dataset.delimited import Table
 from recipe.dataset.labels import MOST_CLASSES_OF_A_NUMBER, Labels, label_numbers
 from recipe.dataset.number_styles import other_style
 from recipe.dataset.preparation import as_text
-from recipe.dataset.readings import Reading
+from recipe.dataset.readings import CELL_SHOWN, Reading
 from recipe.dataset.roles import Roles
 from recipe.dataset.target_scale import LOG
 from recipe.settings import Data
 
 NAMED = 6  # of columns, in a line
-CELL_SHOWN = 40  # characters of a cell in a sentence
 COMMA = "decimal commas"
 KINDS = {"number": ("number", "numbers"), "date": ("date", "dates"), "category": ("category", "categories")}
 SKEWED = 1.0  # highly skewed, by the rule of thumb of Bulmer 1979, Principles of Statistics, section 4

@@ -62,6 +62,7 @@ def tab(folder: Path) -> Callable[..., list[str]]:
         ("recipe re", ["retrain", "report", "receive"]),
         ("recipe run --u", ["--until "]),
         ("recipe run --until ba", ["baseline "]),
+        ("recipe flow --until ba", ["baseline "]),
         ("recipe run data=di", ["diabetes", "digits"]),  # bash takes = for a break, and asks for what follows
         ("recipe run 'data=dig", ["data=digits"]),
         ("recipe run data=table model.w", ["model.width="]),

@@ -240,6 +240,17 @@ def test_a_column_to_read_that_is_not_there_is_one_clear_sentence(
         prepare(kind="table", path=table, read_as={"bmj": "category"})
 
 
+@pytest.mark.parametrize("how", ["date", "number", "%d/%m/%Y"])
+def test_a_way_to_read_a_column_that_fits_no_cell_is_refused_with_the_first(
+    prepare: Prepare, patients: pd.DataFrame, table: Path, how: str
+) -> None:
+    patients.to_csv(table, index=False)
+    with pytest.raises(
+        DataError, match=rf"data\.read_as\.sex={how}: no cell of 'sex' can be read so; the first is '[fm]'"
+    ):
+        prepare(kind="table", path=table, read_as={"sex": how})
+
+
 def test_numbers_beyond_single_precision_stay_apart_and_are_named(
     prepare: Prepare, patients: pd.DataFrame, table: Path
 ) -> None:
