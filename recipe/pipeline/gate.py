@@ -81,7 +81,8 @@ def pass_gate(workspace: Path, stage: str) -> ClosedGate | None:
 def publish(workspace: Path, result: findings.RunResult, stage: str) -> None:
     """Publish `stage`, and what it was built on, to MLflow, and name the runs there in the report of `result`."""
     run_ids = _publish(workspace, stage)
-    if any(one.mlflow_run_id != run_ids.get(one.stage, one.mlflow_run_id) for one in result.stages):
+    is_told = findings.told_settings(workspace / "reports") == result.run["settings"]
+    if not is_told or any(one.mlflow_run_id != run_ids.get(one.stage, one.mlflow_run_id) for one in result.stages):
         stages = [replace(one, mlflow_run_id=run_ids.get(one.stage, one.mlflow_run_id)) for one in result.stages]
         build_report(workspace, replace(result, stages=tuple(stages)))
 

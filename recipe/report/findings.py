@@ -182,6 +182,14 @@ def read(reports: Path) -> RunResult:
         raise WorkspaceError(f"{path} is not a run's findings ({error}): delete it and run `recipe report`.") from error
 
 
+def told_settings(reports: Path) -> str | None:
+    """The settings that findings.json tells of; a stage that measures the same with others leaves its gate as it is."""
+    try:
+        return str(read(reports).run["settings"])
+    except (WorkspaceError, KeyError):
+        return None
+
+
 def reached(workspace: Path, gated: str | None = None) -> Iterator[str]:
     """The stages that the present run has reached, as far as files can tell."""
     lock = read_lock(workspace)

@@ -20,6 +20,7 @@ SILENT_SECONDS = 2.0  # of waiting for a lock; then it is said what is waited fo
 GIT_SECONDS = 10.0  # it answers in milliseconds, or from a sleeping network disk
 TRAININGS = "trainings"  # in .recipe/: finished ones, which a run finds again
 SHARED = "shared-"  # in there, with the number of a process: what its workers map
+EXPERIMENTS = (".dvc", "tmp", "exps")  # below it DVC makes copies of a workspace, and deletes them
 STAGE_LOCK, RUN_LOCK = "lock", "run.lock"
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,13 @@ def find_workspace(start: Path | None = None) -> Path:
         if (folder / "dvc.yaml").is_file():
             return folder
     raise WorkspaceError(f"No dvc.yaml in {start} or any folder above it: run this inside a training-recipe workspace.")
+
+
+def lasting_workspace(workspace: Path) -> Path:
+    """The workspace itself, or that of which it is a copy for one experiment (`dvc exp run --temp`, `--queue`)."""
+    folder = workspace.resolve()
+    places = [place for place in folder.parents if place.parts[-len(EXPERIMENTS) :] == EXPERIMENTS]
+    return places[0].parents[len(EXPERIMENTS) - 1] if places else folder
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from recipe.errors import RecipeError
 from recipe.runtime.garbage import uncollected
 from recipe.runtime.reachability import require_answer
 from recipe.runtime.stage_process import first_line
+from recipe.runtime.workspace import lasting_workspace
 from recipe.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def tracking_uri(workspace: Path, settings: Settings) -> str:
 
 def workspace_uri(workspace: Path) -> str:
     """The sqlite database in the workspace, by absolute path: an experiment may run in another folder."""
-    return f"{SQLITE}{workspace.resolve() / 'mlflow.db'}"
+    return f"{SQLITE}{lasting_workspace(workspace) / 'mlflow.db'}"
 
 
 def connect(uri: str) -> "MlflowClient":

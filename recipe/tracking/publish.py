@@ -21,7 +21,7 @@ from recipe.errors import redacted
 from recipe.evidence import Finding, to_json
 from recipe.report.findings import STAGES, reached
 from recipe.report.published import RECORDS, published_runs
-from recipe.runtime.workspace import fingerprint, private_folder, write_json
+from recipe.runtime.workspace import fingerprint, lasting_workspace, private_folder, write_json
 from recipe.settings import PARAMS
 from recipe.settings.identity import identity
 from recipe.tracking.connection import SQLITE, connect
@@ -263,7 +263,7 @@ def experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
     if experiment is None:
         is_database = "sql" in pipeline.uri.partition(":")[0]
         if is_database and place is None:  # there is no server that would choose one
-            place = str(pipeline.workspace.resolve() / "mlruns")
+            place = str(lasting_workspace(pipeline.workspace) / "mlruns")
         tags = MODEL_TRAINING | {TAG: _view(pipeline)}
         return str(client.create_experiment(name, artifact_location=place, tags=tags))
     if place is not None and place.rstrip("/") != experiment.artifact_location.removeprefix("file://").rstrip("/"):

@@ -10,7 +10,10 @@ import pytest
 
 from recipe.evidence import at_most
 from recipe.pipeline.gate import PUBLISHES, closed_gates, main, pass_gate
+from recipe.pipeline.reproduce import publish_reached
+from recipe.report.findings import describe
 from recipe.runtime.workspace import locked
+from recipe.settings import load_settings
 from tests.here import library_logging
 from tests.report.workspaces import REPOSITORY, change, found, measure, new_workspace
 
@@ -61,6 +64,20 @@ def test_a_short_stage_is_published_by_the_run_at_its_end_and_a_long_one_at_once
     assert pass_gate(workspace, "data") is None
     content = json.loads((workspace / "reports" / "findings.json").read_text(encoding="utf-8"))
     assert (content["stages"][0]["mlflow_run_id"] is not None) == at_once
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_settings_that_changed_no_number_are_told_though_no_gate_ran(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, reachable: bool
+) -> None:
+    measure(workspace, "data", found("data/imbalance", requirements=(at_most(1, 10),)))
+    assert pass_gate(workspace, "data") is None
+    change(workspace, "seed", 7)
+    if not reachable:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    publish_reached(workspace)
+    told = json.loads((workspace / "reports" / "findings.json").read_text(encoding="utf-8"))["run"]
+    assert told["seed"] == 7 and told["settings"] == describe(load_settings(workspace))["settings"]
 
 
 def test_a_closed_gate_says_which_practice_closed_it_and_what_to_do(workspace: Path) -> None:

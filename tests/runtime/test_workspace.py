@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recipe.errors import WorkspaceError
-from recipe.runtime.workspace import find_workspace, locked, write_json, write_whole
+from recipe.runtime.workspace import find_workspace, lasting_workspace, locked, write_json, write_whole
 
 
 def test_the_workspace_is_the_nearest_parent_with_a_dvc_yaml(tmp_path: Path) -> None:
@@ -69,3 +69,11 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WorkspaceError, match="Cannot write"):
         write_whole(tmp_path / "file" / "below.txt", "text")
+
+
+@pytest.mark.parametrize("copy", ["standalone/tmp9psdjkf8", "tmpk2w/deeper"])
+def test_an_experiment_in_a_copy_of_the_workspace_belongs_to_the_workspace(tmp_path: Path, copy: str) -> None:
+    folder = tmp_path / "my work"
+    assert lasting_workspace(folder) == folder
+    assert lasting_workspace(folder / ".dvc" / "tmp" / "exps" / copy) == folder
+    assert lasting_workspace(folder / ".dvc" / "exps" / copy) == folder / ".dvc" / "exps" / copy
