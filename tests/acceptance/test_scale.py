@@ -316,7 +316,7 @@ def test_mlflow_keeps_runs_and_models_in_postgresql_and_their_files_in_s3(
     findings = Path(client.download_artifacts(squeeze.info.run_id, "findings.json", str(tmp_path)))
     assert json.loads(findings.read_text())["stage"] == "squeeze"
     (version,) = client.search_model_versions("name = 'digits'")
-    assert version.run_id == squeeze.info.run_id and str(version.source).startswith(STORE)
+    assert version.run_id == squeeze.data.tags["mlflow.parentRunId"] and str(version.source).startswith(STORE)
     assert not (finished.workspace / "mlflow.db").exists() and not (finished.workspace / "mlruns").exists()
 
 
