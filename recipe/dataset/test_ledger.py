@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,10 @@ LEDGER = Path(".recipe") / "test_ledger.jsonl"
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of the test labels: when, by what, of which state of the data, the metric, and of which data set."""
+    """One reading of the test labels: when, by what, of which state of the data, the metric, and of which data set.
+
+    `model` names the model that was held to them; empty where that is not known.
+    """
 
     when: str
     reader: str
@@ -21,15 +25,18 @@ class Reading:
     examples: int
     figure: float
     name: str = ""
+    model: str = ""
 
 
-def record_reading(workspace: Path, reader: str, data: str, examples: int, figure: float, name: str = "") -> None:
+def record_reading(
+    workspace: Path, reader: str, data: str, examples: int, figure: float, name: str = "", model: str = ""
+) -> None:
     """Append one reading to the workspace's ledger.
 
     Raises:
         WorkspaceError: it cannot be written.
     """
-    journal.append(workspace / LEDGER, asdict(Reading(journal.now(), reader, data, examples, figure, name)))
+    journal.append(workspace / LEDGER, asdict(Reading(journal.now(), reader, data, examples, figure, name, model)))
 
 
 def readings(workspace: Path, data: str) -> list[Reading]:
@@ -42,3 +49,12 @@ def readings(workspace: Path, data: str) -> list[Reading]:
         with suppress(TypeError):
             found.append(Reading(**entry))
     return [reading for reading in found if data in (reading.data, reading.name)]
+
+
+def times_read(found: Sequence[Reading]) -> int:
+    """How often the labels told something new: the same model's answers on the same data, read again, do not.
+
+    So whoever makes a run again, of which all else is equal, finds the same number.
+    """
+    known = {(one.reader, one.data, one.model) for one in found if one.model}
+    return len(known) + sum(not one.model for one in found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, float32, tensor
 
 from recipe.dataset.stored import MANIFEST, PREPARED, load_dataset
-from recipe.dataset.test_ledger import readings, record_reading
+from recipe.dataset.test_ledger import readings, record_reading, times_read
 from recipe.executors import executor_of
 from recipe.runtime.workspace import TRAININGS, fingerprint
 from recipe.settings import Settings
@@ -78,13 +78,14 @@ def with_test(experiment: Experiment, stage: Stage) -> Experiment:
     settings, workspace = stage.settings, stage.workspace
     dataset = load_dataset(workspace, settings, whole=False)
     version = fingerprint(digest(workspace / PREPARED / MANIFEST))
+    model = fingerprint([experiment.fingerprint, experiment.training.parameters(), vars(experiment.budget)])
 
     def open_test(reader: str) -> Split:
         return split_of(dataset, "test", build_transform(dataset, settings), settings)
 
     def note_reading(reader: str, examples: int, figure: float) -> int:
-        record_reading(stage.home, reader, version, examples, figure, settings.data.name)
-        return len(readings(stage.home, settings.data.name))
+        record_reading(stage.home, reader, version, examples, figure, settings.data.name, model)
+        return times_read(readings(stage.home, settings.data.name))
 
     return replace(experiment, test=HeldOut(open_test, note_reading))
 

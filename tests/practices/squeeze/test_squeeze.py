@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recipe.dataset.test_ledger import LEDGER, readings, record_reading
+from recipe.dataset.test_ledger import LEDGER, readings, record_reading, times_read
 from recipe.models import Cnn, Linear, Mlp
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.ensemble import ensemble
@@ -258,6 +258,12 @@ def test_every_reading_is_in_the_ledger_and_too_many_are_warned_of(experiment: E
     for _ in range(limited):
         record_reading(tmp_path, "someone", "v1", 10, 0.5)
     assert noted.examine(final_test).verdict == "warn"
+
+
+def test_a_model_that_is_read_again_on_the_same_data_tells_nothing_new(tmp_path: Path) -> None:
+    for data, model in (("v1", "a"), ("v1", "a"), ("v1", "b"), ("v2", "a"), ("v1", ""), ("v1", "")):
+        record_reading(tmp_path, "squeeze/final_test", data, 10, 0.5, "digits", model)
+    assert times_read(readings(tmp_path, "digits")) == 5
 
 
 def test_a_torn_last_line_of_the_ledger_loses_no_other(tmp_path: Path) -> None:
