@@ -41,6 +41,8 @@ REPORTS = Path("reports") / "deliveries"
 # have shifted a probe trained on the others cannot tell whether the labels are right.
 DRIFT, LABELS = "data/drift", "data/label_noise"
 SHIFTS = (DRIFT, "data/expectations")
+# What these warn of is not taken in.
+OF_ASIDE = ("data/unreadable", "data/corrupt_labels", "data/duplicates", "data/leakage")
 
 logger = logging.getLogger(__name__)
 
@@ -309,7 +311,8 @@ def judged(result: RunResult, counts: dict[str, int], settings: Settings, despit
         return "nothing new", f"All {counts[KNOWN]} usable examples are in the data set already."
     unlike = f", taken despite {', '.join(overruled)}" if overruled else ""
     new, them = ("1 example is new", "it") if counts[NEW] == 1 else (f"{counts[NEW]} examples are new", "them")
-    doubts = "".join(f" {finding.summary}" for finding in result.findings if finding.verdict == "warn")
+    warned = [finding for finding in result.findings if finding.verdict == "warn" and finding.practice not in OF_ASIDE]
+    doubts = "".join(f" {finding.summary}" for finding in warned)
     if counts[ASIDE]:
         return "partly accepted", f"{new}{unlike}; {counts[ASIDE]} cannot be used.{doubts}"
     none = "" if doubts else f", and nothing speaks against {them}"

@@ -39,6 +39,7 @@ def found(**verdicts: Verdict) -> RunResult:
             "90 examples are new, taken despite data/drift, data/label_noise; 10 cannot be used.",
         ),
         ({"drift": "pass"}, True, "partly accepted", "90 examples are new; 10 cannot be used."),
+        ({"unreadable": "warn"}, True, "partly accepted", "90 examples are new; 10 cannot be used."),
         ({"drift": "warn"}, True, "partly accepted", "90 examples are new; 10 cannot be used. Of drift."),
     ],
 )

@@ -18,6 +18,7 @@ from recipe.evidence import Finding, at_least, practice
 from recipe.executors.loky import Processes
 from recipe.pipeline.stage import Stage, main
 from recipe.report.findings import read_judged
+from recipe.runtime.display import Place
 from recipe.settings import Settings
 from recipe.settings.composition import compose_params
 from recipe.training.experiment import Experiment
@@ -98,6 +99,7 @@ def test_a_practice_that_is_not_there_is_named_with_the_nearest(tmp_path: Path, 
 
 def test_trainings_are_named_by_what_tells_them_apart(digits_cnn: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recipe.training.fit.MEMORY", {})
+    monkeypatch.setattr("recipe.runtime.progress._place", Place(""))
     base = digits_cnn.training.having(epochs=1)
     blank = digits_cnn.variant("zero inputs", train=replace(digits_cnn.train, inputs=digits_cnn.train.inputs * 0))
     fit_all(digits_cnn, [base, base.having(seed=1), base.having(model=base.model.having(dropout=0.3))])
@@ -116,6 +118,7 @@ def test_trainings_of_worker_processes_are_recorded_too(
     from recipe.training.components import Component
 
     monkeypatch.setattr("recipe.training.fit.MEMORY", {})
+    monkeypatch.setattr("recipe.runtime.progress._place", Place(""))
     spread = replace(digits_cnn, executor=Processes(2))
     base = spread.training.having(epochs=1, model=Component("model", f"{Cnn.__module__}.Cnn"))
     fit_all(spread, [base, base.having(seed=1)])
