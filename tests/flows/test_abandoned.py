@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,9 +21,11 @@ PARENT = [sys.executable, "-c", "import subprocess, sys, time; subprocess.Popen(
 def server() -> Iterator[subprocess.Popen[bytes]]:
     """A process with another below it, as a worker has its runs."""
     process = subprocess.Popen(PARENT, start_new_session=True)
+    child = below(process)
     yield process
-    for one in [*psutil.Process().children(recursive=True)]:
-        one.kill()
+    for one in (child, process):
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            one.kill()
     process.wait()
 
 
