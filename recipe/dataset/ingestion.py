@@ -65,6 +65,11 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
     kind = kind_named(builtin_kind(data.name) if packaged else data.kind)
     with whole_folder(workspace / folder) as out:
         examples = (read_builtin if packaged else kind.read)(path, data, out / INPUTS)
+        if data.target is not None and examples.task == "classification":
+            raise DataError(
+                f"data.target={data.target} is for a quantity, and the label of {where} is taken for classes: set "
+                "data.task=regression as well, or leave it out."
+            )
         labels = examples.manifest["label"]
         classes = class_names(labels, where) if examples.task == "classification" else None
         strata = labels if classes else pd.Series("", index=labels.index, dtype="str")

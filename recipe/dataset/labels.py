@@ -70,11 +70,6 @@ def read_labels(column: pd.Series, data: Data, where: object, sign: str | None =
     found = number_style(text.dropna(), sign)
     task, why = task_of(text, data.task, found)
     style = found if found and task == "regression" else NUMBER_STYLES[0]
-    if data.target is not None and task == "classification":
-        raise DataError(
-            f"data.target={data.target} is for a quantity, and the label of {where} is taken for classes: set "
-            "data.task=regression as well, or leave it out."
-        )
     faults = _faults(text, task, style, data.target)
     if faults.notna().all():
         if text.isna().all():

@@ -63,6 +63,11 @@ def test_classes_have_no_logarithm(prepare: Prepare, tmp_path: Path) -> None:
         prepare(kind="table", path=path, label="kind", target="log")
 
 
+def test_a_data_set_of_classes_that_comes_with_a_package_refuses_it_as_well(prepare: Prepare) -> None:
+    with pytest.raises(DataError, match=r"the label of digits is taken for classes"):
+        prepare(kind="builtin", name="digits", path="requirements.lock", target="log")
+
+
 class Constant(nn.Module):
     """One standard deviation above the mean, whatever enters."""
 
