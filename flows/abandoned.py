@@ -1,7 +1,6 @@
 """What a killed `make serve` leaves: processes that still serve, and runs that the server takes for running."""
 
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -77,7 +76,6 @@ def free_runs(api: str, pool: str) -> int:
     from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
     from prefect.states import Crashed
 
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": list(LEFT)}}})
     here = WorkPoolFilter.model_validate({"name": {"any_": [pool]}})
     freed = 0

@@ -11,13 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 
 from flows.endings import BAD_INPUT, failed
+from flows.links import link
 from flows.recipe import EXIT_CODES, as_markdown, run_from_command_line
 from recipe.errors import RecipeError
 from recipe.monitoring.history import read_entries
@@ -30,7 +31,7 @@ from recipe.runtime.workspace import find_workspace, private_folder
 
 DRIFTED = "Drifted"  # the name that Prefect shows such a completed run by
 EVENT = "training-recipe.monitor"
-LOG = "monitor.log"
+LOG, MONITOR = "monitor.log", "monitor"  # in .recipe/, and in reports/
 STEADY_CODE, DRIFTED_CODE, INTERRUPTED_CODE = 0, 1, 130  # of `recipe monitor`
 
 
@@ -67,18 +68,17 @@ def _monitored(workspace: Path, batch: Path) -> State[None]:
     if code not in (STEADY_CODE, DRIFTED_CODE):
         note_failure(workspace, batch, began)
         return failed(BAD_INPUT, said.rpartition("\n")[2].removeprefix("recipe: "))
-    _publish(workspace / "reports" / "monitor")
+    _publish(workspace)
     tell(workspace, code)
     if code == DRIFTED_CODE:
         return Completed(name=DRIFTED, message=f"{batch.name} is no longer as training was.")
     return Completed(message=f"{batch.name} is as training was.")
 
 
-def _publish(reports: Path) -> None:
-    findings = read(reports).findings
+def _publish(workspace: Path) -> None:
+    findings = read(workspace / "reports" / MONITOR).findings
     create_markdown_artifact(as_markdown(findings), key="monitor-findings", description="What the batch is like")
-    page = (reports / PAGE).as_uri()
-    create_link_artifact(page, link_text="report", key="monitor-report", description="The batch beside training")
+    link(f"{MONITOR}/{PAGE}", workspace, key="monitor-report", description="The batch beside training")
 
 
 def tell(workspace: Path, code: int) -> None:

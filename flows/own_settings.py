@@ -1,6 +1,5 @@
 """The settings of a run that a deployment started: its own, so that params.yaml is as before when it has ended."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from prefect.runtime import deployment
 
-from recipe.runtime.workspace import private_folder, write_json, write_whole
+from recipe.runtime.workspace import fingerprint, private_folder, write_json, write_whole
 from recipe.settings import PARAMS
 
 KEPT = "params_of_others.json"  # in .recipe/, for as long as a run has settings of its own
@@ -27,7 +26,7 @@ def own_settings(workspace: Path, change: Callable[[], object]) -> Iterator[None
     if deployment.id is None or before is None:
         yield
         return
-    write_json(private_folder(workspace) / KEPT, {"before": before, "meanwhile": _digest(path)})
+    write_json(private_folder(workspace) / KEPT, {"before": before, "meanwhile": _named(path)})
     try:
         yield
     finally:
@@ -42,10 +41,10 @@ def put_back(workspace: Path) -> None:
     except (FileNotFoundError, ValueError):
         return
     path = workspace / PARAMS
-    if path.is_file() and _digest(path) == content["meanwhile"]:
+    if path.is_file() and _named(path) == content["meanwhile"]:
         write_whole(path, content["before"])
     kept.unlink(missing_ok=True)
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _named(path: Path) -> str:
+    return fingerprint(path.read_text(encoding="utf-8"))

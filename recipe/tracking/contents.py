@@ -51,11 +51,10 @@ def of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int], verdicts:
     """
     stages = list(reached(pipeline.workspace, stage))
     findings = [finding for name in stages for finding in pipeline.findings(name)]
-    settings = {key: value for key, value in plain(pipeline.settings).items() if key not in NOT_IN_PARAMS}
     return Content(
         _name(pipeline, findings, stages[-1]),
         when,
-        params=flat(settings),
+        params=shown_settings(pipeline.settings),
         tags={
             VERDICT: worst(findings),
             VERDICTS: _verdicts(verdicts, findings, pipeline.settings),
@@ -68,6 +67,11 @@ def of_pipeline(pipeline: Pipeline, stage: str, when: tuple[int, int], verdicts:
         metrics=_deciding(pipeline, findings) | _counted(findings) | {"seconds": (when[1] - when[0]) / 1000},
         status=_status(findings),
     )
+
+
+def shown_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that a pipeline's run shows as its parameters."""
+    return flat({name: value for name, value in plain(settings).items() if name not in NOT_IN_PARAMS})
 
 
 def of_stage(pipeline: Pipeline, stage: str, findings: Sequence[Finding], when: tuple[int, int]) -> Content:

@@ -22,9 +22,8 @@ from recipe.runtime.live import LIVE
 from recipe.runtime.workspace import find_workspace, private_folder
 from recipe.settings.identity import plain
 from recipe.tracking.connection import connect
-from recipe.tracking.contents import flat, short_name
+from recipe.tracking.contents import flat, short_name, shown_settings
 from recipe.tracking.pipeline_run import (
-    NOT_IN_PARAMS,
     PARENT,
     PIPELINE,
     SOURCE,
@@ -92,8 +91,8 @@ class Sender:
         """The run of the stage and that of the pipeline above it; either is made where it is not there yet."""
         settings = self.pipeline.settings
         name = f"{settings.data.name} {short_name(settings.model.target)}"
-        params = {key: value for key, value in plain(settings).items() if key not in NOT_IN_PARAMS}
-        parent = self._found_or_made({PIPELINE: self.pipeline.key, STAGE: "pipeline"}, name, flat(params))
+        run_of_pipeline = {PIPELINE: self.pipeline.key, STAGE: "pipeline"}
+        parent = self._found_or_made(run_of_pipeline, name, shown_settings(settings))
         tags = {PIPELINE: self.pipeline.key, STAGE: self.stage, PARENT: parent}
         run = self._found_or_made(tags, self.stage, flat(plain(settings)["stages"][self.stage]))
         for one in (run, parent):
