@@ -8,7 +8,10 @@ from scipy.stats import binom, norm
 from recipe.dataset.manifest import Task
 from recipe.promotion.rule import Contest, Decision, decide
 from recipe.settings.retrain import Rule
+from recipe.statistics.metrics import METRICS, Metric
 
+ACCURACY, R2 = METRICS["accuracy"], METRICS["R2"]
+METRIC_OF: dict[Task, Metric] = {"classification": ACCURACY, "regression": R2}
 OWN_NOISE = 0.15  # of a model's view of how hard an example is, beside the examples' spread of 1: 3 % disagreement
 Mixture = Sequence[tuple[int, float]]  # examples, and how far the two are apart; a round takes one after another
 CLASSES: Mixture = [(count, share) for count in (200, 500, 2000) for share in (0.02, 0.05, 0.15)]
@@ -35,7 +38,9 @@ def simulated(rng: np.random.Generator, count: int, apart: float, better: float,
     challenger, champion = (_right_or_wrong if task == "classification" else _squared)(rng, count, apart, better)
     kind = rng.integers(0, 10, count)
     parts = {f"class {one}": kind == one for one in range(10)}
-    return Contest(challenger, champion, task, parts | {f"source = {one}": rng.random(count) < 0.3 for one in "ab"})
+    return Contest(
+        challenger, champion, METRIC_OF[task], parts | {f"source = {one}": rng.random(count) < 0.3 for one in "ab"}
+    )
 
 
 def _right_or_wrong(rng: np.random.Generator, count: int, apart: float, better: float) -> np.ndarray:
@@ -64,7 +69,7 @@ def reign(
         if fresh:
             hardness, champion = _taken(rng, rng.standard_normal(count), truth)
         _, challenger = _taken(rng, hardness, truth + gain)
-        made.append(decide(Contest(challenger, champion, "classification", {}), rule))
+        made.append(decide(Contest(challenger, champion, ACCURACY, {}), rule))
         if made[-1].promote:
             champion, truth = challenger, truth + gain
     return made, truth, (champion.mean() - truth) / np.sqrt(truth * (1 - truth) / count)

@@ -19,9 +19,9 @@ from recipe.attribution.factors import SEED, Factor, swapped
 from recipe.attribution.judging import Judged, Scores, Tell, judge
 from recipe.attribution.reruns import clear_away
 from recipe.attribution.swaps import State, Way, way_between
-from recipe.dataset.manifest import Task
 from recipe.settings import load_settings
-from recipe.statistics.paired import METRICS, intervals
+from recipe.statistics.metrics import Metric
+from recipe.statistics.paired import intervals
 from recipe.tracking.connection import SQLITE, connect, tracking_uri
 from recipe.tracking.past_runs import PastRun, RunError, find_run
 from recipe.tracking.registry import answering
@@ -64,6 +64,7 @@ class Attribution:
     a: str
     b: str
     metric: str
+    lower_is_better: bool
     examples: int
     value: float
     steps: tuple[Step, ...]
@@ -123,11 +124,12 @@ def _attribution(runs: tuple[PastRun, PastRun], way: Way, alike: Sequence[State]
     start, end = (judged.scores[way.states[place]] for place in (0, -1))
     seed_means = [judged.scores[state].mean() for state in alike if state in judged.scores]
     seed_change = float(np.ptp(seed_means)) if len(seed_means) > 1 else None
-    step = partial(_step, task=judged.task, whole=float((end - start).mean()), seed_change=seed_change)
+    step = partial(_step, metric=judged.metric, whole=float((end - start).mean()), seed_change=seed_change)
     return Attribution(
         a=runs[0].name,
         b=runs[1].name,
-        metric=METRICS[judged.task],
+        metric=judged.metric.title,
+        lower_is_better=judged.metric.is_error,
         examples=len(start),
         value=float(start.mean()),
         steps=tuple(step(*one) for one in _swapped(way, judged)),
@@ -149,11 +151,11 @@ def _swapped(way: Way, judged: Judged) -> Iterator[tuple[list[Factor], Scores, S
 
 
 def _step(
-    factors: Sequence[Factor], before: Scores, after: Scores, task: Task, whole: float, seed_change: float | None
+    factors: Sequence[Factor], before: Scores, after: Scores, metric: Metric, whole: float, seed_change: float | None
 ) -> Step:
     """The step beside the `whole` change, and beside what another seed does."""
     name, change = " and ".join(factor.name for factor in factors), float((after - before).mean())
-    [(low, high)] = intervals([after - before], task, LEVEL)
+    [(low, high)] = intervals([after - before], metric.scored, LEVEL)
     return Step(
         name,
         "; ".join(factor.before for factor in factors),

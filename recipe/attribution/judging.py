@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from recipe.dataset.stored import INPUTS, MANIFEST, PREPARATION, PREPARED
 from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
 from recipe.inference.predict import load_model
 from recipe.settings import parse_settings
+from recipe.statistics.metrics import Metric, metrics_of
 from recipe.statistics.paired import answer_scores
 from recipe.tracking.past_runs import RunError, registered_model
 from recipe.tracking.pipeline_run import pipeline_key
@@ -40,9 +41,9 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Judged:
-    """By state, what each example adds to the metric, (N,); and what a person should know about it."""
+    """By state, what each example adds to the metric, (N,), which is their mean; and what to know about it."""
 
-    task: Task
+    metric: Metric
     scores: dict[State, Scores]
     notes: tuple[str, ...]
 
@@ -59,11 +60,13 @@ def judge(way: Way, reseeded: Sequence[State], uri: str, client: MlflowClient, t
         with _tried(way, state, notes):
             prepared[state] = prepared_data(way.bench, state.made_from)
     task = _common_task(prepared.values())
+    [metric, *_] = metrics_of(task, way.states[-1].made_from.settings.get("metrics"))
+    own_units: Mapping[str, Any] = {"task": task, "target": {}}  # the two runs may have learnt on different scales
     labels, rows, remarks = _common_examples(prepared)
 
     def scored(state: State, model: FinalModel) -> Scores:
         inputs = np.load(prepared[state] / PREPARED / INPUTS, mmap_mode="r", allow_pickle=False)[rows[state]]
-        return answer_scores(model.predict_prepared(inputs)["prediction"], labels, task)
+        return metric.turned(answer_scores(model.predict_prepared(inputs), labels, metric, own_units))
 
     at_hand = {state: _model_at_hand(way.bench, state, uri, client) for state in prepared}
     scores = {state: scored(state, model) for state, model in at_hand.items() if model is not None}
@@ -72,7 +75,7 @@ def judge(way: Way, reseeded: Sequence[State], uri: str, client: MlflowClient, t
         tell(f"run {number} of {len(due)}: {_described(way, state)}")
         with _tried(way, state, notes):
             scores[state] = scored(state, load_model(str(make_model(way.bench, state.made_from))))
-    return Judged(task, scores, (*notes, *remarks))
+    return Judged(metric, scores, (*notes, *remarks))
 
 
 @contextmanager

@@ -106,7 +106,8 @@ def waterfall(why: Attribution) -> Figure:
         chart.plot([level, level], [place + HALF, place + 1 - HALF], color=FAINT, linewidth=0.8)
     for place, (step, level) in enumerate(zip(why.steps, levels, strict=False), start=1):
         ends = [level + step.low, level + step.high]
-        colour = PALETTE[2] if step.change >= 0 else PALETTE[1]
+        worse = step.change > 0 if why.lower_is_better else step.change < 0
+        colour = PALETTE[1] if worse else PALETTE[2]
         chart.barh(place, step.change, left=level, height=2 * HALF, color=colour, alpha=0.75)
         chart.plot(ends, [place, place], color=INK, linewidth=1.1, marker="|", markersize=6)
         chart.annotate(signed(step.change), (max(*ends, level, step.value), place), (6, 0), **note)

@@ -17,6 +17,8 @@ from recipe.errors import WorkspaceError
 from recipe.evidence import Finding
 from recipe.report.findings import read_measured
 from recipe.settings import Settings
+from recipe.settings.metrics import deciding
+from recipe.statistics.paired import PROBABILITY
 from recipe.tracking.connection import SQLITE, TrackingError, connect, tracking_uri
 from recipe.tracking.contents import FINAL_TEST
 from recipe.tracking.registry import CHAMPION, RegistryError, find_version, metric_on_test, registered_name
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 4_096  # of a memory map: torch wants what it may write to
-PROBABILITY = "probability_"  # begins the column of a class: recipe/inference/inference.py
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,10 @@ class Champion:
 class Answers:
     """What a model says of inputs.
 
-    `predictions` are classes as text (N,), or numbers (N, k); `compared` (N,) are the largest probabilities of classes,
-    or the first number.
+    `table` is as the model gives it; `compared` (N,) are the largest probabilities of classes, or the first number.
     """
 
-    predictions: np.ndarray
+    table: pd.DataFrame
     compared: np.ndarray
 
 
@@ -95,8 +95,9 @@ def _registered(workspace: Path, settings: Settings) -> Champion | None:
         logger.warning("%s Until then the final model here is taken.", error)
         return None
     name = f"{version.name} version {version.version}"
-    metric = metric_on_test(version.tags)
-    return Champion(load_registered(reference, uri), name, Estimate(*metric) if metric else None)
+    model = load_registered(reference, uri)
+    metric = metric_on_test(version.tags, deciding(model.preparation["task"], settings.metrics))
+    return Champion(model, name, Estimate(*metric) if metric else None)
 
 
 def _final(workspace: Path) -> Champion | None:
@@ -127,7 +128,6 @@ def answers(champion: Champion, dataset: Dataset, rows: NDArray[np.int64]) -> An
     inputs = (inputs_for(champion.name, own, dataset, part) for part in parts)
     table = pd.concat([champion.model.predict_prepared(np.array(one)) for one in inputs], ignore_index=True)
     if own["task"] != "classification":
-        numbers = table.to_numpy(dtype=np.float64)
-        return Answers(numbers, numbers[:, 0])
+        return Answers(table, table.iloc[:, 0].to_numpy(dtype=np.float64))
     largest = table[[name for name in table.columns if name.startswith(PROBABILITY)]].max(axis=1)
-    return Answers(table["prediction"].astype("str").to_numpy(), largest.to_numpy(dtype=np.float64))
+    return Answers(table, largest.to_numpy(dtype=np.float64))

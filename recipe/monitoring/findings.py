@@ -15,8 +15,7 @@ from recipe.dataset.kind import kind_of
 from recipe.dataset.labels import label_numbers
 from recipe.dataset.splits import TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
-from recipe.dataset.target_scale import on_scale
-from recipe.evidence import Finding, at_least, at_most, practice, skip
+from recipe.evidence import Finding, Requirement, at_least, at_most, practice, skip
 from recipe.inspection.drift import Sample, drift, in_words, sample_of
 from recipe.inspection.drift_figure import Compared, draw_shifts, moved
 from recipe.inspection.familiarity import Unfamiliar, unfamiliar
@@ -26,10 +25,12 @@ from recipe.monitoring.batch import Batch
 from recipe.monitoring.champion import Answers, Champion, Estimate
 from recipe.monitoring.history import Entry, draw_over_time
 from recipe.statistics.intervals import NORMAL_975, wilson
+from recipe.statistics.metrics import Metric, metrics_of
+from recipe.statistics.paired import outputs_and_targets
 
 BATCH = "batch"
 SHOWN = 16  # inputs in a picture
-FEWEST_FOR_R2 = 10  # labelled inputs: the variance of fewer is no measure to hold residuals against
+FEWEST_NUMBERS = 10  # labelled inputs: the variance of fewer is no measure to hold residuals against
 SMALLEST_CHANCE = 1e-12  # that is told as a number: below it, rounding is what is seen
 UNREADABLE_COLUMNS = ["path", "reason"]
 LABEL_LATER = "give the same inputs again once they are labelled, and the figure is added to what is known of them."
@@ -56,6 +57,11 @@ class Seen:
     @property
     def is_class(self) -> bool:
         return self.dataset.preparation["classes"] is not None
+
+    @property
+    def metric(self) -> Metric:
+        """The one that decides."""
+        return metrics_of(self.dataset.preparation["task"], self.dataset.settings.metrics)[0]
 
 
 @practice("monitor/unreadable")
@@ -173,24 +179,25 @@ def metric_on_labels(seen: Seen) -> Finding:
     if seen.answers is None or seen.champion is None:
         return skip(_why_not_asked(seen))
     labels = seen.batch.labels
-    measured = None if labels is None else _metric_on(seen.answers, labels, _learnt(seen))
-    name, title = ("accuracy", "Accuracy") if seen.is_class else ("R2", "R2")
+    metric = seen.metric
+    measured = None if labels is None else _metric_on(seen, seen.answers, labels)
+    title = metric.title[0].upper() + metric.title[1:]
     level, where = _level(seen)
     points = _points(seen, "figure", measured[0] if measured else None)
-    figures = _drawn(over_time=draw_over_time(points, name, f"{title} over time", level, f"the {where}"))
+    figures = _drawn(over_time=draw_over_time(points, metric.title, f"{title} over time", level, f"the {where}"))
     if measured is None:
-        least = "" if seen.is_class else f", or fewer than {FEWEST_FOR_R2}"
+        least = ", or of one class alone" if seen.is_class else f", or fewer than {FEWEST_NUMBERS}"
         return replace(skip(f"The batch has no labels{least}: {LABEL_LATER}"), figures=figures)
-    metric, examples = measured
+    estimate, examples = measured
     beside = f", where {seen.champion.name} has {level} on the {where}" if level is not None else ""
     return Finding(
-        summary=f"{title} {metric} on {examples} labelled inputs{beside}.",
-        measured=metric.value,
-        interval=(metric.low, metric.high),
+        summary=f"{title} {estimate} on {examples} labelled inputs{beside}.",
+        measured=estimate.value,
+        interval=(estimate.low, estimate.high),
         expected=None if level is None else f"{level.value:.4f}, but for chance",
         advice="Read monitor/drift and monitor/unfamiliar for what changed, check the labels of the batch, and train "
         "on it where the change is here to stay.",
-        requirements=() if level is None else (at_least(_held_against(metric, level, seen), level.low),),
+        requirements=() if level is None else (_as_good(metric, estimate, level, seen),),
         figures=figures,
     )
 
@@ -202,8 +209,28 @@ def _level(seen: Seen) -> tuple[Estimate | None, str]:
     if seen.validation is None:
         return None, ""
     labels = seen.dataset.manifest["label"].iloc[seen.dataset.where(VALIDATION)].reset_index(drop=True)
-    measured = _metric_on(seen.validation, labels, _learnt(seen))
+    measured = _metric_on(seen, seen.validation, labels)
     return (measured[0], "validation split") if measured else (None, "")
+
+
+def _metric_on(seen: Seen, answers: Answers, labels: pd.Series) -> tuple[Estimate, int] | None:
+    """The metric on the inputs with a label, and how many these are; None where that is nothing to go by."""
+    from torch import tensor
+
+    from recipe.training.evaluation import interval_of
+
+    given, learnt = labels.notna().to_numpy(), _learnt(seen)
+    outputs, targets = outputs_and_targets(answers.table[given], labels[given], seen.metric, learnt)
+    if learnt["task"] == "regression":
+        known = ~np.isnan(targets[:, 0])
+        outputs, targets = outputs[known], targets[known]
+        if len(targets) < FEWEST_NUMBERS or np.ptp(targets) == 0:
+            return None
+    elif seen.metric.kind == "share" and len(np.unique(targets)) == 1:
+        return None
+    scores = seen.metric.scores(outputs, targets)
+    ends = interval_of(seen.metric, *(tensor(one) for one in (scores, outputs, targets)))
+    return Estimate(seen.metric.of(scores), *ends), len(targets)
 
 
 def _learnt(seen: Seen) -> Mapping[str, Any]:
@@ -211,33 +238,10 @@ def _learnt(seen: Seen) -> Mapping[str, Any]:
     return seen.champion.model.preparation if seen.champion is not None else seen.dataset.preparation
 
 
-def _metric_on(answers: Answers, labels: pd.Series, learnt: Mapping[str, Any]) -> tuple[Estimate, int] | None:
-    """Accuracy or R2 on the inputs with a label, and how many these are; None where that is nothing to go by.
-
-    Args:
-        learnt: preparation.json of what the champion learnt; R2 is on the scale of its target.
-    """
-    given = labels.notna().to_numpy()
-    predictions = answers.predictions[given]
-    if learnt["task"] == "classification":
-        right = int((predictions == labels[given].astype("str").to_numpy()).sum())
-        return Estimate(right / len(predictions), *wilson(right, len(predictions))), len(predictions)
-    numbers = on_scale(label_numbers(labels[given]), learnt["target"])
-    predictions = on_scale(predictions, learnt["target"])
-    known = ~np.isnan(numbers)
-    if known.sum() < FEWEST_FOR_R2 or np.ptp(numbers[known]) == 0:
-        return None
-    from torch import from_numpy
-
-    from recipe.training.evaluation import bootstrap_r2, r2
-
-    outputs, targets = from_numpy(predictions[known]), from_numpy(numbers[known][:, np.newaxis])
-    return Estimate(r2(outputs, targets), *bootstrap_r2(outputs, targets)), int(known.sum())
-
-
 def _points(seen: Seen, name: str, present: Estimate | None) -> list[tuple[str, Estimate]]:
     """When and what of each batch's estimate `name`, this one's included, in order of time."""
-    both = {one.content: (one.when, getattr(one, name)) for one in seen.earlier}
+    earlier = [one for one in seen.earlier if name != "figure" or one.metric in ("", seen.metric.name)]
+    both = {one.content: (one.when, getattr(one, name)) for one in earlier}
     both |= {seen.batch.content: (seen.when, present)} if present else {}
     return sorted(((when, one) for when, one in both.values() if one is not None), key=lambda point: point[0])
 
@@ -249,8 +253,8 @@ def _mean(values: np.ndarray, most: float) -> Estimate:
     return Estimate(mean, mean - half, min(most, mean + half))
 
 
-def _held_against(metric: Estimate, test: Estimate, seen: Seen) -> float:
-    """The metric, or the lower end of the interval of that on the test set where it lies below that by chance.
+def _as_good(metric: Metric, estimate: Estimate, test: Estimate, seen: Seen) -> Requirement:
+    """The estimate is no worse than the end of the test set's interval, or worse than it by chance alone.
 
     The difference of two estimates has the interval whose ends are as far as both intervals' ends together, squared and
     added (Newcombe 1998, method 10), here widened from 2.5 % to `alpha` a side.
@@ -258,8 +262,13 @@ def _held_against(metric: Estimate, test: Estimate, seen: Seen) -> float:
     from scipy.stats import norm
 
     widened = float(norm.isf(seen.dataset.settings.monitor.alpha)) / NORMAL_975
-    room = widened * math.hypot(test.value - test.low, metric.high - metric.value)
-    return max(metric.value, test.low) if test.value - metric.value <= room else metric.value
+    if metric.is_error:
+        room = widened * math.hypot(test.high - test.value, estimate.value - estimate.low)
+        by_chance = estimate.value - test.value <= room
+        return at_most(min(estimate.value, test.high) if by_chance else estimate.value, test.high)
+    room = widened * math.hypot(test.value - test.low, estimate.high - estimate.value)
+    by_chance = test.value - estimate.value <= room
+    return at_least(max(estimate.value, test.low) if by_chance else estimate.value, test.low)
 
 
 def _why_not_asked(seen: Seen) -> str:

@@ -27,7 +27,8 @@ MINUTES = len("2026-11-25T12:34")  # of a time, as it is shown
 
 @dataclass(frozen=True)
 class Entry:
-    """One call: when, of which data set, batch and content, and what came of it. `figure` is None without labels.
+    """One call: when, of which data set, batch and content, and what came of it. `figure` is None without labels, else
+    that of the `metric` of this name; empty: the usual one.
 
     `confidence` is the mean of the largest probabilities with its 95 % interval; None for a regression, or without a
     model. `unfamiliar` is the share of inputs, `drifted` names the columns.
@@ -46,6 +47,7 @@ class Entry:
     figure: Estimate | None
     labelled: int
     verdict: str
+    metric: str = ""
 
 
 def record(workspace: Path, entry: Entry) -> None:
@@ -77,7 +79,9 @@ def batches(entries: Sequence[Entry], data: str) -> list[Entry]:
             continue
         before = kept.get(entry.content, entry)
         told = before if entry.figure is None else entry
-        kept[entry.content] = replace(entry, when=before.when, figure=told.figure, labelled=told.labelled)
+        kept[entry.content] = replace(
+            entry, when=before.when, figure=told.figure, labelled=told.labelled, metric=told.metric
+        )
     return list(kept.values())
 
 

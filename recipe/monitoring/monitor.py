@@ -132,4 +132,5 @@ def _entry(workspace: Path, seen: Seen, found: Sequence[Finding]) -> Entry:
         figure=estimate_of(by_name["monitor/figure"]),
         labelled=0 if labels is None else int(labels.notna().sum()),
         verdict=worst(list(found)),
+        metric=seen.metric.name,
     )

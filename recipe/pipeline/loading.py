@@ -6,15 +6,18 @@ import json
 import math
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, float32, tensor
 
 from recipe.dataset.stored import MANIFEST, PREPARED, load_dataset
+from recipe.dataset.target_scale import in_own_units
 from recipe.dataset.test_ledger import readings, record_reading, times_read
 from recipe.executors import executor_of
 from recipe.runtime.workspace import TRAININGS, fingerprint
 from recipe.settings import Settings
+from recipe.statistics.metrics import metrics_of
 from recipe.training.compiler import leave_compiler_out
 from recipe.training.components import Component
 from recipe.training.device import choose_device
@@ -57,7 +60,11 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     return Experiment(
         train=split_of(dataset, "train", transform, settings),
         validation=split_of(dataset, "validation", transform, settings),
-        objective=objective_of(task, n_outputs, *((loss.as_function(), loss.name) if loss else (None, None))),
+        objective=replace(
+            objective_of(task, n_outputs, *((loss.as_function(), loss.name) if loss else (None, None))),
+            metrics=metrics_of(task, settings.metrics),
+            own_units=partial(in_own_units, target=dataset.preparation["target"]) if task == "regression" else None,
+        ),
         training=training,
         augment=component("augment", settings.augment),
         classes=tuple(dataset.preparation["classes"] or ()),

@@ -36,6 +36,8 @@ from recipe.runtime.stage_process import DONE, run_process
 from recipe.runtime.workspace import write_json, write_whole
 from recipe.settings import Settings, load_settings
 from recipe.settings.retrain import Rule
+from recipe.statistics.mcnemar import Floats
+from recipe.statistics.metrics import METRICS, Metric, metrics_of
 from recipe.statistics.paired import answer_scores
 from recipe.tracking.connection import connect, tracking_uri
 from recipe.tracking.registry import CHALLENGER, CHAMPION, RegistryError, alias_version, answering, registered_name
@@ -78,20 +80,23 @@ def _contest(dataset: Dataset, folders: list[Path]) -> Contest:
     """The challenger's folder and the champion's, on the test examples that neither has seen."""
     rows = _untouched(dataset, folders)
     models = [load_folder(folder) for folder in folders]
-    challenger, champion = (_scores(model, dataset, rows) for model in models)
+    metric, *_ = metrics_of(dataset.preparation["task"], dataset.settings.metrics)
+    said = [answer(model, dataset, rows) if len(rows) else pd.DataFrame() for model in models]
+    challenger, champion = (_scores(one, dataset, rows, metric) for one in said)
     seconds = _seconds(models, dataset, rows)
     clusters = clusters_of(dataset)[rows]
     sizes = [sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders]
     return Contest(
         challenger,
         champion,
-        dataset.preparation["task"],
+        metric,
         dict(_parts(dataset, rows)),
         challenger_size=sizes[0],
         champion_size=sizes[1],
         challenger_seconds=seconds[0],
         champion_seconds=seconds[1],
         groups=clusters if len(np.unique(clusters)) < len(rows) else None,
+        of_parts=_rights(said, dataset, rows) if metric.kind == "share" else None,
     )
 
 
@@ -114,11 +119,16 @@ def _untouched(dataset: Dataset, folders: list[Path]) -> NDArray[np.int64]:
     return rows
 
 
-def _scores(model: FinalModel, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _scores(said: pd.DataFrame, dataset: Dataset, rows: NDArray[np.int64], metric: Metric) -> Floats:
+    """What each of the examples `rows` adds to `metric` by what a model said of it."""
     if not len(rows):
         return np.empty(0)
-    answers = answer(model, dataset, rows)["prediction"]
-    return answer_scores(answers, dataset.manifest["label"].iloc[rows], dataset.preparation["task"])
+    return answer_scores(said, dataset.manifest["label"].iloc[rows], metric, dataset.preparation)
+
+
+def _rights(said: list[pd.DataFrame], dataset: Dataset, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    challenger, champion = (_scores(one, dataset, rows, METRICS["accuracy"]) for one in said)
+    return challenger, champion
 
 
 def answer(model: FinalModel, dataset: Dataset, rows: NDArray[np.int64]) -> pd.DataFrame:

@@ -12,11 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recipe import drawing
-from recipe.dataset.manifest import Task
 from recipe.errors import DataError
 from recipe.settings.retrain import Rule
+from recipe.statistics.mcnemar import Counts, Floats
+from recipe.statistics.metrics import METRICS, Metric
 from recipe.statistics.multiple_testing import holm
-from recipe.statistics.paired import METRICS, Counts, Floats, chance, intervals, power, power_of_clusters, spread
+from recipe.statistics.paired import chance, intervals, power, power_of_clusters, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,24 +30,26 @@ PARTS_DRAWN = 30  # as many as a figure has room for
 class Contest:
     """Both models on the same test examples, which neither was trained on.
 
-    `challenger` and `champion` (N,) are what each example adds to the metric: 1 right and 0 wrong, or for regression 1
-    less the squared residual over the variance (`recipe.training.evaluation.scores`). `parts` are masks (N,) by name,
-    of classes and slices, which may overlap. `groups` (N,) number the clusters that examples come in, groups or copies;
-    None where each is one alone. Sizes are in bytes, seconds those of one example; 0 where they are not known.
+    `challenger` and `champion` (N,) are what each example adds to `metric`, the greater the better. `parts` are masks
+    (N,) by name, of classes and slices, which may overlap; `of_parts` what they are compared by where the metric has no
+    value within a class: which examples each of the two gets right. `groups` (N,) number the clusters that examples
+    come in, groups or copies; None where each is one alone. Sizes are in bytes, seconds those of one example; 0 where
+    they are not known.
 
     Raises:
-        DataError: the scores or masks are not of the same examples, or those of a classification are not 0 and 1.
+        DataError: the scores or masks are not of the same examples, or those of what is counted are not 0 and 1.
     """
 
     challenger: Floats
     champion: Floats
-    task: Task
+    metric: Metric
     parts: Mapping[str, NDArray[np.bool_]]
     challenger_size: int = 0
     champion_size: int = 0
     challenger_seconds: float = 0.0
     champion_seconds: float = 0.0
     groups: Counts | None = None
+    of_parts: tuple[Floats, Floats] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.challenger), len(self.champion), *(len(mask) for mask in self.parts.values())}
@@ -57,21 +60,22 @@ class Contest:
                 f"The challenger has {len(self.challenger)} scores, the champion {len(self.champion)}: compare both, "
                 "and every part, on the same examples."
             )
-        if self.task == "classification":
+        if self.metric.scored == "counted":
             both = np.concatenate([self.challenger, self.champion])
             if not np.isin(both[np.isfinite(both)], (0, 1)).all():
-                raise DataError("The scores of a classification are 1 for right and 0 for wrong: give nothing between.")
+                raise DataError("The scores of what is counted are 1 for right and 0 for wrong: give nothing between.")
 
 
 @dataclass(frozen=True)
 class Decision:
     """What becomes of a challenger, and why.
 
-    `difference` is the challenger's metric less the champion's; `interval` has its ends at the rule's `alpha` each, so
-    that the lower one decides. `p_value` is that of the hypothesis that the rule must refute. `error_rate` is the
-    share, at most, of the challengers to be kept out that get in: those no better than the champion, or under not_worse
-    those worse by `margin` or more. `power` is the chance of one that is better by `worthwhile`.
-    `disagreement` is the share of examples that only one gets right; for regression the standard deviation of the
+    `difference` is by how much the challenger's metric is better than the champion's; `interval` has its ends at the
+    rule's `alpha` each, so that the lower one decides. `p_value` is that of the hypothesis that the rule must refute.
+    `error_rate` is the share, at most, of the challengers to be kept out that get in: those no better than the
+    champion, or under not_worse those worse by `margin` or more. `power` is the chance of one that is better by
+    `worthwhile`.
+    `disagreement` is the share of examples that only one gets right; of amounts the standard deviation of the
     differences. `slowdown` and `growth` are the challenger's seconds and bytes over the champion's; not a number where
     one is not known.
 
@@ -102,11 +106,12 @@ def decide(contest: Contest, rule: Rule) -> Decision:
 
     Where nothing can be measured (no examples, or scores that are not numbers) the champion stays.
     """
-    groups, task, unfit = contest.groups, contest.task, _unfit(contest)
+    groups, metric, unfit = contest.groups, contest.metric, _unfit(contest)
+    scored = metric.scored
     decision = Decision(
         promote=False,
         reason=f"The rule keeps the champion: {unfit}.",
-        metric=METRICS[task],
+        metric=metric.title,
         examples=len(contest.challenger),
         error_rate=rule.alpha,
         slowdown=_ratio(contest.challenger_seconds, contest.champion_seconds),
@@ -116,22 +121,22 @@ def decide(contest: Contest, rule: Rule) -> Decision:
         return decision
     challenger, champion = np.asarray(contest.challenger, dtype=float), np.asarray(contest.champion, dtype=float)
     differences, than = challenger - champion, 0.0 if rule.require == "better" else -rule.margin
-    disagreement = spread(differences, task)
+    disagreement = spread(differences, scored)
     decision = replace(
         decision,
-        challenger=float(challenger.mean()),
-        champion=float(champion.mean()),
+        challenger=metric.of(challenger),
+        champion=metric.of(champion),
         difference=float(differences.mean()),
-        interval=intervals([differences], task, rule.alpha, None if groups is None else [groups])[0],
-        p_value=chance(differences, task, than, groups),
-        power=power(len(differences), task, disagreement, rule.worthwhile, rule.alpha, than)
+        interval=intervals([differences], scored, rule.alpha, None if groups is None else [groups])[0],
+        p_value=chance(differences, scored, than, groups),
+        power=power(len(differences), scored, disagreement, rule.worthwhile, rule.alpha, than)
         if groups is None
         else power_of_clusters(differences, groups, rule.worthwhile, rule.alpha, than),
         disagreement=disagreement,
         parts=_compared(contest, rule),
     )
     objections = _objections(decision, rule)
-    return replace(decision, promote=not objections, reason=_reason(decision, objections, rule))
+    return replace(decision, promote=not objections, reason=_reason(decision, objections, rule, metric))
 
 
 def draw(decision: Decision, rule: Rule) -> Figure:
@@ -146,7 +151,7 @@ def draw(decision: Decision, rule: Rule) -> Figure:
     known = {name: row for name, row in rows.items() if np.isfinite(row).all()}
     title = "The rule promotes the challenger" if decision.promote else "The rule keeps the champion"
     lines = {"no difference": 0.0} | ({"margin": -rule.margin} if rule.require == "not_worse" else {})
-    return drawing.intervals(known, f"challenger less champion, {decision.metric}", title, lines)
+    return drawing.intervals(known, f"challenger over champion, {decision.metric}", title, lines)
 
 
 def worn(readings: int, limit: int) -> str:
@@ -183,13 +188,14 @@ def _objections(decision: Decision, rule: Rule) -> list[str]:
     return found
 
 
-def _reason(decision: Decision, objections: list[str], rule: Rule) -> str:
+def _reason(decision: Decision, objections: list[str], rule: Rule, metric: Metric) -> str:
     """The decision in one sentence: what was measured, against which rule, and what spoke against the challenger."""
     low, high = decision.interval
     asked = "better" if rule.require == "better" else f"worse by less than {rule.margin:g}"
+    beyond = "lower by " if metric.is_error else ""
     measured = (
         f"{decision.metric} {decision.challenger:.4f} against the champion's {decision.champion:.4f} on "
-        f"{decision.examples} test examples, {decision.difference:+.4f} [{low:+.4f}, {high:+.4f}], p = "
+        f"{decision.examples} test examples, {beyond}{decision.difference:+.4f} [{low:+.4f}, {high:+.4f}], p = "
         f"{decision.p_value:.2g} where being {asked} needs {rule.alpha:g}"
     )
     if not objections:
@@ -216,25 +222,26 @@ def _compared(contest: Contest, rule: Rule) -> pd.DataFrame:
     `rule.alpha`, however they overlap; so is that for all lower, and all upper, ends.
     """
     masks = {name: mask for name, mask in contest.parts.items() if mask.any()}
+    metric = contest.metric if contest.of_parts is None else METRICS["accuracy"]
     challenger, champion = (
         [np.asarray(scores[mask], dtype=float) for mask in masks.values()]
-        for scores in (contest.challenger, contest.champion)
+        for scores in (contest.of_parts or (contest.challenger, contest.champion))
     )
     differences = [ours - theirs for ours, theirs in zip(challenger, champion, strict=True)]
     tested = [len(one) >= rule.least_examples for one in differences]
     clusters = None if contest.groups is None else [contest.groups[mask] for mask in masks.values()]
     level = rule.alpha / max(sum(tested), 1)  # Bonferroni's, for a look at all at once
-    ends = intervals(differences, contest.task, level, clusters)
+    ends = intervals(differences, metric.scored, level, clusters)
     p_values = [
-        chance(-one, contest.task, groups=clusters[place] if clusters else None) if tested[place] else math.nan
+        chance(-one, metric.scored, groups=clusters[place] if clusters else None) if tested[place] else math.nan
         for place, one in enumerate(differences)
     ]
     table = pd.DataFrame(
         {
             "part": list(masks),
             "examples": [len(one) for one in differences],
-            "challenger": [float(one.mean()) for one in challenger],
-            "champion": [float(one.mean()) for one in champion],
+            "challenger": [metric.of(one) for one in challenger],
+            "champion": [metric.of(one) for one in champion],
             "difference": [float(one.mean()) for one in differences],
             "low": [low for low, _ in ends],
             "high": [high for _, high in ends],

@@ -15,6 +15,7 @@ from recipe.errors import SettingsError
 from recipe.settings.defaults import completed
 from recipe.settings.fanout import Fanout
 from recipe.settings.kinds import BUILTIN, FOLDER, in_words, kind_names
+from recipe.settings.metrics import metric_names
 from recipe.settings.monitor import Monitor
 from recipe.settings.practice_settings import Declared, declared, section
 from recipe.settings.retrain import Retrain
@@ -251,6 +252,7 @@ class Settings(Strict):
     augment: Part
     budget: Budget
     fanout: Fanout
+    metrics: tuple[str, ...] | None = None
     tracking: Tracking
     sources: Sources
     watch: Watch = Watch()
@@ -258,6 +260,11 @@ class Settings(Strict):
     thresholds: Thresholds
     retrain: Retrain = Retrain()
     monitor: Monitor = Monitor()
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _are_metrics(cls, given: Any) -> Any:
+        return metric_names(given)
 
     @field_validator("device")
     @classmethod

@@ -15,10 +15,12 @@ from recipe.report.findings import STAGES, reached, taken
 from recipe.runtime.workspace import fingerprint
 from recipe.settings import Settings
 from recipe.settings.identity import plain
+from recipe.settings.metrics import deciding
 from recipe.tracking.pipeline_run import CODE, DATA_VERSION, NOT_IN_PARAMS, NOTE, VERDICT, VERDICTS, Pipeline
+from recipe.tracking.registry import TEST_METRIC
 
 FINAL_TEST = "squeeze/final_test"
-ACCURACY, R2 = "accuracy", "R2"
+PERCENT = ("accuracy", "balanced_accuracy")  # the metrics that people say in percent
 UNMET: tuple[Verdict, ...] = ("fail", "warn")
 MET_OR_NOT: tuple[Verdict, ...] = ("pass", *UNMET)
 NOTE_LENGTH = TAG_LENGTH = 8000  # MLflow's limit of a tag and of a description, mlflow/utils/validation.py
@@ -110,7 +112,7 @@ def of_training(training: Mapping[str, Any], points: int, when: tuple[int, int])
 def _name(pipeline: Pipeline, findings: Sequence[Finding], last: str) -> str:
     """What the first column of MLflow's table says: `digits cnn 98.6 % accuracy [97.1, 99.3], 2 warn`."""
     told = [pipeline.settings.data.name, short_name(pipeline.settings.model.target)]
-    test, metric = _test(findings), metric_of(pipeline.workspace)
+    test, metric = _test(findings), metric_of(pipeline)
     if test is None or test.measured is None:
         told += [] if last == STAGES[-1] else ["to", last]
     else:
@@ -139,26 +141,28 @@ def _verdicts(before: str, findings: Sequence[Finding], settings: Settings) -> s
 
 def _figure(metric: str, value: float) -> str:
     """A value of `metric` as a person says it, `98.6 %` or `0.467`."""
-    return f"{value:.1%}".replace("%", " %") if metric == ACCURACY else f"{value:.3f}"
+    return f"{value:.1%}".replace("%", " %") if metric in PERCENT else f"{value:.3f}"
 
 
 def _test(findings: Iterable[Finding]) -> Finding | None:
     return next((finding for finding in findings if finding.practice == FINAL_TEST), None)
 
 
-def metric_of(workspace: Path) -> str:
-    """What the metric of the workspace's data is called, as `recipe.training.evaluation` calls it."""
-    preparation = read_json(workspace / "data" / "prepared" / "preparation.json") or {}
-    return ACCURACY if preparation.get("task") == "classification" else R2
+def metric_of(pipeline: Pipeline) -> str:
+    """The name of the metric that decides."""
+    preparation = read_json(pipeline.workspace / "data" / "prepared" / "preparation.json") or {}
+    return deciding(preparation.get("task", ""), pipeline.settings.metrics)
 
 
 def _deciding(pipeline: Pipeline, findings: Iterable[Finding]) -> dict[str, float]:
-    """The metric on the test set by its own name, and the ends of its interval; none before there is one."""
-    test, name = _test(findings), metric_of(pipeline.workspace)
+    """The metric on the test set by its name, with the ends of its interval, and the others; none before the test."""
+    test, name = _test(findings), metric_of(pipeline)
     if test is None or test.measured is None:
         return {}
     low, high = test.interval or (test.measured, test.measured)
-    return {name: test.measured, f"{name}_low": low, f"{name}_high": high}
+    measured = read_json(pipeline.workspace / "metrics" / "final.json") or {}
+    others = {other: measured[other] for other in pipeline.settings.metrics or () if other in measured}
+    return others | {name: test.measured, f"{name}_low": low, f"{name}_high": high}
 
 
 def _counted(findings: Sequence[Finding]) -> dict[str, float]:
@@ -209,13 +213,14 @@ def _status(findings: Sequence[Finding]) -> str:
     return "FAILED" if worst(list(findings)) == "fail" else "FINISHED"
 
 
-def test_tags(findings: Iterable[Finding]) -> dict[str, str]:
+def test_tags(findings: Iterable[Finding], metric: str) -> dict[str, str]:
     """The metric on the test set and its interval, as tags of a registered model; none before there is one."""
     test = _test(findings)
     if test is None or test.measured is None:
         return {}
     low, high = test.interval or (test.measured, test.measured)
-    return {"test": f"{test.measured:.6g}", "test_low": f"{low:.6g}", "test_high": f"{high:.6g}"}
+    figures = {"test": test.measured, "test_low": low, "test_high": high}
+    return {TEST_METRIC: metric} | {name: f"{value:.6g}" for name, value in figures.items()}
 
 
 def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -148,7 +148,7 @@ def _register(
         CODE: pipeline.code(),
         SETTINGS: json.dumps(flat(identity(pipeline.settings))),
         FINDINGS: ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())),
-        **test_tags(findings),
+        **test_tags(findings, metric_of(pipeline)),
         **pipeline.origin(STAGES[-1]),
     }
     with tempfile.TemporaryDirectory(prefix="recipe-seen-") as beside:
@@ -280,7 +280,7 @@ def experiment_of(client: "MlflowClient", pipeline: Pipeline) -> str:
 
 
 def _view(pipeline: Pipeline) -> str:
-    return view(metric_of(pipeline.workspace), int(1000 * time.time()))
+    return view(metric_of(pipeline), int(1000 * time.time()))
 
 
 def _is_published(record: Mapping[str, str] | None, content: str, uri: str) -> bool:

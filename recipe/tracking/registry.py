@@ -22,6 +22,7 @@ MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # what MLflow 
 logger = logging.getLogger(__name__)
 
 REFERENCE = re.compile(r"(?:models:/+)?(?P<name>[^/@:]+)(?:/(?P<version>\d{1,9})|@(?P<alias>[^/@:]+))?")
+TEST_METRIC = "test_metric"  # the tag that names the metric of `test`, `test_low` and `test_high`
 
 
 class RegistryError(RecipeError):
@@ -154,8 +155,13 @@ def version_named(client: "MlflowClient", name: str, number: str | None, alias: 
         return None
 
 
-def metric_on_test(tags: Mapping[str, str]) -> tuple[float, float, float] | None:
-    """The metric on the test set that a version was registered with, and the ends of its interval; None without one."""
+def metric_on_test(tags: Mapping[str, str], metric: str | None = None) -> tuple[float, float, float] | None:
+    """The metric on the test set that a version was registered with, and the ends of its interval.
+
+    None without one, or where it is not `metric`, where that is given; versions of before do not say which it is.
+    """
+    if metric is not None and tags.get(TEST_METRIC, metric) != metric:
+        return None
     try:
         return float(tags["test"]), float(tags["test_low"]), float(tags["test_high"])
     except (KeyError, ValueError):

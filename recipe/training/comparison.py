@@ -14,7 +14,6 @@ from torch import Tensor
 from recipe import drawing
 from recipe.evidence import Finding, Requirement
 from recipe.statistics.clusters import by_cluster
-from recipe.training.evaluation import metric_name
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 
@@ -49,7 +48,7 @@ class Gain:
 class Comparison:
     """A change against its control on the validation split; means over the seeds.
 
-    `gain` is the fall of the loss, `metric_gain` the rise of the metric.
+    `gain` is the fall of the loss, `metric_gain` by how much the metric is better.
     """
 
     name: str
@@ -68,14 +67,15 @@ def compare(experiment: Experiment, control: Training, change: Change) -> Compar
     fit_all(experiment, [*with_seeds(experiment, control), *with_seeds(experiment, changed)])
     control_losses, control_scores = validation(experiment, control)
     losses, scores = validation(experiment, changed)
+    metric = experiment.objective.metric
     return Comparison(
         change.name,
         changed,
         control_losses.mean().item(),
         losses.mean().item(),
         gain(control_losses - losses, experiment.validation.groups),
-        control_scores.mean().item(),
-        scores.mean().item(),
+        metric.signed(control_scores.mean().item()),
+        metric.signed(scores.mean().item()),
         gain(scores - control_scores, experiment.validation.groups),
     )
 
@@ -172,8 +172,7 @@ def finding(
 
 def in_words(experiment: Experiment, comparison: Comparison, least: float) -> str:
     """A comparison as a sentence."""
-    name = metric_name(experiment.validation.targets)
-    gain = comparison.gain
+    name, gain = experiment.objective.metric.title, comparison.gain
     if math.isnan(gain.value):
         return f"With {comparison.name} a training diverged, so there is no gain to speak of."
     verdict = "holds" if gain.holds(least) else "does not hold"

@@ -1,12 +1,18 @@
 """Evaluation over a whole split: loss, metric and their intervals."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from recipe.statistics.clusters import bootstrap_r2_of_clusters, share_interval
+from recipe.statistics.clusters import (
+    bootstrap_r2_of_clusters,
+    mean_interval,
+    share_interval,
+    share_of_classes_interval,
+)
+from recipe.statistics.metrics import R2, Metric
 from recipe.training.objective import Objective
 from recipe.training.split import Split
 
@@ -16,31 +22,48 @@ BOOTSTRAP_ROUNDS = 1000  # Efron and Tibshirani 1993, section 14: enough for per
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's outputs (N, k) on a whole split, the loss of each example (N,), their mean, and the metric.
+    """A model's outputs (N, k) on a whole split, and what every example adds to the loss and the metric that decides.
 
-    The metric is accuracy for classes, R2 for regression. `groups` (N,) number the clusters that the examples come in;
-    None where each is one of its own.
+    `losses` (N,) are the examples' own and `loss` their mean; `scores` (N,) what they add to the metric, the
+    greater the better. `groups` (N,) number the clusters that the examples come in; None where each is one of its own.
     """
 
     outputs: Tensor
     targets: Tensor
     losses: Tensor
     loss: float
-    metric: float
+    scores: Tensor
+    objective: Objective = field(repr=False)
     groups: Tensor | None = None
 
     @property
-    def scores(self) -> Tensor:
-        """What each example adds to the metric, (N,); the metric is their mean."""
-        return scores(self.outputs, self.targets)
+    def name(self) -> str:
+        """What the metric that decides is called."""
+        return self.objective.metric.title
+
+    @property
+    def metric(self) -> float:
+        """The metric that decides."""
+        return self.objective.metric.of(self.scores.numpy())
+
+    @property
+    def score(self) -> float:
+        """The metric turned so that greater is better."""
+        return self.objective.metric.signed(self.metric)
 
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the metric: Wilson's for accuracy, the bootstrap's for R2; both know clusters."""
-        if self.targets.dim() == 1:
-            return share_interval(self.outputs.argmax(1) == self.targets, self.groups)
-        if self.groups is not None:
-            return bootstrap_r2_of_clusters(self.outputs, self.targets, self.groups, BOOTSTRAP_ROUNDS)
-        return bootstrap_r2(self.outputs, self.targets)
+        """The 95 % interval of the metric that decides."""
+        return self.by(self.objective.metric)[1:]
+
+    def by(self, metric: Metric) -> tuple[float, float, float]:
+        """`metric` of these outputs, and the ends of its 95 % interval."""
+        scores = self.scores_by(metric)
+        return metric.of(scores.numpy()), *interval_of(metric, scores, self.outputs, self.targets, self.groups)
+
+    def scores_by(self, metric: Metric) -> Tensor:
+        """What each example adds to `metric`, (N,), the greater the better."""
+        own = metric is self.objective.metric
+        return self.scores if own else self.objective.scores(self.outputs, self.targets, metric)
 
 
 def evaluate(model: nn.Module, objective: Objective, split: Split, batch_size: int = EVALUATION_BATCH) -> Evaluation:
@@ -67,15 +90,27 @@ def evaluate_outputs(
     outputs: Tensor, targets: Tensor, objective: Objective, groups: Tensor | None = None
 ) -> Evaluation:
     """The figures of `outputs` (N, k) against `targets`; `groups` (N,) are the clusters, where there are any."""
-    losses = objective.per_example(outputs, targets)
-    return Evaluation(outputs, targets, losses, losses.double().mean().item(), metric(outputs, targets), groups)
+    losses, scores = objective.per_example(outputs, targets), objective.scores(outputs, targets)
+    return Evaluation(outputs, targets, losses, losses.double().mean().item(), scores, objective, groups)
 
 
-def metric(outputs: Tensor, targets: Tensor) -> float:
-    """Accuracy of the largest output, or R2 averaged over the target columns."""
-    if targets.dim() == 1:
-        return (outputs.argmax(1) == targets).double().mean().item()
-    return r2(outputs, targets)
+def interval_of(
+    metric: Metric, scores: Tensor, outputs: Tensor, targets: Tensor, groups: Tensor | None = None
+) -> tuple[float, float]:
+    """The 95 % interval of a metric whose `scores` (N,) these are; over clusters, where `groups` (N,) number them.
+
+    Wilson's of what is counted and of shares, the bootstrap's of R2, else Student's.
+    """
+    if metric.kind == "counted":
+        return share_interval(scores, groups)
+    if metric.kind == "share":
+        return share_of_classes_interval(scores, targets, groups)
+    if metric.name != R2:
+        low, high = mean_interval(scores, groups)
+        return (max(0.0, -high), -low) if metric.is_error else (low, high)
+    if groups is not None:
+        return bootstrap_r2_of_clusters(outputs, targets, groups, BOOTSTRAP_ROUNDS)
+    return bootstrap_r2(outputs, targets)
 
 
 def r2(outputs: Tensor, targets: Tensor) -> float:
@@ -83,19 +118,6 @@ def r2(outputs: Tensor, targets: Tensor) -> float:
     outputs, targets = outputs.double(), targets.double()
     total = (targets - targets.mean(0)).square().sum(0)
     return (1 - (targets - outputs).square().sum(0) / total.clamp_min(1e-12)).mean().item()
-
-
-def scores(outputs: Tensor, targets: Tensor) -> Tensor:
-    """What each example adds to the metric, (N,): 1 where right, else 0; 1 - squared residual over variance for R2."""
-    if targets.dim() == 1:
-        return (outputs.argmax(1) == targets).float()
-    variance = targets.var(0, correction=0).clamp_min(1e-12)
-    return 1 - ((targets - outputs).square() / variance).mean(1)
-
-
-def metric_name(targets: Tensor) -> str:
-    """What the metric of these targets is called."""
-    return "accuracy" if targets.dim() == 1 else "R2"
 
 
 def bootstrap_r2(outputs: Tensor, targets: Tensor, seed: int = 0) -> tuple[float, float]:

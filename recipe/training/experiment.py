@@ -17,6 +17,7 @@ from recipe.errors import SettingsError, TargetError
 from recipe.evidence import Finding, Practice, judge
 from recipe.models import set_last_bias
 from recipe.settings import Part, Stages, Thresholds
+from recipe.statistics.metrics import metrics_of
 from recipe.training.components import Component, place_of
 from recipe.training.device import Device, on_any_device
 from recipe.training.loop import Augment, Optimizer
@@ -240,6 +241,7 @@ def make_experiment(
     augment: Component | None = None,
     model_settings: Mapping[str, Any] = {},
     classes: tuple[str, ...] = (),
+    metrics: Sequence[str] | None = None,
     **training: Any,
 ) -> Experiment:
     """An experiment by hand, for a test of your own: a model factory, inputs and targets, and a loss.
@@ -248,6 +250,7 @@ def make_experiment(
         model: called with `model_settings` and, where it names them, `input_shape` and `n_outputs`.
         train, validation: inputs (N, ...) and targets, int64 (N,) for classes or float32 (N, k) for regression.
         loss: `loss(outputs, targets)`, the mean over the batch; None follows the task.
+        metrics: names as in the settings, such as ("F1", "AUC"); the first decides. None follows the task.
         training: `epochs`, `batch_size`, `seed` and what else a Training holds.
     """
     targets = train[1]
@@ -256,7 +259,7 @@ def make_experiment(
     return Experiment(
         train=Split(*train),
         validation=Split(*validation),
-        objective=objective_of(task, n_outputs, loss),
+        objective=replace(objective_of(task, n_outputs, loss), metrics=metrics_of(task, metrics)),
         training=Training(Component("model", model, model_settings), optimizer, **training),
         augment=augment,
         classes=classes or tuple(str(i) for i in range(n_outputs) if task == "classification"),

@@ -26,6 +26,7 @@ def identity(workspace: Path, settings: Settings) -> str:
         "settings": [
             settings.data.transform.model_dump(by_alias=True),
             settings.loss.model_dump(by_alias=True),
+            *(settings.metrics or ())[:1],  # by which the epochs of a training are scored
         ],
         "code": [digest(path) for path in _code(workspace, settings)],
         "torch": torch.__version__,  # another one adds in another order; the processor may too, but results travel

@@ -111,7 +111,7 @@ def train(
                 best = {name: value.clone() for name, value in model.state_dict().items()} if keep_best else {}
             history.validation_loss.append(evaluation.loss)
             history.validation_metric.append(evaluation.metric)
-            examples.after_epoch(evaluation.losses, evaluation.scores)
+            examples.after_epoch(evaluation.losses, evaluation.scores.float())
             if live is not None:
                 live.after_epoch(evaluation.loss, evaluation.metric)
         if history.diverged or (on_epoch is not None and not on_epoch(epoch, history)):

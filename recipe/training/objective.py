@@ -5,15 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from recipe.errors import TargetError
+from recipe.statistics.metrics import Metric, metrics_of
 from recipe.training.device import on_any_device, part_on
 
 Task = Literal["classification", "regression"]
 Loss = Callable[[Tensor, Tensor], Tensor]
+Units = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 PER_EXAMPLE, AT_INIT = "per_example", "at_init"  # what a loss may say itself
 
 
@@ -21,7 +25,9 @@ PER_EXAMPLE, AT_INIT = "per_example", "at_init"  # what a loss may say itself
 class Objective:
     """A loss, called as `loss(outputs, targets)` and averaged over the batch.
 
-    Outputs are (N, k); targets int64 (N,) for classes, float32 (N, k) for regression. A loss that is an object may say
+    Outputs are (N, k); targets int64 (N,) for classes, float32 (N, k) for regression. Models are told apart by
+    `metrics`, of which the first decides; empty: the usual one of the task. `own_units` turns quantities as they are
+    learnt (N, k) into the label's own; None: they are. A loss that is an object may say
     two things itself: `per_example(outputs, targets)`, the loss of each example (N,), and `at_init(targets)`, what it
     should cost before anything is learned.
     """
@@ -30,6 +36,26 @@ class Objective:
     n_outputs: int
     loss: Loss
     name: str = "the default loss"
+    metrics: tuple[Metric, ...] = ()
+    own_units: Units | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metrics", self.metrics or metrics_of(self.task, None))
+
+    @property
+    def metric(self) -> Metric:
+        """The one that decides."""
+        return self.metrics[0]
+
+    def scores(self, outputs: Tensor, targets: Tensor, metric: Metric | None = None) -> Tensor:
+        """What each example adds to `metric`, by default the one that decides: (N,), double, the greater the better."""
+        metric = metric or self.metric
+        both = [outputs.detach().double().numpy(), targets.numpy()]
+        if self.task == "regression":
+            both = [part.astype(np.float64).reshape(len(targets), -1) for part in both]
+            if metric.in_own_units and self.own_units is not None:
+                both = [self.own_units(part) for part in both]
+        return torch.from_numpy(metric.scores(*both))
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return self.loss(outputs, targets)

@@ -13,7 +13,7 @@ from sklearn.neural_network import MLPClassifier
 from recipe.dataset.manifest import Task
 from recipe.promotion.rule import Contest, Decision, decide
 from recipe.settings.retrain import Rule
-from tests.contests import decisions, reign, share, surprise
+from tests.contests import ACCURACY, R2, decisions, reign, share, surprise
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore:lbfgs failed to converge")]
 
@@ -122,7 +122,7 @@ def test_rare_disasters_of_a_regression_are_the_limit_of_the_error_rate(say: Say
             champion = 0.3 * rng.standard_normal(count)
             challenger = 0.3 * math.sqrt(20) * rng.standard_normal(count) * (rng.random(count) < 1 / 20)
             scores = [1 - np.square(unknown + own) for own in (challenger, champion)]
-            made.append(decide(Contest(*scores, task="regression", parts={}), Rule()))
+            made.append(decide(Contest(*scores, metric=R2, parts={}), Rule()))
         say(f"equal but for rare disasters, N={count}: promoted {share(made):.3f}")
         assert share(made) < 0.2
 
@@ -166,4 +166,4 @@ def fitted(kind: str, inputs: np.ndarray, labels: np.ndarray) -> ClassifierMixin
 
 def met(challenger: ClassifierMixin, champion: ClassifierMixin, inputs: np.ndarray, labels: np.ndarray) -> Contest:
     right = [(model.predict(inputs) == labels).astype(float) for model in (challenger, champion)]
-    return Contest(*right, task="classification", parts={f"class {one}": labels == one for one in range(10)})
+    return Contest(*right, metric=ACCURACY, parts={f"class {one}": labels == one for one in range(10)})

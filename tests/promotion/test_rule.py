@@ -17,8 +17,9 @@ from recipe.promotion.rule import Contest, Decision, decide, draw, worn
 from recipe.settings import parse_settings
 from recipe.settings.composition import compose
 from recipe.settings.retrain import Rule
+from recipe.statistics.metrics import METRICS
 from recipe.statistics.paired import power
-from tests.contests import decisions, gap, reign, share, surprise
+from tests.contests import ACCURACY, METRIC_OF, R2, decisions, gap, reign, share, surprise
 from tests.workspaces import ROOT
 
 BETTER, NOT_WORSE = Rule(), Rule(require="not_worse")
@@ -33,7 +34,7 @@ def contest(wins: int, losses: int, count: int, **others: object) -> Contest:
     challenger, champion = np.ones(count), np.ones(count)
     champion[:wins] = 0
     challenger[wins : wins + losses] = 0
-    return Contest(challenger, champion, "classification", **{"parts": {}, **others})  # type: ignore[arg-type]
+    return Contest(challenger, champion, ACCURACY, **{"parts": {}, **others})  # type: ignore[arg-type]
 
 
 def part(start: int, end: int, count: int) -> np.ndarray:
@@ -69,11 +70,45 @@ def test_one_that_may_be_worse_by_the_margin_is_not() -> None:
         assert "may be worse by the margin" in decision.reason
 
 
+def of_a_rare_class(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Classes of 2,000 examples, one in 20 of them rare, of which the challenger finds half and the champion none."""
+    rng = np.random.default_rng(seed)
+    targets = (rng.random(2000) < 0.05).astype(int)
+    champion = np.column_stack([np.ones(2000), np.zeros(2000)])
+    found = (targets == 1) & (rng.random(2000) < 0.5)
+    challenger = np.column_stack([~found, found]).astype(float)
+    return challenger, champion, targets
+
+
+def test_a_challenger_that_finds_a_rare_class_is_promoted_by_f1() -> None:
+    challenger, champion, targets = of_a_rare_class(0)
+    metric = METRICS["F1"]
+    scores = [metric.scores(one, targets) for one in (challenger, champion)]
+    rights = tuple(ACCURACY.scores(one, targets) for one in (challenger, champion))
+    parts = {"class 0": targets == 0, "class 1": targets == 1}
+    decision = decide(Contest(*scores, metric, parts, of_parts=rights), BETTER)  # type: ignore[arg-type]
+    assert decision.promote and "macro F1" in decision.reason
+    assert decision.champion == pytest.approx(metric.of(scores[1])) and decision.champion < 0.6
+    table = decision.parts.set_index("part")
+    assert table["challenger"]["class 1"] == pytest.approx(0.5, abs=0.1) and table["champion"]["class 1"] == 0
+    kept = decide(Contest(scores[1], scores[0], metric, parts, of_parts=rights[::-1]), BETTER)  # type: ignore[arg-type]
+    assert not kept.promote and "class 1 is worse beyond chance" in kept.reason
+
+
+def test_a_smaller_error_is_better() -> None:
+    targets = np.random.default_rng(1).standard_normal((300, 1))
+    near, far = (METRICS["MAE"].scores(targets + off, targets) for off in (0.1, 0.3))
+    decision = decide(Contest(near, far, METRICS["MAE"], {"all": np.ones(300, bool)}), BETTER)
+    assert decision.promote and "MAE 0.1000 against the champion's 0.3000" in decision.reason
+    assert "lower by +0.2000" in decision.reason
+    assert decision.parts["challenger"][0] == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("rule", [BETTER, NOT_WORSE])
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_a_challenger_that_answers_as_the_champion_does_is_kept_out(rule: Rule, task: Task) -> None:
     scores = np.random.default_rng(0).integers(0, 2, 5000).astype(float)
-    decision = decide(Contest(scores, scores.copy(), task, {"class 1": scores == 1}), rule)
+    decision = decide(Contest(scores, scores.copy(), METRIC_OF[task], {"class 1": scores == 1}), rule)
     assert not decision.promote
     assert "do not differ on any" in decision.reason
     assert decision.difference == 0
@@ -151,7 +186,7 @@ def test_a_slice_of_a_regression_that_became_worse_is_named() -> None:
     champion = 1 - rng.standard_t(3, 1000) ** 2 / 3
     south = part(0, 100, 1000)
     worse = champion + np.where(south, -0.3, 0.1) + 0.05 * rng.standard_t(3, 1000)
-    decision = decide(Contest(worse, champion, "regression", {"south": south, "north": ~south}), BETTER)
+    decision = decide(Contest(worse, champion, R2, {"south": south, "north": ~south}), BETTER)
     assert decision.p_value < 0.05
     assert not decision.promote
     assert "south is worse" in decision.reason and "north is worse" not in decision.reason
@@ -168,7 +203,7 @@ def test_of_hundreds_of_slices_the_one_that_became_worse_is_named_and_no_other(c
         champion, challenger = 1 - rng.standard_t(3, (2, count * size)) ** 2 / 3
         challenger[:size] = champion[:size] - 0.5 - 0.1 * rng.random(size)
     parts = {f"site = {one}": part(one * size, (one + 1) * size, count * size) for one in range(count)}
-    decision = decide(Contest(challenger, champion, task, parts), NOT_WORSE)
+    decision = decide(Contest(challenger, champion, METRIC_OF[task], parts), NOT_WORSE)
     assert decision.parts["part"][decision.parts["worse"]].tolist() == ["site = 0"]
     assert decision.parts["high"][0] < 0
     assert np.isfinite(decision.parts["high"]).all()
@@ -199,7 +234,7 @@ def test_without_an_example_that_neither_was_trained_on_the_champion_stays() -> 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_handful_of_examples_promotes_nobody(task: Task, count: int, rule: Rule) -> None:
     everything = {"all": np.ones(count, dtype=bool)}
-    decision = decide(Contest(np.ones(count), np.zeros(count), task, everything), rule)
+    decision = decide(Contest(np.ones(count), np.zeros(count), METRIC_OF[task], everything), rule)
     assert not decision.promote
     assert decision.power < 0.05
     to_png(draw(decision, rule))
@@ -210,7 +245,7 @@ def test_a_handful_of_examples_promotes_nobody(task: Task, count: int, rule: Rul
 def test_scores_that_are_no_numbers_keep_the_champion_and_are_counted(whose: str, broken: float) -> None:
     scores = {"challenger": np.ones(100), "champion": np.zeros(100)}
     scores[whose][:3] = broken
-    decision = decide(Contest(**scores, task="regression", parts={}), BETTER)
+    decision = decide(Contest(**scores, metric=R2, parts={}), BETTER)
     assert not decision.promote
     assert f"the {whose}'s scores on 3 of 100 test examples are no numbers" in decision.reason
     to_png(draw(decision, BETTER))
@@ -218,7 +253,7 @@ def test_scores_that_are_no_numbers_keep_the_champion_and_are_counted(whose: str
 
 def test_scores_of_different_examples_are_refused() -> None:
     with pytest.raises(DataError, match="on the same examples"):
-        Contest(np.ones(3), np.ones(4), "classification", {})
+        Contest(np.ones(3), np.ones(4), ACCURACY, {})
     with pytest.raises(DataError, match="on the same examples"):
         contest(1, 1, 5, parts={"class 1": np.ones(4, dtype=bool)})
     with pytest.raises(DataError, match="on the same examples"):
@@ -227,7 +262,7 @@ def test_scores_of_different_examples_are_refused() -> None:
 
 def test_a_score_between_right_and_wrong_is_refused() -> None:
     with pytest.raises(DataError, match="1 for right and 0 for wrong"):
-        Contest(np.array([0.5, 1.0]), np.array([1.0, 1.0]), "classification", {})
+        Contest(np.array([0.5, 1.0]), np.array([1.0, 1.0]), ACCURACY, {})
 
 
 # What is told
@@ -268,7 +303,7 @@ def test_the_table_of_the_page_is_what_the_code_computes() -> None:
     rows = re.findall(r"^\| (\d+) \| (.+) \|$", page, flags=re.MULTILINE)
     assert len(rows) == 6
     for count, stated in rows:
-        made = [power(int(count), "classification", apart, 0.01, 0.05) for apart in (0.02, 0.05, 0.10, 0.15)]
+        made = [power(int(count), "counted", apart, 0.01, 0.05) for apart in (0.02, 0.05, 0.10, 0.15)]
         assert [f"{one:.2f}" for one in made] == stated.split(" | ")
 
 
@@ -350,6 +385,6 @@ def judged(rng: np.random.Generator, scores: np.ndarray, kinds: np.ndarray, task
             continue
         drawn = rng.integers(scores.shape[1], size=300)
         parts = {f"class {kind}": kinds[drawn] == kind for kind in np.unique(kinds)}
-        kept.append(decide(Contest(challenger[drawn], champion[drawn], task, parts), BETTER))
+        kept.append(decide(Contest(challenger[drawn], champion[drawn], METRIC_OF[task], parts), BETTER))
     assert surprise(worse, BETTER.alpha) > UNLIKELY
     assert share(better) > 0.15

@@ -1,5 +1,6 @@
 """Overrides compose to params.yaml; a wrong one is a sentence with the nearest right key."""
 
+import re
 import shutil
 import sys
 import unicodedata
@@ -62,6 +63,27 @@ def test_a_wrong_override_is_one_sentence(workspace: Path, overrides: list[str],
         compose_params(workspace, overrides)
     assert "\n" not in str(caught.value)
     assert not (workspace / "params.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("metrics=mse", "'mse' is none of accuracy, balanced_accuracy, F1, AUC and R2, MAE, RMSE"),
+        ("metrics=[f1,r2]", "accuracy, balanced_accuracy, F1, AUC are of classes, R2, MAE, RMSE of quantities"),
+        ("metrics=[f1,F1]", "a metric is named twice"),
+        ("metrics=[]", "it is a name, or a list of them of which the first decides, such as [F1,AUC]"),
+        ("metrics=3", "it is a name, or a list of them"),
+    ],
+)
+def test_a_wrong_metric_is_one_sentence(workspace: Path, override: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        compose(workspace, [override])
+
+
+def test_metrics_are_found_however_their_letters_are_cased(workspace: Path) -> None:
+    settings = parse_settings(compose(workspace, ["metrics=[f1,Accuracy,AUC]"]))
+    assert settings.metrics == ("F1", "accuracy", "AUC")
+    assert parse_settings(compose(workspace, ["metrics=mae"])).metrics == ("MAE",)
 
 
 def test_a_foreign_target_starts_from_no_settings_and_takes_its_own(workspace: Path) -> None:

@@ -20,7 +20,7 @@ from mlflow.tracking import MlflowClient
 
 from recipe.evidence import at_least, at_most
 from recipe.report.published import published_runs
-from recipe.runtime.workspace import git_commit
+from recipe.runtime.workspace import git_commit, write_json
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
 from recipe.tracking.connection import TrackingError, connect, tracking_uri
@@ -43,6 +43,18 @@ def runs_of(workspace: Path) -> list[Run]:
     experiment = client.get_experiment_by_name("digits")
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id], max_results=1000))
+
+
+def test_the_metric_that_decides_names_the_run_and_the_others_stand_beside_it(workspace: Path) -> None:
+    compose_params(exported.REPOSITORY, ["data=digits", "budget=quick", "metrics=[f1,AUC]"], out=workspace)
+    measure(workspace, "squeeze", finding("squeeze/final_test", 0.874))
+    write_json(workspace / "metrics" / "final.json", {"F1": 0.874, "F1_low": 0.8, "AUC": 0.95, "AUC_low": 0.9})
+    publish_stage(workspace, "squeeze")
+    run = named(runs_of(workspace), is_pipeline)
+    assert run.info.run_name == "digits cnn 0.874 F1 [0.864, 0.884], pass"
+    shown = {"F1": 0.874, "F1_low": 0.864, "F1_high": 0.884, "AUC": 0.95}
+    assert {name: run.data.metrics[name] for name in shown} == shown
+    assert "accuracy" not in run.data.metrics and "AUC_low" not in run.data.metrics
 
 
 def is_pipeline(name: str) -> bool:

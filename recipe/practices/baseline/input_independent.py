@@ -16,7 +16,7 @@ from recipe.diagnostics.probes import everything, ignores_input, rows, some, sti
 from recipe.evidence import Finding, at_least, practice
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
-from recipe.training.evaluation import Evaluation, evaluate_outputs, metric_name, scores
+from recipe.training.evaluation import Evaluation, evaluate_outputs
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 from recipe.training.split import Split
@@ -55,13 +55,13 @@ def input_independent(exp: Experiment) -> Finding:
     compared = _compare(exp, exp.training, others)
     if compared.certainty < CLEAR or not compared.leads:
         compared = _compare(exp, _longer(exp), others)
-    real, name = compared.real, metric_name(exp.validation.targets)
-    gain = _each(real) - _each(max(others.values(), key=lambda one: one.metric))
+    real = compared.real
+    gain = real.scores - max(others.values(), key=lambda one: one.score).scores
     otherwise: Literal["warn", "fail"] = "warn" if len(real.targets) < FEW else "fail"
     beside = ", ".join(f"{one.metric:.3f} with {kind}" for kind, one in others.items())
     return Finding(
-        summary=f"{name} {real.metric:.3f} on real inputs, {beside}; the outputs fit their own targets better than "
-        f"shuffled ones by {compared.certainty:.1f} standard deviations{_cause(exp, compared)}.",
+        summary=f"{real.name} {real.metric:.3f} on real inputs, {beside}; the outputs fit their own targets better "
+        f"than shuffled ones by {compared.certainty:.1f} standard deviations{_cause(exp, compared)}.",
         measured=gain.mean().item(),
         interval=mean_interval(gain, exp.validation.groups),
         expected="clearly above 0",
@@ -74,7 +74,7 @@ def input_independent(exp: Experiment) -> Finding:
         figures={
             "baselines": drawing.intervals(
                 {kind: (one.metric, *one.interval()) for kind, one in {"real inputs": real, **others}.items()},
-                name,
+                real.name,
                 title="Real inputs against none",
             )
         },
@@ -130,9 +130,9 @@ def _compare(exp: Experiment, training: Training, others: dict[str, Evaluation])
     """Train on real inputs, and hold the outputs on the validation split against `others` on it."""
     [trained] = fit_all(exp, [training])
     real = trained.evaluation(exp)
-    metric, loss = max(one.metric for one in others.values()), min(one.loss for one in others.values())
+    score, loss = max(one.score for one in others.values()), min(one.loss for one in others.values())
     loss_lead = (loss - real.loss) / to_learn(loss, floor_of(exp.objective, exp.train.targets))
-    metric_lead, loss_lead = (lead if math.isfinite(lead) else -math.inf for lead in (real.metric - metric, loss_lead))
+    metric_lead, loss_lead = (lead if math.isfinite(lead) else -math.inf for lead in (real.score - score, loss_lead))
     return _Compared(trained, real, _certainty(real), metric_lead, loss_lead)
 
 
@@ -154,11 +154,6 @@ def _fit(evaluation: Evaluation, targets: Tensor) -> Tensor:
     if targets.dim() == 1:
         return -functional.cross_entropy(outputs, targets)
     return -functional.mse_loss(outputs, targets.double())
-
-
-def _each(evaluation: Evaluation) -> Tensor:
-    """What each example adds to the metric, (N,)."""
-    return scores(rows(evaluation.outputs, len(evaluation.targets)), evaluation.targets)
 
 
 def _cause(exp: Experiment, compared: _Compared) -> str:

@@ -6,7 +6,6 @@ from recipe import drawing
 from recipe.evidence import Finding, practice
 from recipe.settings.strict import Strict
 from recipe.training.baselines import linear_training
-from recipe.training.evaluation import metric_name
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 
@@ -24,7 +23,7 @@ def linear(exp: Experiment) -> Finding:
     """
     line, net = fit_all(exp, [linear_training(exp), exp.training])
     straight, own = line.evaluation(exp), net.evaluation(exp)
-    name = metric_name(straight.targets)
+    name = straight.name
     low, high = straight.interval()
     return Finding(
         summary=f"A linear model reaches {name} {straight.metric:.4f} [{low:.4f}, {high:.4f}], the net "

@@ -11,7 +11,7 @@ from recipe.diagnostics.probes import rows
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import share_interval
-from recipe.training.evaluation import Evaluation, metric_name
+from recipe.training.evaluation import Evaluation
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 
@@ -37,10 +37,9 @@ def predictions(exp: Experiment) -> Finding:
     table = _table(exp, evaluation)
     look = _classes if exp.task == "classification" else _residuals
     low, high = evaluation.interval()
-    name = metric_name(evaluation.targets)
     detail, figures = look(exp, evaluation, table)
     return Finding(
-        summary=f"{name} {evaluation.metric:.4f} [{low:.4f}, {high:.4f}]; {detail}.",
+        summary=f"{evaluation.name} {evaluation.metric:.4f} [{low:.4f}, {high:.4f}]; {detail}.",
         measured=evaluation.metric,
         interval=(low, high),
         advice="Look at the mistakes it is surest of: they are wrong labels, missing variety, or a bug.",

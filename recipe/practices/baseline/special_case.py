@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from recipe.diagnostics.batched_loss import WEIGHED, batched_loss
 from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.diagnostics.causes import BROADCAST
+from recipe.diagnostics.plain_metrics import plain_metric
 from recipe.diagnostics.probes import everything, rows, some, stirred_model
 from recipe.evidence import Finding, at_most, practice
 from recipe.settings.strict import Strict
-from recipe.training.evaluation import metric, metric_name
 from recipe.training.experiment import Experiment
 
 Batching = Literal["mean", "weighted mean", "sum", "broadcast"]
@@ -55,12 +55,12 @@ def special_case(exp: Experiment) -> Finding:
             return _refused(error)
     outputs = _output_difference(rows(together, len(alone)), alone)
     loss = _compare_loss(exp, together, targets)
-    of_metric = _metric_difference(rows(together, len(alone)).cpu(), targets.cpu())
+    of_metric = _metric_difference(exp, rows(together, len(alone)).cpu(), targets.cpu())
     is_mean = loss.batching in ("mean", "weighted mean")
     return Finding(
         summary=f"On {len(alone)} examples, one at a time and together, outputs differ by {outputs:.2g} of their "
-        f"spread, the loss ({loss.together:.4f}) by {loss.difference:.2g}, {metric_name(targets)} by {of_metric:.2g}"
-        f"{IN_WORDS[loss.batching]}.",
+        f"spread, the loss ({loss.together:.4f}) by {loss.difference:.2g}, {exp.objective.metric.title} by "
+        f"{of_metric:.2g}{IN_WORDS[loss.batching]}.",
         measured=float(np.max([outputs, loss.difference, of_metric])),
         expected=0.0,
         advice="Outputs that differ depend on the batch: look for a view or reshape that mixes dimension 0. A loss "
@@ -107,23 +107,11 @@ def _compare_loss(exp: Experiment, outputs: Tensor, targets: Tensor) -> _Loss:
     return _Loss(losses.together.item(), difference, batching)
 
 
-def _metric_difference(outputs: Tensor, targets: Tensor) -> float:
-    """Between the metric on outputs (N, k) and that from a plain loop over the examples, as a share of it."""
-    looped = _looped_metric(outputs, targets)
-    return abs(metric(outputs, targets) - looped) / max(abs(looped), 1.0)
-
-
-def _looped_metric(outputs: Tensor, targets: Tensor) -> float:
-    """Accuracy or R2 as one would write it on paper."""
-    pairs = list(zip(outputs.tolist(), targets.tolist(), strict=True))
-    if targets.dim() == 1:
-        return sum(row.index(max(row)) == target for row, target in pairs) / len(pairs)
-    values = []
-    for column in range(targets.shape[1]):
-        mean = sum(target[column] for _, target in pairs) / len(pairs)
-        total = sum((target[column] - mean) ** 2 for _, target in pairs)
-        values.append(1 - sum((target[column] - row[column]) ** 2 for row, target in pairs) / max(total, 1e-12))
-    return sum(values) / len(values)
+def _metric_difference(exp: Experiment, outputs: Tensor, targets: Tensor) -> float:
+    """Between the metric on outputs (N, k) and that from its plain version, as a share of it."""
+    objective = exp.objective
+    plain = plain_metric(objective, outputs, targets)
+    return abs(objective.metric.of(objective.scores(outputs, targets).numpy()) - plain) / max(abs(plain), 1.0)
 
 
 def _refused(error: Exception) -> Finding:

@@ -10,7 +10,7 @@ from recipe.diagnostics.modes import Modes, compare_modes
 from recipe.diagnostics.probes import everything, rows, some
 from recipe.evidence import Finding, at_most, practice
 from recipe.settings.strict import Strict
-from recipe.training.evaluation import evaluate, metric_name
+from recipe.training.evaluation import evaluate
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
 
@@ -44,7 +44,7 @@ def whole_test_set(exp: Experiment) -> Finding:
     evaluation = trained.evaluation(exp)
     model = trained.model(exp)
     whole = rows(evaluate(model, exp.objective, exp.validation).outputs, len(exp.validation))
-    name, count = metric_name(evaluation.targets), len(exp.validation)
+    name, count = evaluation.name, len(exp.validation)
     differences: dict[int, float] = {}
     for size in exp.stages.baseline.whole_test_set.batch_sizes:
         try:

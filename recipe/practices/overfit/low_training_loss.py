@@ -15,7 +15,7 @@ from recipe.diagnostics.probes import everything, some, some_unlike, stirred_mod
 from recipe.evidence import Finding, at_most, practice
 from recipe.models import count_parameters
 from recipe.settings.strict import Strict
-from recipe.training.evaluation import evaluate, metric_name
+from recipe.training.evaluation import evaluate
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
 
@@ -65,10 +65,9 @@ def low_training_loss(exp: Experiment) -> Finding:
         )
     if not last <= until:
         remark += f" Likely causes: {'; '.join(_causes(exp, run, floor))}."
-    name = metric_name(reached.targets)
     return Finding(
         summary=f"After {run.history.epochs} epochs the training loss is {reached.loss:.3g}: {share:.1%} is left of "
-        f"what was to be learnt from a constant guess at {guess:.3g}; the training {name} is "
+        f"what was to be learnt from a constant guess at {guess:.3g}; the training {reached.name} is "
         f"{reached.metric:.4f}.{remark}",
         measured=share,
         expected=0.0,

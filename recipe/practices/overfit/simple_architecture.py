@@ -9,7 +9,6 @@ from recipe.evidence import Finding, at_least, practice
 from recipe.settings.strict import Strict
 from recipe.training.comparison import Change, Comparison, compare, learning_curves, row
 from recipe.training.components import Component
-from recipe.training.evaluation import metric_name
 from recipe.training.experiment import ADAM, Experiment, Training
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
@@ -42,7 +41,7 @@ def simple_architecture(exp: Experiment) -> Finding:
     rival = gains.get("the simplest")
     compared = " and ".join(_in_words(f"{name} ({trainings[name].model.name})", one) for name, one in gains.items())
     return Finding(
-        summary=f"{own.model.name} reaches {metric_name(exp.validation.targets)} {first.metric:.4f} over "
+        summary=f"{own.model.name} reaches {exp.objective.metric.title} {first.metric:.4f} over "
         f"{exp.budget.seeds} seeds{'' if rival else ', and is the simplest for this kind of data'}; its validation "
         f"loss is {first.loss:.4g}, {compared}.",
         measured=first.gain.value,

@@ -16,7 +16,7 @@ from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
 from recipe.training.best_epochs import folds_of
 from recipe.training.ensemble import average, stacked_outputs, train_members
-from recipe.training.evaluation import evaluate_outputs, metric_name, scores
+from recipe.training.evaluation import evaluate_outputs
 from recipe.training.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -54,12 +54,11 @@ def ensemble(exp: Experiment) -> Finding:
     best = _of_the_best(losses)
     gains = best - joint.losses
     low, high = mean_interval(gains, groups)
-    name = metric_name(targets)
     single = sum(one.metric for one in singles) / len(singles)
     difference = (losses.mean() - joint.loss).item() / max(losses.mean().abs().item(), LEAST_LOSS)
     return Finding(
         summary=f"{len(members)} members take the validation loss from {losses.mean():.4f} for one, {best.mean():.4f} "
-        f"for the best, to {joint.loss:.4f} together, and {name} from {single:.4f} to {joint.metric:.4f}"
+        f"for the best, to {joint.loss:.4f} together, and {joint.name} from {single:.4f} to {joint.metric:.4f}"
         f"{_trouble(difference, high)}.",
         measured=gains.mean().item(),
         interval=(low, high),
@@ -71,7 +70,7 @@ def ensemble(exp: Experiment) -> Finding:
             at_least(high, "min_gain", otherwise="warn"),
             at_least(difference, "min_difference", otherwise="warn"),
         ),
-        figures={"members": _by_size(exp, outputs, targets, name)},
+        figures={"members": _by_size(exp, outputs, targets)},
     )
 
 
@@ -92,12 +91,16 @@ def _trouble(difference: float, high: float) -> str:
     return "; the best member alone is better than all together, beyond chance" if high < 0 else ""
 
 
-def _by_size(exp: Experiment, outputs: Tensor, targets: Tensor, name: str) -> Figure:
+def _by_size(exp: Experiment, outputs: Tensor, targets: Tensor) -> Figure:
     """The gain of 1, 2, ... members over one of them: the mean over the choices of so many, with its 95 % interval."""
     sizes = range(1, len(outputs) + 1)
     losses, metrics = zip(*(_of_size(exp, outputs, targets, size) for size in sizes), strict=True)
     figure, charts = drawing.new_grid(1, 2, width=7.0, height=3.0)
-    kinds = (("fall of the validation loss", losses, -1), (f"rise of the validation {name}", metrics, 1))
+    title = f"gain in the validation {exp.objective.metric.title}"
+    kinds = (
+        ("fall of the validation loss", losses, -1),
+        (title, metrics, 1),
+    )
     for chart, (title, values, sign) in zip(charts.flat, kinds, strict=True):
         gains = [sign * (value - values[0]) for value in values]
         groups = exp.validation.groups
@@ -114,4 +117,4 @@ def _of_size(exp: Experiment, outputs: Tensor, targets: Tensor, size: int) -> tu
     ways = list(itertools.islice(itertools.combinations(range(len(outputs)), size), MOST_WAYS))
     joint = [evaluate_outputs(average(outputs[list(way)], exp.task), targets, exp.objective) for way in ways]
     losses = torch.stack([one.losses for one in joint]).mean(0)
-    return losses, torch.stack([scores(one.outputs, targets) for one in joint]).mean(0)
+    return losses, torch.stack([one.scores for one in joint]).mean(0)

@@ -10,14 +10,14 @@ from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
-from recipe.dataset.manifest import Task
 from recipe.evidence import Finding, at_least, at_most, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
+from recipe.statistics.metrics import Metric
 from recipe.statistics.paired import chance
 from recipe.training.baselines import linear_training
 from recipe.training.ensemble import average, ensemble_temperature, train_members
-from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs, metric_name, scores
+from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 from recipe.training.split import Split
@@ -53,19 +53,19 @@ def final_test(exp: Experiment) -> Finding:
     test = exp.test.open("squeeze/final_test")
     predictors = _predictors(exp, test)
     ours = predictors[0].evaluation
-    strongest = max(predictors[2:], key=lambda one: one.evaluation.metric)
-    lead = ours.metric - strongest.evaluation.metric
+    strongest = max(predictors[2:], key=lambda one: one.evaluation.score)
+    lead = ours.score - strongest.evaluation.score
     rivals = {one.name: _chance(ours, one.evaluation) for one in predictors[2:]}
     readings = exp.test.note("squeeze/final_test", len(test), ours.metric)
-    name = metric_name(test.targets)
     low, high = ours.interval()
+    better = "below" if exp.objective.metric.is_error else "above"
     return Finding(
-        summary=f"{name} {ours.metric:.4f} [{low:.4f}, {high:.4f}] on {len(test)} test examples; the strongest "
+        summary=f"{ours.name} {ours.metric:.4f} [{low:.4f}, {high:.4f}] on {len(test)} test examples; the strongest "
         f"baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}{_as_good(rivals)}. The test set has been "
         f"read {readings} time{'s' if readings > 1 else ''}; no person's annotations are at hand to compare with.",
         measured=ours.metric,
         interval=(low, high),
-        expected=f"above {strongest.evaluation.metric:.4f}, beyond chance",
+        expected=f"{better} {strongest.evaluation.metric:.4f}, beyond chance",
         advice="Where a baseline is as good, use the baseline; where the set has been read too often, its figure is no "
         "longer that of unseen data: collect new test examples.",
         requirements=(
@@ -73,16 +73,17 @@ def final_test(exp: Experiment) -> Finding:
             at_most(max(rivals.values()), "max_p_value", otherwise="warn"),
             at_most(readings, "max_readings", otherwise="warn"),
         ),
-        figures={"predictors": _drawn(predictors, name)},
-        table=_table(predictors, name),
+        figures={"predictors": _drawn(predictors)},
+        table=_table(predictors),
     )
 
 
 def _chance(ours: Evaluation, theirs: Evaluation) -> float:
-    """The p-value of the hypothesis that a baseline is as good: McNemar's for classes, else by flips of signs."""
-    task: Task = "classification" if ours.targets.dim() == 1 else "regression"
-    differences = (ours.scores - theirs.scores).double().numpy()
-    return chance(differences, task, groups=None if ours.groups is None else ours.groups.numpy())
+    """The p-value of the hypothesis that a baseline is as good: McNemar's for accuracy, else by flips of signs."""
+    differences = (ours.scores - theirs.scores).numpy()
+    return chance(
+        differences, ours.objective.metric.scored, groups=None if ours.groups is None else ours.groups.numpy()
+    )
 
 
 def _as_good(rivals: Mapping[str, float]) -> str:
@@ -109,40 +110,46 @@ def _predictors(exp: Experiment, test: Split) -> list[Predictor]:
     return [Predictor(name, evaluate_outputs(one, targets, exp.objective, test.groups)) for name, one in joint.items()]
 
 
-def _drawn(predictors: list[Predictor], name: str) -> object:
+def _drawn(predictors: list[Predictor]) -> object:
     rows = {one.name: (one.evaluation.metric, *one.evaluation.interval()) for one in predictors}
-    return drawing.intervals(rows, f"test {name}", title="On the test set")
+    return drawing.intervals(rows, f"test {predictors[0].evaluation.name}", title="On the test set")
 
 
-def _table(predictors: list[Predictor], name: str) -> object:
-    """A row a predictor; `difference` is what the ensemble has over it, paired by example, with its 95 % interval.
+def _table(predictors: list[Predictor]) -> object:
+    """A row for each metric and predictor, the metric that decides and the ensemble first.
 
-    `p_value` is McNemar's, exact, for classes; `rmse` is in standard deviations of the training targets.
+    `difference` is by how much the ensemble is better, paired by example, with its 95 % interval; `p_value` McNemar's,
+    exact, of what is right or wrong; `rmse` is in standard deviations of the training targets.
     """
     import pandas as pd
 
-    classes = predictors[0].evaluation.targets.dim() == 1
-    ours = scores(predictors[0].evaluation.outputs, predictors[0].evaluation.targets)
-    rows = []
-    for one in predictors:
-        low, high = one.evaluation.interval()
-        differences = ours - scores(one.evaluation.outputs, one.evaluation.targets)
-        paired = mean_interval(differences, one.evaluation.groups) if one is not predictors[0] else (0.0, 0.0)
-        rows.append(
-            {
-                "predictor": one.name,
-                "metric": name,
-                "figure": one.evaluation.metric,
-                "low": low,
-                "high": high,
-                "loss": one.evaluation.loss,
-                "difference": differences.mean().item(),
-                "difference_low": paired[0],
-                "difference_high": paired[1],
-                **(_mcnemar(differences) if classes else _rmse(one.evaluation)),
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        [
+            _row(metric, predictor, predictors[0])
+            for metric in predictors[0].evaluation.objective.metrics
+            for predictor in predictors
+        ]
+    )
+
+
+def _row(metric: Metric, one: Predictor, ours: Predictor) -> dict[str, object]:
+    evaluation = one.evaluation
+    value, low, high = evaluation.by(metric)
+    differences = ours.evaluation.scores_by(metric) - evaluation.scores_by(metric)
+    paired = mean_interval(differences, evaluation.groups) if one is not ours else (0.0, 0.0)
+    return {
+        "predictor": one.name,
+        "metric": metric.name,
+        "figure": value,
+        "low": low,
+        "high": high,
+        "loss": evaluation.loss,
+        "difference": differences.mean().item(),
+        "difference_low": paired[0],
+        "difference_high": paired[1],
+        **(_mcnemar(differences) if metric.scored == "counted" else {}),
+        **(_rmse(evaluation) if evaluation.targets.dim() > 1 else {}),
+    }
 
 
 def _mcnemar(differences: Tensor) -> dict[str, float]:

@@ -116,7 +116,7 @@ def _again(exp: Experiment, trial: Trial) -> list[Training]:
 
 def _candidate(exp: Experiment, trial: Trial) -> Candidate:
     losses, scores = zip(*(at_best_epoch(run) for run in fit_all(exp, _again(exp, trial))), strict=True)
-    return Candidate(trial, torch.stack(losses), torch.stack(scores).mean().item())
+    return Candidate(trial, torch.stack(losses), exp.objective.metric.signed(torch.stack(scores).mean().item()))
 
 
 def _best(candidates: list[Candidate]) -> Candidate:

@@ -15,6 +15,7 @@ from recipe.models import Cnn, Linear, Mlp
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.final_test import final_test
+from recipe.statistics.metrics import metrics_of
 from recipe.training.components import Component
 from recipe.training.ensemble import average, calibration_error, choose_temperature, error_by_chance, fit_temperature
 from recipe.training.experiment import Budget, Experiment, HeldOut, make_experiment
@@ -214,6 +215,40 @@ def test_a_regression_is_told_in_r2_and_in_errors_of_the_target(diabetes: tuple[
     assert table["metric"].unique().tolist() == ["R2"]
     assert table["rmse"]["ensemble of 2"] < table["rmse"]["input-independent"]
     assert table["figure"]["ensemble of 2"] > 0.2
+
+
+def test_the_metrics_that_are_asked_for_are_all_told_and_the_first_decides(experiment: Experiment) -> None:
+    asked = metrics_of("classification", ("F1", "AUC", "accuracy"))
+    finding = replace(experiment, objective=replace(experiment.objective, metrics=asked)).examine(final_test)
+    assert finding.summary.startswith("macro F1 0.9")
+    ours = finding.table[finding.table["predictor"] == "ensemble of 3"].set_index("metric")
+    assert list(ours.index) == ["F1", "AUC", "accuracy"]
+    assert finding.measured == ours["figure"]["F1"] and finding.interval == (ours["low"]["F1"], ours["high"]["F1"])
+    assert (ours["low"] < ours["figure"]).all() and (ours["figure"] < ours["high"]).all()
+
+
+def test_an_error_is_the_better_the_smaller_it_is(diabetes: tuple[Tensor, Tensor]) -> None:
+    rows, targets = diabetes
+    made = make_experiment(
+        Mlp, (rows[:250], targets[:250]), (rows[250:330], targets[250:330]), optimizer=FAST, epochs=10, metrics=["MAE"]
+    )
+    finding = replace(made, test=HeldOut(lambda reader: Split(rows[330:], targets[330:]))).examine(final_test)
+    table = finding.table.set_index("predictor")
+    assert table["figure"]["linear"] < table["figure"]["input-independent"]
+    assert finding.expected == f"below {table['figure']['linear']:.4f}, beyond chance"
+    assert table["difference"]["input-independent"] > 0  # by how much the ensemble is better
+    assert finding.interval is not None and finding.interval[0] < table["figure"]["ensemble of 2"] < finding.interval[1]
+
+
+def test_a_model_with_the_larger_error_is_warned_of(diabetes: tuple[Tensor, Tensor]) -> None:
+    rows, targets = diabetes
+    untrained = Component("optimizer", "torch.optim.SGD", {"lr": 0.0})
+    made = make_experiment(
+        Mlp, (rows[:250], targets[:250]), (rows[250:330], targets[250:330]), optimizer=untrained, epochs=1,
+        metrics=["RMSE"],
+    )  # fmt: skip
+    finding = replace(made, test=HeldOut(lambda reader: Split(rows[330:], targets[330:]))).examine(final_test)
+    assert finding.verdict == "warn" and "so use it" in finding.summary
 
 
 def test_a_model_no_better_than_a_baseline_is_named_with_it(digits: tuple[Tensor, Tensor]) -> None:
