@@ -221,6 +221,18 @@ PARTS = {
     "a loss without a gradient": ("loss._target_=tests.faults.contract.loss_without_gradient", "without a gradient"),
     "a misspelt optimizer setting": ("optimizer.lrr=0.1", "did you mean 'lr'"),
     "an optimizer setting out of range": ("optimizer.lr=-1", "Invalid learning rate: -1"),
+    "a schedule given as a whole": (
+        "scheduler={_target_: torch.optim.lr_scheduler.ExponentialLR, gamma: 0.9}",
+        "'scheduler' is one of a menu, or given one by one: scheduler._target_=",
+    ),
+    "a schedule that lacks a setting": (
+        "scheduler._target_=torch.optim.lr_scheduler.ExponentialLR",
+        "scheduler: torch.optim.lr_scheduler.ExponentialLR could not be built",
+    ),
+    "a schedule that asks for the validation loss": (
+        "scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau",
+        "scheduler: .* raised TypeError: .* called as step\\(\\) after each step",
+    ),
     "a transform that raises": (
         "data.transform._target_=tests.faults.contract.raises",
         "data.transform: .* cannot blur",

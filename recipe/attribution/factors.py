@@ -10,7 +10,16 @@ from typing import Any
 from recipe.settings.identity import NOT_IN_KEY
 
 DATA, CODE, SEED = "data version", "code", "seed"
-FIRST = ("model", "loss", "optimizer", "augment", "batch_size", "budget", "data")  # in this order; the rest follows
+FIRST = (
+    "model",
+    "loss",
+    "optimizer",
+    "scheduler",
+    "augment",
+    "batch_size",
+    "budget",
+    "data",
+)  # in this order; the rest follows
 VERSIONED = ("data.path", "data.name")  # a part of the data's version: a newer one may be another file
 APART = (*VERSIONED, "seed", "sources")  # swapped with the data, last, and with the part whose file they name
 SHOWN = 3  # differences of a part, in a cell of a table

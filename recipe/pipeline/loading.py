@@ -67,6 +67,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         ),
         training=training,
         augment=component("augment", settings.augment),
+        scheduler=component("scheduler", settings.scheduler),
         classes=tuple(dataset.preparation["classes"] or ()),
         features=tuple(dataset.preparation["features"] or ()),
         decode=decoder(dataset, settings),

@@ -201,6 +201,7 @@ class Sources(Strict):
     optimizer: str
     transform: str
     augment: str
+    scheduler: str
     imported_1: str
     imported_2: str
     imported_3: str
@@ -250,6 +251,7 @@ class Settings(Strict):
     loss: Part
     optimizer: Part
     augment: Part
+    scheduler: Part = Part()
     budget: Budget
     fanout: Fanout
     metrics: tuple[str, ...] | None = None

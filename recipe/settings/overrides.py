@@ -17,8 +17,16 @@ if TYPE_CHECKING:
     from hydra.errors import MissingConfigException
     from omegaconf import DictConfig
 
-PARTS = ("model", "loss", "optimizer", "augment", "data.transform")  # what a `_target_` names; any setting may follow
-GROUPS = ("model", "loss", "optimizer", "augment")  # those with a menu, in which `custom` starts from nothing
+PARTS = (
+    "model",
+    "loss",
+    "optimizer",
+    "augment",
+    "scheduler",
+    "data.transform",
+)  # what a `_target_` names; any setting may follow
+# those with a menu, in which `custom` starts from nothing
+GROUPS = ("model", "loss", "optimizer", "augment", "scheduler")
 NAMES = ("data.label", "data.split_column", "data.group_column")  # any text may be one
 LISTS = ("data.ignore", "data.missing")  # of any texts
 READ_AS = "data.read_as."  # below it a setting a column, by its name
@@ -154,6 +162,8 @@ def _no_such_key(message: str, folder: Path) -> str:
     if not found:
         return f"The overrides do not compose: {message.split(chr(10), 1)[0]}"
     key = found[1].lstrip("+~")
+    if key in GROUPS:
+        return f"The setting '{key}' is one of a menu, or given one by one: {key}._target_=... {key}.NAME=VALUE."
     if "append to your config" in message or "not in struct" in message:
         return f"The setting '{key}' does not exist{nearest(key, _all_keys(folder))}."
     return f"The setting '{key}' does not fit: {message.strip().splitlines()[-1].strip()}."

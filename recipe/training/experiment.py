@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -20,14 +21,15 @@ from recipe.settings import Part, Stages, Thresholds
 from recipe.statistics.metrics import metrics_of
 from recipe.training.components import Component, place_of
 from recipe.training.device import Device, on_any_device
-from recipe.training.loop import Augment, Optimizer
+from recipe.training.loop import Augment, Optimizer, Scheduler, steps_per_epoch
 from recipe.training.objective import Objective, Task, check_loss, objective_of
 from recipe.training.split import Split
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROLES = ("model", "optimizer", "augment")
+ROLES = ("model", "optimizer", "augment", "scheduler")
+STEPS = ("total_steps", "T_max", "total_iters")  # OneCycleLR, CosineAnnealingLR; LinearLR, PolynomialLR, ConstantLR
 HAND_MADE = itertools.count()
 ADAM = Component("optimizer", "torch.optim.Adam", {"lr": 3e-4, "fused": True})
 
@@ -36,14 +38,15 @@ ADAM = Component("optimizer", "torch.optim.Adam", {"lr": 3e-4, "fused": True})
 class Training:
     """Everything that decides the bits of one training, apart from the data.
 
-    `share` is the part of the training examples that is used; `keep_best` ends with the weights of the lowest
-    validation loss; `init_bias` sets the last bias to the best constant guess before the first step; `until` ends the
-    training after the first epoch whose mean training loss is no higher.
+    `scheduler` moves the learning rate, step by step; `share` is the part of the training examples that is used;
+    `keep_best` ends with the weights of the lowest validation loss; `init_bias` sets the last bias to the best constant
+    guess before the first step; `until` ends the training after the first epoch whose mean training loss is no higher.
     """
 
     model: Component
     optimizer: Component
     augment: Component | None = None
+    scheduler: Component | None = None
     epochs: int = 10
     batch_size: int = 64
     seed: int = 0
@@ -101,6 +104,7 @@ class Experiment:
             squeeze that speak of a test set mean `validation`.
         training: the base that every practice varies: model, optimizer, augmentation, budget, seed.
         augment: the augmentation at hand for regularize; no training uses it unless its own `augment` says so.
+        scheduler: the schedule at hand for tune, in the same way.
         classes: their names, in the order of the outputs; empty for regression.
         features: the names of a table's prepared inputs; empty for images. See `input_names` for those of the net's.
         decode: turns what enters the net, on the CPU, back into what a person can look at: images (N, C, H, W) in
@@ -118,6 +122,7 @@ class Experiment:
     objective: Objective
     training: Training
     augment: Component | None = None
+    scheduler: Component | None = None
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     decode: Callable[[Tensor], Tensor | pd.DataFrame] | None = None
@@ -181,6 +186,17 @@ class Experiment:
         """The optimizer over the parameters of `model`."""
         return (training or self.training).optimizer.build(model.parameters())
 
+    def new_scheduler(self, optimizer: Optimizer, training: Training) -> Scheduler | None:
+        """What moves the rates of `optimizer` over the steps of `training`; None where they stay.
+
+        The number of steps is offered by the names that torch's schedulers have for it.
+        """
+        if training.scheduler is None:
+            return None
+        count = max(1, math.ceil(training.share * len(self.train)))
+        steps = training.epochs * steps_per_epoch(count, training.batch_size)
+        return training.scheduler.build(optimizer, **dict.fromkeys(STEPS, steps))
+
     def new_augment(self, training: Training) -> Augment | None:
         return on_any_device(training.augment.as_function()) if training.augment else None
 
@@ -195,6 +211,7 @@ class Experiment:
         if not all(callable(getattr(optimizer, call, None)) for call in ("zero_grad", "step")):
             name = self.training.optimizer.name
             raise TargetError(f"optimizer: {name} returned {type(optimizer).__name__}: return a torch.optim.Optimizer.")
+        self._check_scheduler(model)
         few = self.train.head(2)
         if self.augment is not None:
             self.augment.as_batch_function(few.untransformed(torch.arange(len(few))))
@@ -221,6 +238,22 @@ class Experiment:
             )
         check_loss(self.objective, outputs, targets)
         return self
+
+    def _check_scheduler(self, model: nn.Module) -> None:
+        if self.scheduler is None:
+            return
+        optimizer = self.new_optimizer(model)
+        scheduler = self.new_scheduler(optimizer, self.training.having(scheduler=self.scheduler))
+        optimizer.step()  # without a gradient it changes nothing, and torch warns of a schedule that goes first
+        try:
+            assert scheduler is not None
+            scheduler.step()
+        except Exception as error:
+            message = str(error).strip().split("\n", 1)[0]
+            raise TargetError(
+                f"scheduler: {self.scheduler.name} raised {type(error).__name__}: {message}. It is called as step() "
+                "after each step of the optimizer."
+            ) from error
 
     def _shape_is_a_finding(self, got: object, due: tuple[int, int]) -> bool:
         """(N,) for one regression target trains, wrongly, by broadcasting: that is for the practices to show."""

@@ -55,6 +55,7 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
     device = experiment.device
     model = experiment.new_model(training=training)
     optimizer = experiment.new_optimizer(model, training)
+    scheduler = experiment.new_scheduler(optimizer, training)
     placed, placed_optimizer, backward = device.place(model, optimizer)
     set_seed(training.seed)
     validation = experiment.validation.to(device.torch)
@@ -67,6 +68,7 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
             epochs=training.epochs,
             batch_size=training.batch_size,
             seed=training.seed,
+            scheduler=scheduler,
             augment=experiment.new_augment(training),
             validation=validation,
             keep_best=training.keep_best,

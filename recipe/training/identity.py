@@ -41,7 +41,14 @@ def _code(workspace: Path, settings: Settings) -> list[Path]:
 
 def targets_of(settings: Settings) -> list[str | None]:
     """Each `_target_` that a training is made of."""
-    parts = (settings.model, settings.loss, settings.optimizer, settings.augment, settings.data.transform)
+    parts = (
+        settings.model,
+        settings.loss,
+        settings.optimizer,
+        settings.scheduler,
+        settings.augment,
+        settings.data.transform,
+    )
     return [part.target for part in parts]
 
 

@@ -25,6 +25,12 @@ class Optimizer(Protocol):
     def step(self) -> object: ...
 
 
+class Scheduler(Protocol):
+    """What the loop calls after each step of the optimizer; torch's schedulers have it, but ReduceLROnPlateau."""
+
+    def step(self) -> object: ...
+
+
 @dataclass
 class History:
     """What one training recorded.
@@ -63,6 +69,7 @@ def train(
     epochs: int,
     batch_size: int,
     seed: int,
+    scheduler: Scheduler | None = None,
     augment: Augment | None = None,
     validation: Split | None = None,
     keep_best: bool = False,
@@ -75,6 +82,7 @@ def train(
     Args:
         split: the training examples, resident; a batch of them is an index.
         seed: decides the order of the examples; dropout and augmentation draw from torch's global generator.
+        scheduler: moves the learning rate after each step.
         augment: changes each training batch (N, ...) -> (N, ...), before the split's transform.
         validation: evaluated whole after every epoch.
         keep_best: end with the weights of the lowest validation loss (early stopping without stopping early).
@@ -83,7 +91,7 @@ def train(
         live: notes now and then how far it is.
     """
     order = torch.Generator().manual_seed(seed)
-    steps = len(_batches(torch.arange(len(split)), batch_size))
+    steps = steps_per_epoch(len(split), batch_size)
     history = History(torch.empty(0), steps)
     losses: list[Tensor] = []  # stacked once an epoch: nothing waits for a number within a step
     best: dict[str, Tensor] = {}
@@ -97,6 +105,8 @@ def train(
             loss = objective(model(inputs), targets)
             loss.backward() if backward is None else backward(loss)
             optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
             losses.append(loss.detach())
             if live is not None:
                 live.after_step(losses[-1])
@@ -121,6 +131,11 @@ def train(
     history.end_losses, history.end_scores = examples.end_losses, examples.end_scores
     history.best_losses, history.best_scores = examples.best_losses, examples.best_scores
     return history
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """The batches that `count` examples make."""
+    return len(_batches(torch.arange(count), batch_size))
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

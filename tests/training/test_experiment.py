@@ -1,8 +1,10 @@
 """A training travels between stages as plain JSON, and ends by its own target."""
 
 import json
+import math
 
 import pytest
+import torch
 
 from recipe.errors import SettingsError, TargetError
 from recipe.training.components import Component
@@ -10,11 +12,12 @@ from recipe.training.experiment import ADAM, Experiment, Training, training_from
 from recipe.training.fit import fit
 
 MODEL = Component("model", "recipe.models.Mlp", {"width": 8})
+COSINE = Component("scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR")
 
 
 def test_a_training_comes_back_from_json_as_it_was() -> None:
     noise = Component("augment", "recipe.augmentation.GaussianNoise", {"std": 0.2})
-    training = Training(MODEL, ADAM.having(lr=1e-3), noise, epochs=7, share=0.5, keep_best=True, until=0.1)
+    training = Training(MODEL, ADAM.having(lr=1e-3), noise, COSINE, epochs=7, share=0.5, keep_best=True, until=0.1)
     again = training_from_json(json.loads(json.dumps(training_to_json(training))))
     assert again == training
     assert again.parameters() == training.parameters()
@@ -29,6 +32,29 @@ def test_a_training_of_another_version_is_refused_by_name() -> None:
     content = training_to_json(Training(MODEL, ADAM))
     with pytest.raises(SettingsError, match="warmth"):
         training_from_json({**content, "warmth": 1})
+
+
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_a_schedule_goes_through_its_whole_course_in_the_steps_of_a_training(
+    digits_cnn: Experiment, share: float
+) -> None:
+    training = digits_cnn.training.having(scheduler=COSINE, epochs=2, share=share)
+    optimizer = digits_cnn.new_optimizer(digits_cnn.new_model(), training)
+    scheduler, first = digits_cnn.new_scheduler(optimizer, training), ADAM.settings["lr"]
+    assert scheduler is not None
+    steps = len(fit(digits_cnn, training).history.train_loss)
+    for number in range(1, steps + 1):
+        optimizer.step()
+        scheduler.step()
+        [rate] = {group["lr"] for group in optimizer.param_groups}  # type: ignore[attr-defined]
+        assert rate == pytest.approx(first * (1 + math.cos(math.pi * number / steps)) / 2, abs=1e-12)
+
+
+def test_a_training_with_a_schedule_is_another_one(digits_cnn: Experiment) -> None:
+    constant = digits_cnn.training.having(epochs=2)
+    scheduled = constant.having(scheduler=COSINE)
+    assert constant.parameters() != scheduled.parameters()
+    assert not torch.equal(fit(digits_cnn, constant).outputs, fit(digits_cnn, scheduled).outputs)
 
 
 def test_a_training_ends_with_the_epoch_that_reaches_its_target(digits_cnn: Experiment) -> None:

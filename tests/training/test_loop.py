@@ -11,9 +11,12 @@ from recipe.training.loop import History, train
 from recipe.training.split import Split
 
 
-def bare_loop(model: nn.Module, split: Split, epochs: int, batch_size: int, seed: int) -> list[float]:
+def bare_loop(
+    model: nn.Module, split: Split, epochs: int, batch_size: int, seed: int, decay: float = 1.0
+) -> list[float]:
     """What the loop must be equal to, step for step."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay)
     order = torch.Generator().manual_seed(seed)
     losses = []
     for _ in range(epochs):
@@ -22,6 +25,7 @@ def bare_loop(model: nn.Module, split: Split, epochs: int, batch_size: int, seed
             loss = functional.cross_entropy(model(split.inputs[index]), split.targets[index])
             loss.backward()
             optimizer.step()
+            scheduler.step()
             losses.append(loss.item())
     return losses
 
@@ -38,6 +42,23 @@ def test_the_loop_takes_the_same_steps_as_a_bare_one_to_the_last_bit(digits_cnn:
         seed=3,
     )
     assert history.train_loss.tolist() == bare_loop(bare, digits_cnn.train, epochs=2, batch_size=64, seed=3)
+
+
+def test_a_schedule_moves_the_rate_after_each_step(digits_cnn: Experiment) -> None:
+    ours, bare = digits_cnn.new_model(1), digits_cnn.new_model(1)
+    optimizer = torch.optim.SGD(ours.parameters(), lr=0.05)
+    history = train(
+        ours,
+        digits_cnn.objective,
+        optimizer,
+        digits_cnn.train,
+        epochs=2,
+        batch_size=64,
+        seed=3,
+        scheduler=torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9),
+    )
+    expected = bare_loop(bare, digits_cnn.train, epochs=2, batch_size=64, seed=3, decay=0.9)
+    assert history.train_loss.tolist() == expected
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), bare.parameters(), strict=True))
 
 

@@ -20,6 +20,7 @@ from recipe.tuning.pilot import search_from_pilot
 from recipe.tuning.search import Trial, at_best_epoch, in_order, new_seeds
 from recipe.tuning.space import space_of
 
+ADDED = {"augment": "augmentation", "scheduler": "the schedule"}  # to a trial of the search
 LEAST_LOSS = 1e-12  # what a share is taken of, where the search found a loss of zero
 
 
@@ -94,11 +95,16 @@ def chosen(exp: Experiment) -> Training:
 
 
 def _candidates(exp: Experiment) -> list[Candidate]:
-    """The start, then the best of the other trials that were trained to the end, the first of them augmented too."""
+    """The start, then the best of the other trials that were trained to the end.
+
+    The first of them augmented too, and with the schedule at hand.
+    """
     trials = search_from_pilot(exp)
     others = [trial for trial in in_order(trials) if trial.finished and trial.number and math.isfinite(trial.loss)]
     few = [trials[0], *others[: exp.stages.tune.confirm.candidates]]
-    few += [_augmented(exp, trial) for trial in few[1:2] if exp.augment and not trial.training.augment]
+    favourite = few[1:2]
+    few += [_augmented(exp, trial) for trial in favourite if exp.augment and not trial.training.augment]
+    few += [_scheduled(exp, trial) for trial in favourite if exp.scheduler]
     fit_all(exp, [one for trial in few for one in _again(exp, trial)])
     return [_candidate(exp, trial) for trial in few]
 
@@ -107,6 +113,13 @@ def _augmented(exp: Experiment, trial: Trial) -> Trial:
     """The same with the augmentation at hand: at the rate that regularize had, it may not have paid yet."""
     training = trial.training.having(augment=exp.augment)
     return replace(trial, training=training, point={**trial.point, "augment": True})
+
+
+def _scheduled(exp: Experiment, trial: Trial) -> Trial:
+    """The same under the schedule at hand, which is off until here: now the rate that it starts from is tuned."""
+    return replace(
+        trial, training=trial.training.having(scheduler=exp.scheduler), point={**trial.point, "scheduler": True}
+    )
 
 
 def _again(exp: Experiment, trial: Trial) -> list[Training]:
@@ -142,8 +155,8 @@ def _in_words(exp: Experiment, best: Candidate, start: Candidate, favourite: Can
 def _name(candidate: Candidate) -> str:
     if not candidate.trial.number:
         return "the start"
-    augmented = " with augmentation" if candidate.trial.point.get("augment") else ""
-    return f"trial {candidate.trial.number}{augmented}"
+    added = [words for name, words in ADDED.items() if candidate.trial.point.get(name)]
+    return " with ".join([f"trial {candidate.trial.number}", *added])
 
 
 def _drawn(candidates: list[Candidate]) -> object:

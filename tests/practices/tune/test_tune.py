@@ -20,6 +20,8 @@ from recipe.training.experiment import Budget, Experiment, Training, make_experi
 from recipe.training.fit import fit_all
 from recipe.tuning.search import new_seeds, validation_losses
 
+COSINE = Component("scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR")
+STILL = Component("scheduler", "torch.optim.lr_scheduler.ConstantLR", {"factor": 1e-9})  # leaves hardly any rate
 NOTHING = Space(optimizer={}, training={}, model={}, augment={})
 
 
@@ -120,6 +122,18 @@ def test_a_start_that_nothing_beats_is_kept(breast_cancer: tuple[Tensor, Tensor]
     assert finding.verdict == "warn"
     assert finding.measured is not None and finding.measured < 0
     assert "nothing beats the start" in finding.summary
+
+
+def test_a_schedule_at_hand_is_tried_on_the_best_of_the_search_and_chosen_where_it_is_better(
+    slow_start: Experiment,
+) -> None:
+    assert slow_start.training.scheduler is None
+    for scheduler in (COSINE, STILL):
+        tuned = replace(slow_start, scheduler=scheduler)
+        table = tuned.examine(confirm).table
+        [tried] = table.index[table["scheduler"].eq(True)]
+        assert (chosen(tuned).scheduler == scheduler) == table["chosen"][tried]
+    assert not table["chosen"][tried]
 
 
 def test_a_model_with_nothing_to_search_skips_and_keeps_its_training(slow_start: Experiment) -> None:
