@@ -20,6 +20,7 @@ from recipe.settings import Settings
 from recipe.statistics.metrics import metrics_of
 from recipe.training.compiler import leave_compiler_out
 from recipe.training.components import Component
+from recipe.training.cross_validation import cross_validated
 from recipe.training.device import choose_device
 from recipe.training.experiment import Budget, Experiment, HeldOut, Training, component, training_from_json
 from recipe.training.identity import digest, identity
@@ -79,6 +80,15 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         fingerprint=identity(workspace, settings),
         folder=str(stage.home / ".recipe" / TRAININGS),
     )
+
+
+def in_folds(experiment: Experiment, settings: Settings) -> Experiment:
+    """The same, cross-validated where the settings ask for folds.
+
+    Raises:
+        DataError: the examples are too few for so many.
+    """
+    return cross_validated(experiment, settings.budget.folds) if settings.budget.folds else experiment
 
 
 def with_test(experiment: Experiment, stage: Stage) -> Experiment:

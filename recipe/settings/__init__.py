@@ -179,6 +179,7 @@ class Budget(Strict):
     seeds: int = Field(ge=2)
     trials: int = Field(ge=2)
     members: int = Field(ge=2)
+    folds: int | None = Field(default=None, ge=2)
 
 
 class Tracking(Strict):

@@ -17,14 +17,8 @@ if TYPE_CHECKING:
     from hydra.errors import MissingConfigException
     from omegaconf import DictConfig
 
-PARTS = (
-    "model",
-    "loss",
-    "optimizer",
-    "augment",
-    "scheduler",
-    "data.transform",
-)  # what a `_target_` names; any setting may follow
+# what a `_target_` names; any setting may follow
+PARTS = ("model", "loss", "optimizer", "augment", "scheduler", "data.transform")
 # those with a menu, in which `custom` starts from nothing
 GROUPS = ("model", "loss", "optimizer", "augment", "scheduler")
 NAMES = ("data.label", "data.split_column", "data.group_column")  # any text may be one

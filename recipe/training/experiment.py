@@ -115,6 +115,7 @@ class Experiment:
         fingerprint: names data and code, so that finished trainings are found again.
         folder: where finished trainings are kept; None: in memory only.
         test: the way to the test split; None where there is none.
+        folds: where it is cross-validated, the experiment of each fold; `validation` holds out all that they do.
     """
 
     train: Split
@@ -134,6 +135,7 @@ class Experiment:
     fingerprint: str = ""
     folder: str | None = None
     test: HeldOut | None = None
+    folds: tuple[Experiment, ...] = ()
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""

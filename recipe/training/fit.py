@@ -6,11 +6,12 @@ import io
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -114,6 +115,9 @@ def fit_all(
 
     Equal trainings are carried out once. Each finished one is kept at once, so that a killed stage goes on from it.
     """
+    if experiment.folds:
+        by_fold = [fit_all(fold, trainings, on_done) for fold in experiment.folds]
+        return [_of_all_folds(experiment, runs) for runs in zip(*by_fold, strict=True)]
     shelf = Shelf(experiment)
     finished: dict[str, Trained] = {}
     due: dict[str, Training] = {}
@@ -133,6 +137,34 @@ def fit_all(
         progress.training(number, len(due))
         on_done(trained.training)
     return [finished[shelf.key(training)] for training in trainings]
+
+
+def _of_all_folds(experiment: Experiment, runs: Sequence[Trained]) -> Trained:
+    """What came of one training in each fold: every example by the net that it was held out from.
+
+    The curves of the validation split are the means over its examples; weights and training losses the first fold's.
+    """
+    first, histories = runs[0], [run.history for run in runs]
+    sizes = [len(fold.validation) for fold in experiment.folds]
+    losses = _mean_curve([history.validation_loss for history in histories], sizes)
+    history = replace(
+        first.history,
+        validation_loss=losses,
+        validation_metric=_mean_curve([history.validation_metric for history in histories], sizes),
+        best_epoch=int(np.argmin(np.nan_to_num(losses, nan=math.inf))) + 1 if losses else 0,
+        diverged=any(history.diverged for history in histories),
+        end_losses=torch.cat([history.end_losses for history in histories]),
+        end_scores=torch.cat([history.end_scores for history in histories]),
+        best_losses=torch.cat([history.best_losses for history in histories]),
+        best_scores=torch.cat([history.best_scores for history in histories]),
+    )
+    return replace(first, history=history, outputs=torch.cat([run.outputs for run in runs]))
+
+
+def _mean_curve(curves: Sequence[Sequence[float]], sizes: Sequence[int]) -> list[float]:
+    length = min(len(curve) for curve in curves)
+    mean: list[float] = np.average([curve[:length] for curve in curves], axis=0, weights=sizes).tolist()
+    return mean
 
 
 def one_after_another(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
