@@ -266,6 +266,8 @@ def test_a_conf_that_cannot_be_read_is_one_sentence_and_only_where_it_is_read(tm
 @pytest.mark.parametrize("name", ["Größe", "Temp °C", "price €", "Größe (cm)", "a=b", "it's", "x, y", "null space"])
 def test_a_column_is_named_as_its_file_has_it(workspace: Path, name: str) -> None:
     rows = [f"data.label={name}", f"data.group_column={name}", f"data.split_column={name}"]
+    by_time = ("data.split.by=time", f"data.split.column={name}")
+    assert parse_settings(compose(workspace, ["data=digits", *by_time])).data.split.column == name
     settings = parse_settings(compose(workspace, ["data=digits", *rows, f"data.read_as.{name}=category"])).data
     assert (settings.label, settings.group_column, settings.split_column) == (name, name, name)
     assert settings.read_as == {name: "category"}
