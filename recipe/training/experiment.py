@@ -110,6 +110,7 @@ class Experiment:
         fingerprint: names data and code, so that finished trainings are found again.
         folder: where finished trainings are kept; None: in memory only.
         test: the way to the test split; None where there is none.
+        by_time: whether validation and test are of later than training, and so may differ from it.
     """
 
     train: Split
@@ -128,6 +129,7 @@ class Experiment:
     fingerprint: str = ""
     folder: str | None = None
     test: HeldOut | None = None
+    by_time: bool = False
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""
