@@ -109,6 +109,15 @@ SETTINGS = {
     "a value out of range": (("batch_size=0",), "'batch_size' .* 0, .* greater than or equal to 1"),
     "a word for a number": (("budget.epochs=many",), "'budget.epochs' .* 'many', .* integer"),
     "splits that leave nothing": (("data.split.validation=0.5", "data.split.test=0.5"), "nothing to train on"),
+    "a split by what there is not": (("data.split.by=date",), "'data.split.by' .* 'date', .* 'chance' or 'time'"),
+    "a column for a split by chance": (
+        ("data.split.column=day",),
+        "'data.split' .* column is what a split by time goes by: set data.split.by=time as well, or leave it out",
+    ),
+    "a split by the label": (
+        ("data.split.by=time", "data.split.column=label"),
+        "'data' .* data.split.column=label is the label: name a column of dates, or leave it out",
+    ),
     "a part as a value": (("data.split=0.1",), "'data.split' .* validation, test, seed"),
     "a device that is none": (("device=tpu",), "'device' .* 'tpu'"),
     "an unknown backend": (("fanout.backend=threads",), "'threads', .* 'loky'"),
@@ -145,6 +154,11 @@ DATA: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     "one class": (one_class, FOLDER, "the label 'only': give at least two classes"),
     "one example a class": (one_example_a_class, FOLDER, "has one example only: give several"),
     "unreadable files only": (unreadable_files, FOLDER, "None of the 6 images .* can be read; the first, a/0.png"),
+    "a split by time of class folders": (
+        lambda folder: [image(folder / "ab"[index % 2] / f"{index}.png", index) for index in range(20)] and None,
+        (*FOLDER, "data.split.by=time"),
+        "has no column of dates for data.split.by=time: leave it out, or add a labels.csv with one",
+    ),
     "labels of files that are not there": (labels_of_no_file, FOLDER, "names no image .* a.png: .* no such file"),
     "a file for a folder": (
         table(GOOD),
@@ -166,6 +180,16 @@ DATA: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str]] = {
     "nothing in the file": (table(""), TABLE, "is empty: set data.path"),
     "bytes for text": (lambda folder: (folder / "table.csv").write_bytes(bytes(range(256))) and None, TABLE, "binary"),
     "a column to ignore that is not there": (table(GOOD), (*TABLE, "data.ignore=[wieght]"), "did you mean 'weight'"),
+    "a split by time without dates": (
+        table(GOOD),
+        (*TABLE, "data.split.by=time"),
+        "has no column of dates for data.split.by=time: name a column of numbers or dates with data.split.column, or",
+    ),
+    "a split by a misspelt column": (
+        table(GOOD),
+        (*TABLE, "data.split.by=time", "data.split.column=wieght"),
+        "no column 'wieght' for the split by time .did you mean 'weight'",
+    ),
     "lists in a table": (
         lambda folder: pd.DataFrame({"a": [[1, 2]] * 9, "label": list("xyx") * 3}).to_parquet(folder / "table.csv"),
         TABLE,
@@ -276,6 +300,7 @@ def test_a_report_that_cannot_be_written_is_named(prepared: Path, tmp_path: Path
         (("check", "baseline/gradiens", "data=digits"), "did you mean 'baseline/gradients'"),
         (("check", "bassline", "data=digits"), "did you mean 'baseline'"),
         (("check", "data", "--out", "requirements.lock"), "Name another folder with --out"),
+        (("check", "ingest", "data=digits", "data.split.by=time"), "digits has no column of dates for data.split.by"),
         (("report",), "params.yaml is missing"),
         (("flow", "data=mnst5k"), "did you mean 'mnist5k'"),
         (("flow", "data=digits", "--until", "basline"), "did you mean 'baseline'"),

@@ -55,6 +55,8 @@ def _are_coarse(dataset: Dataset) -> bool:
     """Whether chance alone is expected to make a pair of equal rows of a table's inputs."""
     columns, dropped = (dataset.preparation.get(name) or () for name in ("columns", "dropped"))
     names = [*(column["name"] for column in columns), *dropped]
+    if dataset.time_column is not None and dataset.time_column not in dataset.settings.data.ignore:
+        names.append(dataset.time_column)  # by which rows are told apart too
     return equal_by_chance(map(dataset.raw_column, names), len(dataset.manifest)) >= 1
 
 

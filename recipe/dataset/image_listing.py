@@ -10,17 +10,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from unicodedata import normalize
 
+import numpy as np
 import pandas as pd
 
 from recipe.dataset.labels import label_text, plain_numbers, read_labels
 from recipe.dataset.manifest import COLUMNS, PLAIN_LABELS, Rejected, Task, no_column, optional, user_column
 from recipe.dataset.number_styles import sign_of_file
 from recipe.dataset.preparation import FORMATS
-from recipe.dataset.readings import read_columns, typed
+from recipe.dataset.readings import Reading, read_columns, typed
 from recipe.dataset.roles import require_no_columns, require_roles, roles_in, without_ignored
 from recipe.dataset.splits import SPLIT_NAMES, TRAIN
 from recipe.dataset.table_files import read_table
-from recipe.dataset.taken import groups_taken, labels_taken, notes_on_labels, notes_on_target
+from recipe.dataset.taken import groups_taken, labels_taken, notes_on_columns, notes_on_labels, notes_on_target
+from recipe.dataset.time_order import offer_of_time
+from recipe.dataset.times import TIME, Times, notes_on_times, times_in
 from recipe.errors import DataError
 from recipe.runtime.workspace import shown
 from recipe.settings import Data
@@ -53,7 +56,11 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """The labelled images of a folder. `table` has path, label, split, group and the user's own columns."""
+    """The labelled images of a folder.
+
+    `table` has path, label, split, group, the user's own columns, and of a split by time the time; `times` are those of
+    all rows that were listed.
+    """
 
     root: Path
     files: list[ImageFile]
@@ -64,6 +71,7 @@ class Listing:
     notes: list[str] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
     label_reading: dict[str, Any] = field(default_factory=lambda: dict(PLAIN_LABELS))
+    times: Times | None = None
 
 
 def list_images(root: Path, data: Data) -> Listing:
@@ -109,15 +117,21 @@ def _by_labels(root: Path, data: Data) -> Listing:
             raise DataError(no_column(where, role, name, frame.columns, f"rename one '{name}'"))
     roles = require_roles(where, frame.columns, data)
     labels = read_labels(frame[data.label], data, where, sign_of_file(frame[name] for name in frame))
+    readings = _readings(frame, data)
+    times = times_in(table, readings, None, where, data)
+    timeless = pd.Series(np.nan, index=frame.index) if times is None else times.faults
     names = _as_files_are_spelt(_paths(frame["path"]), root)
     rejected = [Rejected(f"{LABELS} {item.path}", item.reason, item.kind) for item in table.malformed]
     kept: list[tuple[int, Path]] = []
-    for row, (name, label, fault) in enumerate(zip(names, labels.text.fillna(""), labels.faults, strict=True)):
+    told = zip(names, labels.text.fillna(""), labels.faults, timeless, strict=True)
+    for row, (name, label, fault, no_time) in enumerate(told):
         path, reason, kind = _inside(root, name)
         if path is None:
             rejected.append(Rejected(name, reason, kind, label))
         elif isinstance(fault, str):
             rejected.append(Rejected(name, fault, "label", label))
+        elif isinstance(no_time, str):
+            rejected.append(Rejected(name, no_time, "malformed", label))
         else:
             kept.append((row, path))
     if not kept:
@@ -126,7 +140,7 @@ def _by_labels(root: Path, data: Data) -> Listing:
         )
     rows = [row for row, _ in kept]
     frame = frame.iloc[rows].reset_index(drop=True)
-    users = _user_columns(frame, data)
+    users = _user_columns(frame, data, readings, times)
     text = labels.text[rows].reset_index(drop=True)
     listed = pd.DataFrame(
         {
@@ -136,13 +150,17 @@ def _by_labels(root: Path, data: Data) -> Listing:
             "group": optional(frame.get(roles.group), len(frame)),
         }
     )
+    if times is not None:
+        listed[TIME] = times.values.iloc[rows].reset_index(drop=True)
     files = [ImageFile(path, listed["path"][row], listed["label"][row], row) for row, (_, path) in enumerate(kept)]
     quantity = notes_on_target(labels, data.label, data.target)
     notes = [*notes_on_labels(labels, data.label), *quantity, *_unlisted(root, set(names))]
+    notes += _notes_on_time(table.frame, readings, times, data) if listed["split"].isna().all() else ()
     images = f"{root.name}: {LABELS} names {len(names):,} images"
     taken = [images, labels_taken(labels, data.label, data.target), groups_taken(listed, roles.group)]
     listed = pd.concat([listed, users], axis="columns")
-    return Listing(root, files, listed, labels.task, rejected, list(users.columns), notes, taken, labels.as_json())
+    own, how = list(users.columns), labels.as_json()
+    return Listing(root, files, listed, labels.task, rejected, own, notes, taken, how, times)
 
 
 def _paths(column: pd.Series) -> pd.Series:
@@ -157,11 +175,31 @@ def _as_files_are_spelt(names: pd.Series, root: Path) -> pd.Series:
     return names.map(lambda name: spelt.get(normalize("NFC", name), name))
 
 
-def _user_columns(listed: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """What a labels.csv has beside path, label, split and group, under the names that these have in the manifest."""
+def _readings(listed: pd.DataFrame, data: Data) -> dict[str, Reading]:
+    """How the columns are read that a labels.csv has beside path, label, split and group."""
     own = [name for name in listed.columns if name not in ("path", *roles_in(listed.columns, data).names)]
-    read = typed(listed[own], read_columns(listed[own], None, data.missing, {}))
-    return read.rename(columns={name: user_column(name, (*COLUMNS[:-1], *MEASURED)) for name in own})
+    asked = {name: how for name, how in data.read_as.items() if name in own}
+    return read_columns(listed[own], None, data.missing, asked)
+
+
+def _user_columns(
+    listed: pd.DataFrame, data: Data, readings: dict[str, Reading], times: Times | None = None
+) -> pd.DataFrame:
+    """The columns that are read so, but for that of the times, under the names that they have in the manifest."""
+    own = [name for name in readings if times is None or name != times.column]
+    taken = (*COLUMNS[:-1], *MEASURED, *([TIME] if data.split.by == "time" else []))
+    return typed(listed[own], readings).rename(columns={name: user_column(name, taken) for name in own})
+
+
+def _notes_on_time(
+    listed: pd.DataFrame, readings: dict[str, Reading], times: Times | None, data: Data
+) -> Iterator[str]:
+    """How the column of a split by time was read; without such a split, that it is to be had."""
+    if times is None:
+        yield from offer_of_time(listed, readings, data)
+    else:
+        yield from notes_on_columns({times.column: times.reading}, listed)
+        yield from notes_on_times(times)
 
 
 def _inside(root: Path, name: str) -> tuple[Path | None, str, str]:
@@ -327,7 +365,7 @@ def _with_list(table: pd.DataFrame, where: Path, data: Data) -> tuple[pd.DataFra
     listed = listed.assign(path=names).drop_duplicates("path", keep="last").set_index("path")
     absent = [name for name in listed.index if name not in set(table["path"])]
     labels = label_text(listed[data.label]) if data.label in listed.columns else optional(None, len(listed))
-    users = _user_columns(listed, data)
+    users = _user_columns(listed, data, _readings(listed, data))
     joined = users.assign(label=labels.to_numpy()).reindex(table["path"]).reset_index()
     missing = [Rejected(name, f"{LABELS} names it, and there is no such file", "missing") for name in absent]
     return joined, list(users.columns), missing

@@ -121,7 +121,9 @@ def decode_images(listing: Listing, settings: ImageSettings, source: str, out: P
         user_columns=listing.user_columns,
         notes=[*listing.notes, *_left_out(decoded)],
         taken=[*listing.taken, f"stored as {stored.channels} x {stored.height} x {stored.width} bytes"],
+        readings=listing.times.readings if listing.times else {},
         label_reading=listing.label_reading,
+        time_column=listing.times.column if listing.times else None,
     )
 
 

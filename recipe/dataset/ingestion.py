@@ -14,11 +14,12 @@ from recipe.dataset.builtin import builtin_kind, read_builtin
 from recipe.dataset.kind import Kind, kind_named
 from recipe.dataset.labels import class_names, coded, label_numbers
 from recipe.dataset.manifest import COLUMNS, Examples, quarantine_of
-from recipe.dataset.splits import SPLITS, split_examples
+from recipe.dataset.splits import SPLITS, TRAIN, split_examples
 from recipe.dataset.store import whole_folder
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARATION, PREPARED, QUARANTINE, ROWS, TARGETS
 from recipe.dataset.taken import line
 from recipe.dataset.target_scale import describe, standardised
+from recipe.dataset.time_split import notes_on_time_split, split_by_time, time_splits_taken
 from recipe.errors import DataError
 from recipe.runtime.workspace import fingerprint, private_folder, write_json
 from recipe.settings import Data, Settings
@@ -72,11 +73,8 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
             )
         labels = examples.manifest["label"]
         classes = class_names(labels, where) if examples.task == "classification" else None
-        strata = labels if classes else pd.Series("", index=labels.index, dtype="str")
         split_given = bool(examples.manifest["split"].notna().any())
-        splits = split_examples(
-            examples.manifest, strata, data.split, ledger_of(home or workspace, path, data, split_given), where
-        )
+        splits = _split(examples, classes, data, where, ledger_of(home or workspace, path, data, split_given))
         training = np.flatnonzero(splits == "train")
         preparation: dict[str, Any] = {"kind": kind.name, **NO_PARTS}
         preparation |= kind.prepare(examples, training, data, where, out / INPUTS)
@@ -84,23 +82,58 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
         preparation |= {"label": examples.label_reading, "readings": readings}
         preparation["input_shape"] = list(np.load(out / INPUTS, mmap_mode="r", allow_pickle=False).shape[1:])
         preparation |= _prepare_targets(labels, classes, training, data, where, out)
-        taken = line([*examples.taken, _splits_taken(splits, split_given)])
-        notes = [*examples.notes, *_thin_classes(strata, splits)] if classes else examples.notes
+        taken = line([*examples.taken, _splits_taken(examples, splits, split_given)])
+        notes = [*examples.notes, *(_thin_classes(labels, splits) if classes else ())]
+        notes += notes_on_time_split(examples.manifest, splits) if examples.time_column else ()
         _write_tables(kind, examples, splits, out)
         write_json(out / PREPARATION, preparation | {"task": examples.task})
         facts = {"split_given": split_given, "user_columns": examples.user_columns, "taken": taken, "notes": notes}
+        facts |= {"time_column": examples.time_column}
         write_json(out / FACTS, facts | {"content": _content(out)})
     counts = {name: int((splits == name).sum()) for name in SPLITS}
     return Ingested(counts, len(examples.rejected), taken, tuple(notes))
 
 
+def _split(examples: Examples, classes: list[str] | None, data: Data, where: object, ledger: Path) -> pd.Series:
+    """The split of each example.
+
+    Raises:
+        DataError: the settings ask for one that the source cannot have.
+    """
+    if data.split.by == "chance":
+        labels = examples.manifest["label"]
+        strata = labels if classes else pd.Series("", index=labels.index, dtype="str")
+        return split_examples(examples.manifest, strata, data.split, ledger, where)
+    if examples.manifest["split"].notna().any():
+        raise DataError(
+            f"{where} has a split of its own, and data.split.by=time would make another: leave data.split.by=time out, "
+            "or give the data without their split."
+        )
+    if examples.time_column is None:
+        raise DataError(
+            f"{where} has no column of dates for data.split.by=time: leave it out, or add a labels.csv with one."
+        )
+    splits = split_by_time(examples.manifest, data.split, examples.time_column, where)
+    training = examples.manifest["label"][splits == TRAIN]
+    if classes and training.nunique() == 1:
+        raise DataError(
+            f"All {len(training)} training examples of {where} are of the class '{training.iloc[0]}', since others "
+            f"come later by '{examples.time_column}': leave data.split.by=time out, or bring more from before."
+        )
+    return splits
+
+
 def ledger_of(workspace: Path, path: Path, data: Data, split_given: bool) -> Path:
-    """Where assignments are kept: other data, or other settings of the split, keep theirs elsewhere."""
+    """Where assignments by chance are kept: other data, or other settings of the split, keep theirs elsewhere."""
     inside = path.is_relative_to(workspace.resolve())
     key = fingerprint(
         {
             "data": [data.kind, os.path.relpath(path, workspace) if inside else str(path), data.label, data.task],
-            "split": [data.split.model_dump(), split_given and data.split_column, data.group_column],
+            "split": [
+                data.split.model_dump(exclude={"by", "column"}),  # so that a ledger of before is found again
+                split_given and data.split_column,
+                data.group_column,
+            ],
         }
     )
     return private_folder(workspace) / "splits" / f"{re.sub(r'[^-.0-9A-Za-z]', '_', data.name)}-{key}.parquet"
@@ -137,7 +170,9 @@ def _content(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def _splits_taken(splits: pd.Series, are_given: bool) -> str:
+def _splits_taken(examples: Examples, splits: pd.Series, are_given: bool) -> str:
+    if examples.time_column is not None:
+        return time_splits_taken(examples.manifest, splits, examples.time_column)
     counts = ", ".join(f"{(splits == name).sum():,} {name}" for name in SPLITS)
     return f"{counts}{', as given' if are_given else ''}"
 

@@ -34,7 +34,8 @@ class Rejected:
 class Examples:
     """What a source holds, in its own order, with a label each, before labels are coded and splits are drawn.
 
-    `task` is what the labels ask for. `manifest` has `COLUMNS`, with `split` as the user gave it or missing; `rows` are
+    `task` is what the labels ask for. `manifest` has `COLUMNS`, with `split` as the user gave it or missing, and `time`
+    where the split is by time, which the user's `time_column` then says; `rows` are
     a table's raw columns in the same order, none for a folder. `user_columns` names what the manifest holds of the
     user's own columns. `notes` are what a person should know, a sentence each; `taken` says in a few words each what
     was read, and for what it was taken. `readings` say of a table how its columns are read, `label_reading` how its
@@ -50,6 +51,7 @@ class Examples:
     taken: list[str] = field(default_factory=list)
     readings: dict[str, Reading] = field(default_factory=dict)
     label_reading: dict[str, Any] = field(default_factory=lambda: dict(PLAIN_LABELS))
+    time_column: str | None = None
 
 
 def digest(*parts: bytes) -> str:

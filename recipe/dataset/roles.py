@@ -1,4 +1,4 @@
-"""Which columns of a file are its label, split and group, and which are left to learn from."""
+"""Which columns of a file are its label, split and group, what a row's content is, and what is left to learn from."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,10 +57,20 @@ def require_no_columns(where: object, data: Data) -> None:
             raise DataError(f"{where} has no columns, and data.{setting} names one: leave it out, or add a labels.csv.")
 
 
-def feature_columns(columns: Iterable[str], data: Data) -> list[str]:
-    """What is left to learn from once label, split and group are taken out."""
+def feature_columns(columns: Iterable[str], data: Data, time_column: str | None) -> list[str]:
+    """What is left to learn from once label, split, group, and what a split by time goes by are taken out."""
+    return [name for name in content_columns(columns, data) if name != time_column]
+
+
+def content_columns(columns: Iterable[str], data: Data) -> list[str]:
+    """The columns by which a row is known again: all but label, split and group, and what is ignored.
+
+    The time of a row is one of them, however the data are split: what a model has seen under one split must be known
+    again under another, and two rows that differ in their time alone are two events.
+    """
     names = [str(name) for name in columns]
-    return [name for name in names if name not in roles_in(names, data).names]
+    left_out = {*roles_in(names, data).names, *data.ignore}
+    return [name for name in names if name not in left_out]
 
 
 def without_ignored(frame: pd.DataFrame, where: object, data: Data) -> pd.DataFrame:

@@ -15,10 +15,11 @@ from recipe.dataset.labels import label_text
 from recipe.dataset.manifest import COLUMNS_NAMED, Examples, no_column, optional
 from recipe.dataset.preparation import as_dates, as_text, signs
 from recipe.dataset.readings import Reading
-from recipe.dataset.roles import feature_columns, roles_in
+from recipe.dataset.roles import content_columns, roles_in
 from recipe.dataset.stored import Dataset
 from recipe.dataset.table_files import TABLE_SUFFIXES, is_parquet, read_table
 from recipe.dataset.tables import Faults, Rows, no_faults, table_examples
+from recipe.dataset.times import time_faults
 from recipe.errors import DataError, reworded
 from recipe.settings import Data, nearest
 
@@ -78,16 +79,18 @@ def read_rows_beside(
             raise DataError(no_column(path, "model", name, frame.columns, "give it the columns of the training data"))
     if frame.empty and not labelled:
         raise DataError(f"None of the rows of {path} can be read: {table.malformed[0].reason}.")
-    how = preparation["label"]
+    how, time = preparation["label"], reference.time_column
+    readings = {name: Reading.from_json(one) for name, one in preparation["readings"].items()}
     labels = label_text(frame[data.label], how["absent"]) if data.label in frame else optional(None, len(frame))
     faults, wrong = unusable(frame), no_faults(frame)
     if labelled:
         wrong, strangers = label_faults(labels, reference), strange(frame, preparation, file)
         faults = strangers.where(strangers.notna(), faults)
-    features = [name for name in feature_columns(list(reference.rows.columns), data) if name in frame]
-    readings = {name: Reading.from_json(one) for name, one in preparation["readings"].items()}
+        timeless = no_faults(frame) if time is None else time_faults(frame, time, readings[time])
+        faults = faults.where(faults.notna(), timeless)
+    columns = [name for name in content_columns(list(reference.rows.columns), data) if name in frame]
     found = Rows(frame, labels, preparation["task"], wrong, faults, table.malformed, readings)
-    examples = found.as_examples(features, file.name, path.name, data, how["style"])
+    examples = found.as_examples(columns, file.name, path.name, data, how["style"])
     if labelled:
         examples.notes.extend(_surplus(table.frame, reference))
     inputs_of = code.prepare_inputs(examples.rows, preparation)
@@ -187,6 +190,8 @@ def _written(reference: Dataset) -> dict[str, dict[str, Any]]:
     if reference.preparation["classes"] is None:
         style = reference.preparation["label"]["style"]
         columns[reference.settings.data.label] = {"kind": "number", "style": style}
+    if reference.time_column is not None:
+        columns[reference.time_column] = reference.preparation["readings"][reference.time_column]
     return columns
 
 

@@ -29,7 +29,7 @@ class Dataset:
 
     Attributes:
         manifest: one row an example: id, content_id, bytes_id, path, label as given, split, group, source, measured
-            columns of images, and the user's own.
+            columns of images, the user's own, and of a split by time the time.
         quarantine: id, path, label, reason and kind of what was left out.
         inputs: memory-mapped; uint8 images (N, C, H, W) or float32 rows (N, F).
         targets: int64 (N,) for classes; float32 (N, k), standardised by training statistics, for a regression.
@@ -37,6 +37,7 @@ class Dataset:
         preparation: how raw inputs are prepared; see recipe/dataset/preparation.py.
         split_given: whether the user gave the split.
         user_columns: what the manifest holds of the user's own columns.
+        time_column: what a split by time goes by; None where the split is by chance, or given.
         taken: what was read and for what it was taken, in a line.
         notes: what ingest saw and a person should know, a sentence each.
         workspace: where it was prepared, and where pages about it go; default the current folder.
@@ -51,6 +52,7 @@ class Dataset:
     split_given: bool
     settings: Settings
     user_columns: tuple[str, ...] = ()
+    time_column: str | None = None
     taken: str = ""
     notes: tuple[str, ...] = ()
     workspace: Path = Path()
@@ -115,6 +117,7 @@ def load_dataset(workspace: Path, settings: Settings, folder: Path = PREPARED, w
             split_given=facts["split_given"],
             settings=settings,
             user_columns=tuple(facts["user_columns"]),
+            time_column=facts.get("time_column"),
             taken=facts["taken"],
             notes=tuple(facts["notes"]),
             workspace=workspace,

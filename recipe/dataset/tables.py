@@ -1,6 +1,6 @@
 """A table as examples: which rows have a label, what each row's content is, and how its columns are prepared."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from recipe.dataset.manifest import Examples, Rejected, Task, digest, numbered, 
 from recipe.dataset.number_styles import sign_of_file
 from recipe.dataset.preparation import as_text, feature_names
 from recipe.dataset.readings import LEADING_ZERO, Reading, read_columns, typed
-from recipe.dataset.roles import feature_columns, require_roles, roles_in, without_ignored
+from recipe.dataset.roles import content_columns, require_roles, roles_in, without_ignored
 from recipe.dataset.taken import (
     groups_taken,
     labels_taken,
@@ -24,6 +24,8 @@ from recipe.dataset.taken import (
     notes_on_target,
     rows_taken,
 )
+from recipe.dataset.time_order import offer_of_time
+from recipe.dataset.times import TIME, Times, notes_on_times, times_in
 from recipe.errors import DataError
 from recipe.settings import Data, nearest
 
@@ -53,34 +55,62 @@ def table_examples(table: Table, where: object, data: Data, unusable: Faults = n
                 "their parts a column."
             )
     roles = require_roles(where, frame.columns, data)
-    features = feature_columns(frame.columns, data)
-    if not features:
-        raise DataError(f"{where} has no column beside '{data.label}' to learn from: add one.")
-    if all(as_text(frame[name]).isna().all() for name in features):
-        raise DataError(f"{where} has no value in any column beside '{data.label}' to learn from: fill them in.")
-    for name in data.read_as:
-        if name not in features:
-            raise DataError(f"{where} has no column '{name}' to read{nearest(name, features)}: see data.read_as.")
+    content = content_columns(frame.columns, data)
+    _require_read(data.read_as, [*content, *(data.ignore if data.split.by == "time" else ())], where)
     sign = sign_of_file(frame[name] for name in frame)
     labels = read_labels(frame[data.label], data, where, sign)
-    readings = read_columns(frame, sign, data.missing, data.read_as)
-    found = Rows(frame, labels.text, labels.task, labels.faults, unusable(frame), table.malformed, readings)
-    examples = found.as_examples(features, where, data.name, data, labels.style)
+    asked = {name: how for name, how in data.read_as.items() if name in content}
+    readings = read_columns(frame, sign, data.missing, asked)
+    times = times_in(table, {name: readings[name] for name in readings if name != data.label}, sign, where, data)
+    split_by = [] if times is None else [times.column]
+    features = [name for name in content if name not in split_by]
+    _require_features(frame[features], where, [data.label, *split_by])
+    faults = unusable(frame)
+    if times is not None:
+        frame = frame.assign(**{times.column: table.frame[times.column]})  # which data.ignore may leave out
+        readings |= {times.column: times.reading}
+        faults = faults.where(faults.notna(), times.faults)
+    found = Rows(frame, labels.text, labels.task, labels.faults, faults, table.malformed, readings, times)
+    examples = found.as_examples(content, where, data.name, data, labels.style)
+    offered = offer_of_time(examples.rows, {name: readings[name] for name in content}, data)
     notes = [
         *notes_on_file(table, roles, data),
         *notes_on_labels(labels, data.label),
         *notes_on_target(labels, data.label, data.target),
-        *notes_on_columns({name: readings[name] for name in features}, frame),
+        *notes_on_columns({name: readings[name] for name in (*features, *split_by)}, frame),
+        *notes_on_times(times),
+        *(offered if examples.manifest["split"].isna().all() else ()),
     ]
     groups = groups_taken(examples.manifest, roles.group)
     taken = [rows_taken(table, where, sign), labels_taken(labels, data.label, data.target), groups]
-    return replace(examples, notes=notes, taken=taken, readings=readings, label_reading=labels.as_json())
+    return replace(
+        examples,
+        notes=notes,
+        taken=taken,
+        readings=readings,
+        label_reading=labels.as_json(),
+        time_column=times.column if times else None,
+    )
+
+
+def _require_read(read_as: Iterable[str], columns: Sequence[str], where: object) -> None:
+    for name in read_as:
+        if name not in columns:
+            raise DataError(f"{where} has no column '{name}' to read{nearest(name, list(columns))}: see data.read_as.")
+
+
+def _require_features(features: pd.DataFrame, where: object, others: Sequence[str]) -> None:
+    beside = " and ".join(f"'{name}'" for name in others)
+    if not len(features.columns):
+        raise DataError(f"{where} has no column beside {beside} to learn from: add one.")
+    if all(as_text(features[name]).isna().all() for name in features):
+        raise DataError(f"{where} has no value in any column beside {beside} to learn from: fill them in.")
 
 
 @dataclass(frozen=True)
 class Rows:
     """The rows of a file (N), their labels, why a label or a row is of no use (N, missing where it is), and what was
-    left out before; and how its columns are read.
+    left out before; how its columns are read; and when each row was, where the split is by time.
     """
 
     frame: pd.DataFrame
@@ -90,9 +120,10 @@ class Rows:
     faults: pd.Series
     malformed: list[Rejected]
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    times: Times | None = None
 
-    def as_examples(self, features: list[str], where: object, source: str, data: Data, label_style: str) -> Examples:
-        """Those without a fault; their content is that of the columns `features`, and they come from `source`.
+    def as_examples(self, columns: list[str], where: object, source: str, data: Data, label_style: str) -> Examples:
+        """Those without a fault; their content is that of `columns`, and they come from `source`.
 
         Labels that are numbers in a `label_style` of their own are written plainly.
 
@@ -113,12 +144,12 @@ class Rows:
         frame = self.frame if usable.all() else self.frame[usable]
         labels = self.labels[usable].reset_index(drop=True)
         roles = roles_in(frame.columns, data)
-        content = content_ids(frame[features])
+        content = content_ids(frame[columns])
         manifest = pd.DataFrame(
             {
                 "id": numbered(content),
                 "content_id": content,
-                "bytes_id": bytes_ids(frame[features]),
+                "bytes_id": bytes_ids(frame[columns]),
                 "path": paths[usable].reset_index(drop=True),
                 "label": plain_numbers(labels, label_style),
                 "split": optional(frame.get(roles.split), len(frame)),
@@ -126,6 +157,8 @@ class Rows:
                 "source": pd.Series([source] * len(frame), dtype="str"),
             }
         )
+        if self.times is not None:
+            manifest[TIME] = self.times.values[usable].reset_index(drop=True)
         return Examples(manifest, self.task, rejected, rows=typed(frame.reset_index(drop=True), self.readings))
 
 

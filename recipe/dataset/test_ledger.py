@@ -42,7 +42,8 @@ def record_reading(
 def readings(workspace: Path, data: str) -> list[Reading]:
     """The readings of `data`, a data set by name or one state of it, so far, oldest first; a torn line counts as none.
 
-    A data set that grows keeps its test examples, so that what was read of an earlier state counts on.
+    A data set that grows keeps its test examples, so that what was read of an earlier state counts on; split by time it
+    keeps those that are still among the latest.
     """
     found = []
     for entry in journal.entries(workspace / LEDGER):

@@ -15,8 +15,8 @@ from recipe.dataset.splits import TRAIN
 from recipe.dataset.stored import Dataset
 from recipe.dataset.tables import content_ids
 from recipe.deliveries.reading import Delivered
-from recipe.inspection.columns import features, is_identifier
-from recipe.inspection.duplicates import coincidences, near_pairs
+from recipe.inspection.columns import known_by
+from recipe.inspection.duplicates import coincidences, compared_columns, near_pairs
 from recipe.runtime.workspace import write_whole
 
 NEW, KNOWN, ASIDE = "new", "known", "aside"
@@ -178,11 +178,10 @@ def _known(delivered: Delivered, decided: set[int]) -> Fates:
 def _contents(delivered: Delivered) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Content and label of each example of the data set, and of the delivery; what only numbers rows is no content."""
     both = (delivered.reference, delivered.dataset)
-    rows = features(delivered.reference)
-    compared = [name for name in rows if not is_identifier(rows[name])]
+    compared = list(compared_columns(delivered.reference).columns)
     contents = [one.manifest["content_id"] for one in both]
-    if compared and len(compared) < len(rows.columns):
-        contents = [content_ids(features(one)[compared]) for one in both]
+    if compared and len(compared) < len(known_by(delivered.reference).columns):
+        contents = [content_ids(known_by(one)[compared]) for one in both]
     held, new = (
         list(zip(content, map(str, one.manifest["label"]), strict=True))
         for content, one in zip(contents, both, strict=True)
@@ -196,7 +195,12 @@ def _first_rows(rows: dict[int, Value]) -> dict[Value, int]:
 
 
 def _near_held_out(delivered: Delivered, decided: set[int]) -> Fates:
-    """A near copy of a validation or test example would teach the net what it is to be judged by."""
+    """A near copy of a validation or test example would teach the net what it is to be judged by.
+
+    A split by time holds no example out for good: what comes later is tested, and its near copies are trained on then.
+    """
+    if delivered.reference.time_column is not None:
+        return {}
     reference, dataset = delivered.reference, delivered.dataset
     limit = kind_of(reference.preparation).near_limit(dataset.settings.stages.data.leakage)
     fresh = np.array([row for row in range(len(dataset.manifest)) if row not in decided], dtype=np.int64)

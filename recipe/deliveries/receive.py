@@ -268,7 +268,12 @@ def _doubted(report: Path, taken: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _keep_out_of_test(workspace: Path, settings: Settings, target: Path, contents: Sequence[str]) -> None:
-    """Have examples of these contents trained on, whichever ledger of splits the next run goes by."""
+    """Have examples of these contents trained on, whichever ledger of splits the next run goes by.
+
+    A split by time goes by none: to leave out of its test what the past finds unlikely would flatter the model.
+    """
+    if settings.data.split.by == "time":
+        return
     for split_given in (False, True):
         keep_for_training(contents, ledger_of(workspace, target.resolve(), settings.data, split_given))
 

@@ -31,8 +31,16 @@ CENTURIES = (1900, 2100)  # dates outside are placeholders more often than dates
 
 
 def features(dataset: Dataset) -> pd.DataFrame:
-    """The raw columns of a table without its label, split and group (N, C); none of images."""
+    """The raw columns of a table that are inputs, one by one (N, C); none of images."""
     return kind_of(dataset.preparation).columns(dataset)
+
+
+def known_by(dataset: Dataset) -> pd.DataFrame:
+    """The raw columns of a table by which a row is known again (N, C): inputs, and the time of a split by time."""
+    rows, time = features(dataset), dataset.time_column
+    if time is None or not len(rows.columns) or time in dataset.settings.data.ignore:
+        return rows
+    return rows.assign(**{time: dataset.rows[time]})
 
 
 def measured_columns(dataset: Dataset) -> pd.DataFrame:

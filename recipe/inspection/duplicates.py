@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recipe.dataset.clusters import equal_by_chance
 from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import Dataset
-from recipe.inspection.columns import features, is_identifier
+from recipe.inspection.columns import features, is_identifier, known_by
 
 Rows = NDArray[np.int64]
 
@@ -65,9 +65,13 @@ def coincidences(dataset: Dataset) -> float:
 
 
 def compared_columns(dataset: Dataset) -> pd.DataFrame:
-    """The raw columns of a table in which equal rows agree: all inputs but those that only number rows."""
+    """The raw columns of a table in which equal rows agree: all but those that only number rows."""
+    return known_by(dataset).drop(columns=_identifiers(dataset))
+
+
+def _identifiers(dataset: Dataset) -> list[str]:
     rows = features(dataset)
-    return rows.drop(columns=[name for name in rows if is_identifier(rows[name])])
+    return [str(name) for name in rows if is_identifier(rows[name])]
 
 
 def near_pairs(dataset: Dataset, left: Rows, right: Rows, limit: float) -> pd.DataFrame:
@@ -101,12 +105,11 @@ def near_pairs(dataset: Dataset, left: Rows, right: Rows, limit: float) -> pd.Da
 
 def _content_keys(dataset: Dataset) -> NDArray[np.int64]:
     keys = pd.factorize(dataset.manifest["content_id"])[0].astype(np.int64)
-    rows = features(dataset)
-    identifiers = [name for name in rows if is_identifier(rows[name])]
-    if not identifiers or rows.shape[1] == len(identifiers):
+    rows, identifiers = compared_columns(dataset), _identifiers(dataset)
+    if not identifiers or not len(rows.columns):
         return keys
     without = np.zeros(len(rows), dtype=np.int64)
-    for name in rows.columns.difference(identifiers, sort=False):
+    for name in rows:
         cells = pd.factorize(rows[name].astype("str"))[0] + 1  # a missing cell is one too
         without = pd.factorize(without * (cells.max() + 1) + cells)[0].astype(np.int64)
     first_of_content = np.unique(keys, return_index=True)[1]

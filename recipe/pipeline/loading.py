@@ -79,6 +79,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         executor=executor_of(settings, workspace, device),
         fingerprint=identity(workspace, settings),
         folder=str(stage.home / ".recipe" / TRAININGS),
+        by_time=dataset.time_column is not None,
     )
 
 

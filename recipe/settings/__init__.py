@@ -89,6 +89,8 @@ class Part(BaseModel):
 
 
 class Split(Strict):
+    by: Literal["chance", "time"] = "chance"
+    column: str | None = None
     validation: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
     seed: int = 0
@@ -98,6 +100,17 @@ class Split(Strict):
         if self.validation + self.test >= 1:
             raise ValueError("validation and test together leave nothing to train on")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_use_for_the_column(self) -> Self:
+        if self.column is not None and self.by != "time":
+            raise ValueError("column is what a split by time goes by: set data.split.by=time as well, or leave it out")
+        return self
+
+    @field_validator("column", mode="before")
+    @classmethod
+    def _is_spelt_as_files_are(cls, name: Any) -> Any:
+        return _as_read(name) if isinstance(name, str) else name
 
 
 class Quarantine(Strict):
@@ -146,10 +159,16 @@ class Data(Strict):
     def _are_spelt_as_files_are(cls, names: Any) -> Any:
         """Names of columns in the form of Unicode that they are read in."""
         if isinstance(names, str):
-            return normalize("NFC", names).strip()
+            return _as_read(names)
         if isinstance(names, Mapping):
             return {normalize("NFC", str(name)): how for name, how in names.items()}
         return [normalize("NFC", str(name)) for name in names] if isinstance(names, (list, tuple)) else names
+
+    @model_validator(mode="after")
+    def _is_not_split_by_what_it_learns(self) -> Self:
+        if self.split.column == self.label:
+            raise ValueError(f"data.split.column={self.label} is the label: name a column of dates, or leave it out")
+        return self
 
     @field_validator("kind", mode="before")
     @classmethod
@@ -166,6 +185,11 @@ class Data(Strict):
             path = Path(str(content["path"]))
             return {**content, "name": path.name if str(content.get("kind")).endswith(FOLDER) else _stem(path)}
         return content
+
+
+def _as_read(name: str) -> str:
+    """The name of a column in the form of Unicode that it is read in."""
+    return normalize("NFC", name).strip()
 
 
 def _stem(path: Path) -> str:
@@ -268,6 +292,12 @@ class Settings(Strict):
     @classmethod
     def _are_metrics(cls, given: Any) -> Any:
         return metric_names(given)
+
+    @model_validator(mode="after")
+    def _folds_know_no_time(self) -> Self:
+        if self.budget.folds and self.data.split.by == "time":
+            raise ValueError("budget.folds would train on what comes after what it validates on, by data.split.by=time")
+        return self
 
     @field_validator("device")
     @classmethod

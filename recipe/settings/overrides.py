@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PARTS = ("model", "loss", "optimizer", "augment", "scheduler", "data.transform")
 # those with a menu, in which `custom` starts from nothing
 GROUPS = ("model", "loss", "optimizer", "augment", "scheduler")
-NAMES = ("data.label", "data.split_column", "data.group_column")  # any text may be one
+NAMES = ("data.label", "data.split_column", "data.group_column", "data.split.column")  # any text may be one
 LISTS = ("data.ignore", "data.missing")  # of any texts
 READ_AS = "data.read_as."  # below it a setting a column, by its name
 SPACE = "stages.tune.space."  # below it, a range for each setting that is searched

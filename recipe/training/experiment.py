@@ -116,6 +116,7 @@ class Experiment:
         folder: where finished trainings are kept; None: in memory only.
         test: the way to the test split; None where there is none.
         folds: where it is cross-validated, the experiment of each fold; `validation` holds out all that they do.
+        by_time: whether validation and test are of later than training, and so may differ from it.
     """
 
     train: Split
@@ -136,6 +137,7 @@ class Experiment:
     folder: str | None = None
     test: HeldOut | None = None
     folds: tuple[Experiment, ...] = ()
+    by_time: bool = False
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""

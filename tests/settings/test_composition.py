@@ -80,6 +80,12 @@ def test_a_wrong_metric_is_one_sentence(workspace: Path, override: str, words: s
         compose(workspace, [override])
 
 
+def test_folds_of_what_is_split_by_time_are_refused(workspace: Path) -> None:
+    with pytest.raises(SettingsError, match=r"budget\.folds would train on what comes after") as caught:
+        compose(workspace, ["data=digits", "budget.folds=5", "data.split.by=time"])
+    assert "\n" not in str(caught.value)
+
+
 def test_metrics_are_found_however_their_letters_are_cased(workspace: Path) -> None:
     settings = parse_settings(compose(workspace, ["metrics=[f1,Accuracy,AUC]"]))
     assert settings.metrics == ("F1", "accuracy", "AUC")
@@ -288,6 +294,8 @@ def test_a_conf_that_cannot_be_read_is_one_sentence_and_only_where_it_is_read(tm
 @pytest.mark.parametrize("name", ["Größe", "Temp °C", "price €", "Größe (cm)", "a=b", "it's", "x, y", "null space"])
 def test_a_column_is_named_as_its_file_has_it(workspace: Path, name: str) -> None:
     rows = [f"data.label={name}", f"data.group_column={name}", f"data.split_column={name}"]
+    by_time = ("data.split.by=time", f"data.split.column={name}")
+    assert parse_settings(compose(workspace, ["data=digits", *by_time])).data.split.column == name
     settings = parse_settings(compose(workspace, ["data=digits", *rows, f"data.read_as.{name}=category"])).data
     assert (settings.label, settings.group_column, settings.split_column) == (name, name, name)
     assert settings.read_as == {name: "category"}

@@ -25,7 +25,9 @@ from recipe.dataset.images import decode_images, pixel_statistics
 from recipe.dataset.kind import Kind, Preparation, RawInputs, Rows, Vectors
 from recipe.dataset.manifest import Examples, Rejected
 from recipe.dataset.preparation import prepare_named, refuse_bomb
+from recipe.dataset.readings import Reading
 from recipe.dataset.stored import Dataset
+from recipe.dataset.table_files import read_table
 from recipe.errors import DataError
 from recipe.settings import Data, Image
 
@@ -87,6 +89,8 @@ def _read_beside(path: Path, reference: Dataset, labelled: bool, inputs: Path) -
             f"{path.name} is a file where a folder is due: deliver a folder of images per class, or with a labels.csv."
         )
     data, preparation = reference.settings.data, reference.preparation
+    if labelled and reference.time_column is not None:
+        data = _timed_alike(path, data, reference.time_column, preparation["readings"])
     if labelled:
         listing = _with_known_labels(_with_unlisted(list_images(path, data)), reference)
     else:
@@ -97,6 +101,22 @@ def _read_beside(path: Path, reference: Dataset, labelled: bool, inputs: Path) -
     examples = decode_images(listing, size, path.name, inputs)
     stored = np.load(inputs, mmap_mode="r", allow_pickle=False)
     return Beside(beside(reference, examples, stored, labelled), pd.DataFrame())
+
+
+def _timed_alike(path: Path, data: Data, column: str, readings: dict[str, Any]) -> Data:
+    """The settings by which a delivery says when its images were, as the data set does.
+
+    Raises:
+        DataError: it does not say so.
+    """
+    listed = path / LABELS
+    if not listed.is_file() or column not in read_table(listed).frame.columns:
+        raise DataError(
+            f"{path.name} has no {LABELS} with the column '{column}', by which the data are split: send it."
+        )
+    reading = Reading.from_json(readings[column])
+    read_as = {**data.read_as, column: reading.format or reading.style}
+    return data.model_copy(update={"read_as": read_as, "split": data.split.model_copy(update={"column": column})})
 
 
 def _with_unlisted(listing: Listing) -> Listing:

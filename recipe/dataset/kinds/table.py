@@ -44,12 +44,12 @@ def kind() -> Kind:
 
 
 def columns(dataset: Dataset) -> pd.DataFrame:
-    """The raw columns without the label, split and group (N, C)."""
-    return dataset.rows[feature_columns(list(dataset.rows.columns), dataset.settings.data)]
+    """The raw columns without the label, split, group, and what a split by time goes by (N, C)."""
+    return dataset.rows[feature_columns(list(dataset.rows.columns), dataset.settings.data, dataset.time_column)]
 
 
 def _prepare(examples: Examples, training: Rows, data: Data, where: object, inputs: Path) -> Preparation:
-    features = feature_columns(examples.rows.columns, data)
+    features = feature_columns(examples.rows.columns, data, examples.time_column)
     preparation = fit_rows(examples.rows, features, examples.readings, training, where)
     with RowWriter(inputs, (len(preparation["features"]),), np.float32) as writer:
         for start in range(0, len(examples.rows), ROWS_AT_ONCE):

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 COLUMNS = ["column", "score", "p_value", "flagged", "split", "detail"]
 NAMED = 3  # shifted columns of a delivery that the summary tells of
+BY_CHANCE = (
+    "Where the split is by chance, look for an order in the data, and for groups so large that one fills a split. "
+    "Where it follows time or a source on purpose, take the test figure for what it is: that of examples unlike those "
+    "of training."
+)
+BY_TIME = (
+    "The split is by time, so this is how the data change, as they will go on to: the test figure is that of a model "
+    "which meets such change, and retraining follows it. A column that only counts on, as a year or a running number "
+    "does, is better left out (data.ignore=[column])."
+)
 
 
 class Settings(Strict):
@@ -42,6 +52,7 @@ class DeliveryLimits(Strict):
 def drift(dataset: Dataset) -> Finding:
     """Validation and test are of the same distribution as training: every column, the labels and the whole.
 
+    The time that a split goes by differs by design, and is not compared.
     A figure on examples unlike those of training says little about either. Copies count once, and so do groups where
     there are many: a split has all of one or none, so that they would move it by chance. Rabanser, Guennemann and
     Lipton 2019, "Failing loudly": tests of single columns and a classifier find most shifts between them.
@@ -55,11 +66,9 @@ def drift(dataset: Dataset) -> Finding:
     score = float(flagged["score"].max()) if len(flagged) else 0.0
     figure = draw_shifts(_to_draw(samples, table, label), TRAIN, "The columns that moved most")
     return Finding(
-        summary=_summary(table, dataset.split_given),
+        summary=_summary(table, _whose(dataset)),
         measured=score,
-        advice="Where the split is by chance, look for an order in the data, and for groups so large that one fills a "
-        "split. Where it follows time or a source on purpose, take the test figure for what it is: that of examples "
-        "unlike those of training.",
+        advice=BY_CHANCE if dataset.time_column is None else BY_TIME,
         requirements=(at_most(score, "max_score", otherwise="warn"),),
         figures={"columns": figure} if figure else {},
         table=table,
@@ -105,13 +114,19 @@ def _compared(samples: dict[str, Sample], dataset: Dataset, label: str) -> pd.Da
     return both.drop_duplicates("column").reset_index(drop=True)[COLUMNS]
 
 
-def _summary(table: pd.DataFrame, split_given: bool) -> str:
+def _whose(dataset: Dataset) -> str:
+    """Of which split the difference is, where it is none by chance."""
+    if dataset.time_column is not None:
+        return f" of the split by '{dataset.time_column}'"
+    return " of the split that was given" if dataset.split_given else ""
+
+
+def _summary(table: pd.DataFrame, whose: str) -> str:
     if not table["flagged"].any():
         return f"Validation and test are distributed as training is, in all {len(table)} comparisons."
     flagged = table[table["flagged"]]
     columns = flagged[flagged["column"] != WHOLE]
     split = (columns if len(columns) else flagged)["split"].iloc[0]
-    whose = " of the split that was given" if split_given else ""
     return in_words(table, f"between training and {split}{whose}")
 
 

@@ -10,9 +10,10 @@ from pydantic import Field
 
 from recipe import drawing
 from recipe.dataset.kind import kind_of
-from recipe.dataset.splits import SPLITS
+from recipe.dataset.splits import SPLITS, TRAIN
 from recipe.dataset.stored import Dataset
-from recipe.evidence import Finding, at_most, practice
+from recipe.dataset.time_split import no_later_than_training
+from recipe.evidence import Finding, at_most, practice, skip
 from recipe.inspection.duplicates import equal_groups, equal_pairs, near_pairs
 from recipe.inspection.group_columns import group_columns
 from recipe.inspection.target_leakage import column_scores
@@ -26,6 +27,14 @@ COLUMNS = ["kind", "id_a", "path_a", "split_a", "id_b", "path_b", "split_b", "gr
 SHARED = {"label": "their label", "columns": "half of all else or more"}
 KINDS = ("exact", "near", "group", "column", "unnamed group")
 MOST_SHOWN = 20  # columns in the figure
+KEEP_TOGETHER = (
+    "Keep copies and groups in one split (drop the split column, or name the group with data.group_column), "
+)
+KEEP_APART_IN_TIME = (
+    "Of a split by time, what comes again later as it was before is no leak, and what belongs together stays so by "
+    "data.group_column: look at the pairs, "
+)
+LEAVE_OUT = "and leave out a column that would not be known when the model is used (data.ignore=[column])."
 
 
 class Settings(Strict):
@@ -53,6 +62,8 @@ class DeliveryLimits(Strict):
 def leakage(dataset: Dataset) -> Finding:
     """No example, and no group, is in two splits, not even nearly, and no single column gives the label away.
 
+    Of a split by time it is told whether all that is held out is later than what is trained on.
+
     Kaufman et al. 2012, "Leakage in data mining": what is not known when the model is used must not be learnt from.
     """
     settings: Settings = dataset.settings.stages.data.leakage
@@ -71,10 +82,9 @@ def leakage(dataset: Dataset) -> Finding:
     count = {kind: int((crossings["kind"] == kind).sum()) for kind in KINDS}
     figures = {"columns": _figure(scores, settings.column_score)} if len(scores) else {}
     return Finding(
-        summary=_summary(count, crossings, unnamed),
+        summary=_summary(count, crossings, unnamed) + _order_in_words(dataset),
         measured=sum(count.values()),
-        advice="Keep copies and groups in one split (drop the split column, or name the group with data.group_column), "
-        "and leave out a column that would not be known when the model is used (data.ignore=[column]).",
+        advice=(KEEP_TOGETHER if dataset.time_column is None else KEEP_APART_IN_TIME) + LEAVE_OUT,
         requirements=(
             at_most(count["exact"], "max_exact"),
             at_most(count["group"], "max_group"),
@@ -95,6 +105,8 @@ def leakage_of_delivery(examined: Examined) -> Finding:
     """
     near = examined.near_held_out
     count, total = len(near), examined.total
+    if examined.reference.time_column is not None:
+        return skip("The split is by time: no example is held out for good, so none can be too near to such a one.")
     summary = f"None of {total} examples is a near copy of a held-out one."
     if count:
         path = examined.dataset.manifest["path"].iat[near.index[0]]
@@ -133,6 +145,22 @@ def _summary(count: dict[str, int], crossings: pd.DataFrame, unnamed: pd.DataFra
     ]
     told = "; ".join(part for part in parts if part)
     return f"{told[0].upper()}{told[1:]}."
+
+
+def _order_in_words(dataset: Dataset) -> str:
+    """Of a split by time, whether what is tested is later than what is trained on."""
+    if dataset.time_column is None:
+        return ""
+    early = no_later_than_training(dataset.manifest, dataset.manifest["split"])
+    held_out = int((dataset.manifest["split"] != TRAIN).sum())
+    told = "all are later than training"
+    if early:
+        told = f"all but {early} are later than training; " + (
+            "that stays with a later one of its group, or a later copy"
+            if early == 1
+            else "those stay with later ones of their groups, or later copies"
+        )
+    return f" Of {held_out} examples for validation and test, {told}."
 
 
 def _pair(crossings: pd.DataFrame, kind: str) -> str:

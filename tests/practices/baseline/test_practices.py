@@ -140,6 +140,14 @@ def test_a_validation_split_that_is_prepared_otherwise_is_caught(on_digits: Make
     assert "channel 0 mean is distributed otherwise in validation than in train" in finding.summary
 
 
+def test_a_validation_split_of_a_later_time_may_differ_which_is_told(on_digits: Make) -> None:
+    experiment = on_digits(Cnn)
+    brighter = replace(experiment.validation, view=lambda batch: batch + 1)
+    finding = experiment.variant("later", validation=brighter, by_time=True).examine(just_before_net)
+    assert finding.verdict == "warn"
+    assert "distributed otherwise in validation than in train, which is of earlier" in finding.summary
+
+
 def test_the_expected_first_loss_is_ln_n_for_classes_and_the_variance_for_squared_error(
     on_digits: Make, on_diabetes: Make
 ) -> None:

@@ -66,6 +66,17 @@ def test_sound_images_pass() -> None:
         assert found(practice, examined).verdict == "pass", practice.id
 
 
+def test_near_copies_are_taken_in_where_the_split_is_by_time_and_holds_nothing_out_for_good() -> None:
+    known, names = digits()
+    reference = replace(arrays(known[:KNOWN], names[:KNOWN]), time_column="when")
+    held_out = reference.where("test")[:5]
+    nearly = np.clip(known[held_out].astype(int) + 2, 0, 255).astype(np.uint8)
+    examined = examine(Delivered(Path("june"), reference, arrays(nearly, names[held_out])))
+    assert len(examined.new_rows) == 5
+    finding = found(leakage_of_delivery, examined)
+    assert finding.verdict == "skip" and "no example is held out for good" in finding.summary
+
+
 @pytest.mark.fault("data/unreadable", "warn: a file that does not decode; fail: most of them")
 def test_files_that_do_not_decode_fail_unreadable() -> None:
     broken = (("the file is cut short", "unreadable"),) * 350
