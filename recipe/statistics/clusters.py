@@ -25,6 +25,15 @@ def by_cluster(values: Tensor, groups: Tensor | None) -> Tensor:
     return mean + sums * (count / len(groups))
 
 
+def cluster_sums(values: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The sum of `values` (..., N) over each cluster, (..., G), and how many examples it has, (G,)."""
+    if groups is None:
+        return values, torch.ones(values.shape[-1], dtype=values.dtype)
+    _, cluster, sizes = groups.unique(return_inverse=True, return_counts=True)
+    sums = values.new_zeros(*values.shape[:-1], len(sizes)).index_add_(-1, cluster, values)
+    return sums, sizes.to(values.dtype)
+
+
 def effective_count(values: Tensor, groups: Tensor) -> float:
     """How many independent examples would tell the mean of `values` (N,) as surely as these N do; N at most.
 
@@ -80,6 +89,17 @@ def mean_interval(values: Tensor, groups: Tensor | None = None) -> tuple[float, 
     half = float(stdtrit(len(values) - 1, 0.975)) * (values.double().std() / math.sqrt(len(values))).item()
     mean = values.double().mean().item()
     return mean - half, mean + half
+
+
+def one_of_each(groups: Tensor | None, count: int, generator: torch.Generator) -> Tensor:
+    """One example by chance of each cluster, as indices below `count`; every one, in order, where there are none."""
+    if groups is None:
+        return torch.arange(count)
+    order = torch.randperm(count, generator=generator)
+    cluster = groups.unique(return_inverse=True)[1]
+    drawn = torch.empty(int(cluster.max()) + 1, dtype=torch.long)
+    drawn[cluster[order]] = order
+    return drawn
 
 
 def resampled(count: int, groups: Tensor | None, rounds: int) -> Iterator[Tensor]:

@@ -80,6 +80,10 @@ class Space:
         """Where `training` lies; outside the ranges, the nearest place inside."""
         return {axis.name: axis.nearest(_current(training, axis.role, axis.setting)) for axis in self.axes}
 
+    def settings(self, training: Training) -> Point:
+        """What `training` has for each axis, whether inside its range or, as the start may be, outside."""
+        return {axis.name: _current(training, axis.role, axis.setting) for axis in self.axes}
+
     def training(self, point: Point, number: int) -> Training:
         """The start with the values of `point`, and with the seed of trial `number`."""
         training = self.start.having(seed=self.start.seed + number)

@@ -15,7 +15,7 @@ from recipe.diagnostics.causes import IGNORES, NOT_FINITE
 from recipe.diagnostics.probes import everything, ignores_input, rows, some, stirred_model
 from recipe.evidence import Finding, at_least, practice
 from recipe.settings.strict import Strict
-from recipe.statistics.clusters import mean_interval
+from recipe.statistics.clusters import mean_interval, one_of_each
 from recipe.training.evaluation import Evaluation, evaluate_outputs
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
@@ -25,7 +25,7 @@ TRIED = 64  # examples that change places, to see whether the outputs follow
 ROUNDS = 300  # of shuffled targets; their spread is then known to 4 %
 CLEAR = 5.0  # standard errors; below, the net is trained for longer before anything is said
 UNRELATED = 3.0  # below, chance will do: shuffled labels reach 2.1 once the best epoch is taken, measured on 24 sets
-FEW = 30  # validation examples; with fewer, chance alone often hides what a sound net has learnt
+FEW = 30  # validation examples, clusters counted once; with fewer, chance often hides what a sound net has learnt
 ROUNDING = 1e-12  # a spread over shuffles below this is that of equal outputs
 
 
@@ -57,7 +57,7 @@ def input_independent(exp: Experiment) -> Finding:
         compared = _compare(exp, _longer(exp), others)
     real = compared.real
     gain = real.scores - max(others.values(), key=lambda one: one.score).scores
-    otherwise: Literal["warn", "fail"] = "warn" if len(real.targets) < FEW else "fail"
+    otherwise: Literal["warn", "fail"] = "warn" if _draws(exp) < FEW else "fail"
     beside = ", ".join(f"{one.metric:.3f} with {kind}" for kind, one in others.items())
     return Finding(
         summary=f"{real.name} {real.metric:.3f} on real inputs, {beside}; the outputs fit their own targets better "
@@ -137,23 +137,35 @@ def _compare(exp: Experiment, training: Training, others: dict[str, Evaluation])
 
 
 def _certainty(evaluation: Evaluation) -> float:
-    """How much better the outputs fit their own targets than shuffled ones, in standard deviations over shuffles."""
-    targets = evaluation.targets
-    generator = torch.Generator().manual_seed(0)
-    fits = [_fit(evaluation, targets[torch.randperm(len(targets), generator=generator)]) for _ in range(ROUNDS)]
-    own, shuffled = _fit(evaluation, targets), torch.stack(fits)
-    spread = shuffled.std()
-    if not (own.isfinite() and spread.isfinite()):
-        return -math.inf
-    return ((own - shuffled.mean()) / spread).item() if spread > ROUNDING else 0.0
+    """How much better the outputs fit their own targets than shuffled ones, in standard deviations over shuffles.
 
-
-def _fit(evaluation: Evaluation, targets: Tensor) -> Tensor:
-    """The mean log probability of the classes, or minus the mean squared error."""
+    Of each cluster one example is drawn for every shuffle: among copies a shuffle changes nothing.
+    """
+    targets, generator = evaluation.targets, torch.Generator().manual_seed(0)
     outputs = rows(evaluation.outputs, len(targets)).double()
+    own, shuffled = [], []
+    for _ in range(ROUNDS):
+        drawn = one_of_each(evaluation.groups, len(targets), generator)
+        own.append(_fit(outputs[drawn], targets[drawn]))
+        shuffled.append(_fit(outputs[drawn], targets[drawn[torch.randperm(len(drawn), generator=generator)]]))
+    mean, by_chance = torch.stack(own).mean(), torch.stack(shuffled)
+    spread = by_chance.std()
+    if not (mean.isfinite() and spread.isfinite()):
+        return -math.inf
+    return ((mean - by_chance.mean()) / spread).item() if spread > ROUNDING else 0.0
+
+
+def _fit(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The mean log probability of the classes, or minus the mean squared error."""
     if targets.dim() == 1:
         return -functional.cross_entropy(outputs, targets)
     return -functional.mse_loss(outputs, targets.double())
+
+
+def _draws(exp: Experiment) -> int:
+    """The validation examples, copies and groups counted once."""
+    groups = exp.validation.groups
+    return len(exp.validation) if groups is None else len(groups.unique())
 
 
 def _cause(exp: Experiment, compared: _Compared) -> str:
@@ -169,8 +181,9 @@ def _cause(exp: Experiment, compared: _Compared) -> str:
             return f": {IGNORES}"
         if trained.history.diverged or ignores_input(trained.model(exp), inputs):
             return ": training has left every example with the same outputs, so the learning rate is likely too high"
-    if len(exp.validation) < FEW:
-        return f": {len(exp.validation)} validation examples are too few to tell whether the inputs help"
+    if (draws := _draws(exp)) < FEW:
+        once = "" if exp.validation.groups is None else ", copies and groups counted once,"
+        return f": {draws} validation examples{once} are too few to tell whether the inputs help"
     if certainty < UNRELATED:
         return ": the labels look unrelated to the inputs, as when they were shuffled or joined by the wrong key"
     return ""

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Share, Strict
-from recipe.statistics.clusters import by_cluster
+from recipe.statistics.clusters import cluster_sums
 from recipe.training.comparison import validation, with_seeds
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
@@ -43,19 +44,18 @@ def more_data(exp: Experiment) -> Finding:
     counts = np.array([math.ceil(share * len(exp.train)) for share in shares], dtype=float)
     fit_all(exp, more_data_trainings(exp))
     every = torch.stack([validation(exp, _on_share(exp, share))[0] for share in shares])
-    losses = by_cluster(every, exp.validation.groups).numpy()
-    means = losses.mean((1, 2))
+    means = every.mean((1, 2)).numpy()
     if not np.isfinite(means).all() or means.min() <= 0:
         return skip("A power law speaks of finite losses above zero, and a loss here is not.")
-    drawn = _resampled(exp, losses)
+    drawn = _resampled(exp, every)
     foretold = float(_law(counts[:-1], means[:-1], counts[-1]))
     miss_low, miss_high = _interval(_law(counts[:-1], drawn[:, :-1], counts[-1]) - drawn[:, -1])
     gain, interval = float(_doubling(counts, means)), _interval(_doubling(counts, drawn))
     return Finding(
         summary=f"{len(exp.train)} examples give a validation loss of {means[-1]:.4g}; the power law through fewer "
         f"foretells {foretold:.4g}, off by [{miss_low:.3g}, {miss_high:.3g}], and "
-        f"{'can' if miss_low <= 0 <= miss_high else 'cannot'} be trusted here. Twice the data would take {gain:.3g} "
-        f"[{interval[0]:.3g}, {interval[1]:.3g}] off the loss, {gain / means[-1]:.0%}.",
+        f"{'is not refuted' if miss_low <= 0 <= miss_high else 'does not hold'} here. Twice the data would take "
+        f"{gain:.3g} [{interval[0]:.3g}, {interval[1]:.3g}] off the loss, {gain / means[-1]:.0%}.",
         measured=gain,
         interval=interval,
         expected="knowledge",
@@ -91,14 +91,16 @@ def _doubling(counts: Array, losses: Array) -> Array:
     return _law(counts, losses, counts[-1]) - _law(counts, losses, 2 * counts[-1])
 
 
-def _resampled(exp: Experiment, losses: Array) -> Array:
-    """Mean losses (rounds, points) of `losses` (points, seeds, N), seeds and examples drawn again with replacement."""
+def _resampled(exp: Experiment, losses: Tensor) -> Array:
+    """Mean losses (rounds, points) of `losses` (points, seeds, N), seeds and clusters drawn again with replacement."""
     rounds, random = exp.stages.regularize.more_data.rounds, np.random.default_rng(exp.training.seed)
-    points, seeds, count = losses.shape
-    chances, at_once = np.full(count, 1 / count), max(1, BYTES_AT_ONCE // (count * losses.itemsize))
+    sums, sizes = (part.numpy() for part in cluster_sums(losses, exp.validation.groups))
+    points, seeds, count = sums.shape
+    chances, at_once = np.full(count, 1 / count), max(1, BYTES_AT_ONCE // (count * sums.itemsize))
     parts = [min(at_once, rounds - start) for start in range(0, rounds, at_once)]
-    drawn = (random.multinomial(count, chances, size=part) / count for part in parts)
-    by_seed = np.concatenate([np.einsum("rn,psn->rps", weights, losses) for weights in drawn])
+    drawn = (random.multinomial(count, chances, size=part) for part in parts)
+    means_of = [np.einsum("rn,psn->rps", times, sums) / (times @ sizes)[:, None, None] for times in drawn]
+    by_seed = np.concatenate(means_of)
     chosen = random.integers(seeds, size=(rounds, points, seeds))
     means: Array = np.take_along_axis(by_seed, chosen, 2).mean(2)
     return means

@@ -71,12 +71,15 @@ def _in_words(temperature: Temperature, before: float, after: float, chance: flo
 
 
 def _interval(joint: Tensor, targets: Tensor, groups: Tensor | None) -> tuple[float, float]:
-    """The 95 % basic bootstrap interval of the calibration error, which resampling alone would make look larger."""
+    """The 95 % bootstrap interval of the calibration error, less by how much resampling alone makes that look larger.
+
+    Efron and Tibshirani 1993, section 10.
+    """
     draws = resampled(len(targets), groups, ROUNDS)
     errors = torch.tensor([calibration_error(joint[draw], targets[draw]) for draw in draws])
-    low, high = errors.quantile(torch.tensor([0.025, 0.975])).tolist()
     error = calibration_error(joint, targets)
-    return max(0.0, 2 * error - high), max(0.0, 2 * error - low)
+    low, high = (errors.quantile(torch.tensor([0.025, 0.975])) - errors.mean() + error).tolist()
+    return max(0.0, min(low, error)), max(high, error)
 
 
 def _reliability(kinds: dict[str, Tensor], targets: Tensor) -> object:

@@ -58,8 +58,8 @@ def ensemble(exp: Experiment) -> Finding:
     difference = (losses.mean() - joint.loss).item() / max(losses.mean().abs().item(), LEAST_LOSS)
     return Finding(
         summary=f"{len(members)} members take the validation loss from {losses.mean():.4f} for one, {best.mean():.4f} "
-        f"for the best, to {joint.loss:.4f} together, and {joint.name} from {single:.4f} to {joint.metric:.4f}"
-        f"{_trouble(difference, high)}.",
+        f"for the one that is best on other examples, to {joint.loss:.4f} together, and {joint.name} from {single:.4f} "
+        f"to {joint.metric:.4f}{_trouble(difference, high)}.",
         measured=gains.mean().item(),
         interval=(low, high),
         expected="not below 0 beyond chance",

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, at_least, at_most, practice, skip
 from recipe.settings.strict import Strict
-from recipe.statistics.clusters import mean_interval
+from recipe.statistics.mcnemar import Counts
 from recipe.statistics.metrics import Metric
-from recipe.statistics.paired import chance
+from recipe.statistics.paired import chance, intervals
 from recipe.training.baselines import linear_training
 from recipe.training.ensemble import average, ensemble_temperature, train_members
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
@@ -22,6 +21,7 @@ from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 from recipe.training.split import Split
 
+LEVEL = 0.025  # at either end of an interval
 AS_GOOD = 0.05  # a p-value above it is taken for a tie, in words; the verdict's limit is max_p_value
 
 
@@ -31,6 +31,14 @@ class Predictor:
 
     name: str
     evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A baseline: by how much the ensemble is better, and the p-value of its being no better."""
+
+    lead: float
+    chance: float
 
 
 class Limits(Strict):
@@ -55,22 +63,27 @@ def final_test(exp: Experiment) -> Finding:
     ours = predictors[0].evaluation
     strongest = max(predictors[2:], key=lambda one: one.evaluation.score)
     lead = ours.score - strongest.evaluation.score
-    rivals = {one.name: _chance(ours, one.evaluation) for one in predictors[2:]}
+    metric = exp.objective.metric
+    rivals = {
+        one.name: Rival(ours.score - one.evaluation.score, _chance(ours, one.evaluation, metric))
+        for one in predictors[2:]
+    }
     readings = exp.test.note("squeeze/final_test", len(test), ours.metric)
     low, high = ours.interval()
     better = "below" if exp.objective.metric.is_error else "above"
     return Finding(
         summary=f"{ours.name} {ours.metric:.4f} [{low:.4f}, {high:.4f}] on {len(test)} test examples; the strongest "
-        f"baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}{_as_good(rivals)}. The test set has been "
-        f"read {readings} time{'s' if readings > 1 else ''}; no person's annotations are at hand to compare with.",
+        f"baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}{_as_good(ours, rivals)}. The test set has "
+        f"been read {readings} time{'s' if readings > 1 else ''}; nobody has annotated it to compare with.",
         measured=ours.metric,
         interval=(low, high),
         expected=f"{better} {strongest.evaluation.metric:.4f}, beyond chance",
-        advice="Where a baseline is as good, use the baseline; where the set has been read too often, its figure is no "
-        "longer that of unseen data: collect new test examples.",
+        advice="Where a baseline is no worse, use the baseline; where chance may explain the lead, more independent "
+        "test examples can tell; where the set has been read too often, its figure is no longer that of unseen data: "
+        "collect new test examples.",
         requirements=(
             at_least(lead, "min_lead", otherwise="warn"),
-            at_most(max(rivals.values()), "max_p_value", otherwise="warn"),
+            at_most(max(one.chance for one in rivals.values()), "max_p_value", otherwise="warn"),
             at_most(readings, "max_readings", otherwise="warn"),
         ),
         figures={"predictors": _drawn(predictors)},
@@ -78,20 +91,26 @@ def final_test(exp: Experiment) -> Finding:
     )
 
 
-def _chance(ours: Evaluation, theirs: Evaluation) -> float:
+def _chance(ours: Evaluation, theirs: Evaluation, metric: Metric) -> float:
     """The p-value of the hypothesis that a baseline is as good: McNemar's for accuracy, else by flips of signs."""
-    differences = (ours.scores - theirs.scores).numpy()
-    return chance(
-        differences, ours.objective.metric.scored, groups=None if ours.groups is None else ours.groups.numpy()
-    )
+    differences = (ours.scores_by(metric) - theirs.scores_by(metric)).numpy()
+    return chance(differences, metric.scored, groups=_clusters(ours))
 
 
-def _as_good(rivals: Mapping[str, float]) -> str:
-    """Which simple model one may use instead, in words."""
-    name, p_value = max(rivals.items(), key=lambda one: one[1])
-    if p_value <= AS_GOOD:
-        return f", which is worse beyond chance (p = {p_value:.2g})"
-    return f": the {name} model is as good, as far as these examples tell (p = {p_value:.2g}), so use it"
+def _clusters(evaluation: Evaluation) -> Counts | None:
+    return None if evaluation.groups is None else evaluation.groups.numpy()
+
+
+def _as_good(ours: Evaluation, rivals: Mapping[str, Rival]) -> str:
+    """Which simple model one may use instead, in words; `rivals` are the baselines by name."""
+    name, rival = max(rivals.items(), key=lambda one: one[1].chance)
+    if rival.chance <= AS_GOOD:
+        return f", which is worse beyond chance (p = {rival.chance:.2g})"
+    if rival.lead <= 0:
+        return f": the {name} model is no worse, so use it"
+    draws = len(ours.targets) if ours.groups is None else len(ours.groups.unique())
+    once = "" if ours.groups is None else f" of {draws} independent ones, copies and groups counted once"
+    return f": chance may explain the lead over the {name} model (p = {rival.chance:.2g}){once}"
 
 
 def _predictors(exp: Experiment, test: Split) -> list[Predictor]:
@@ -118,8 +137,8 @@ def _drawn(predictors: list[Predictor]) -> object:
 def _table(predictors: list[Predictor]) -> object:
     """A row for each metric and predictor, the metric that decides and the ensemble first.
 
-    `difference` is by how much the ensemble is better, paired by example, with its 95 % interval; `p_value` McNemar's,
-    exact, of what is right or wrong; `rmse` is in standard deviations of the training targets.
+    `difference` is by how much the ensemble is better, paired by example, with its 95 % interval, and `p_value` that of
+    its being no better; both as in the summary. `rmse` is in standard deviations of the training targets.
     """
     import pandas as pd
 
@@ -135,8 +154,9 @@ def _table(predictors: list[Predictor]) -> object:
 def _row(metric: Metric, one: Predictor, ours: Predictor) -> dict[str, object]:
     evaluation = one.evaluation
     value, low, high = evaluation.by(metric)
-    differences = ours.evaluation.scores_by(metric) - evaluation.scores_by(metric)
-    paired = mean_interval(differences, evaluation.groups) if one is not ours else (0.0, 0.0)
+    differences = (ours.evaluation.scores_by(metric) - evaluation.scores_by(metric)).numpy()
+    groups = _clusters(evaluation)
+    [paired] = intervals([differences], metric.scored, LEVEL, None if groups is None else [groups])
     return {
         "predictor": one.name,
         "metric": metric.name,
@@ -144,20 +164,12 @@ def _row(metric: Metric, one: Predictor, ours: Predictor) -> dict[str, object]:
         "low": low,
         "high": high,
         "loss": evaluation.loss,
-        "difference": differences.mean().item(),
-        "difference_low": paired[0],
-        "difference_high": paired[1],
-        **(_mcnemar(differences) if metric.scored == "counted" else {}),
+        "difference": float(differences.mean()),
+        "difference_low": 0.0 if one is ours else paired[0],
+        "difference_high": 0.0 if one is ours else paired[1],
+        "p_value": 1.0 if one is ours else _chance(ours.evaluation, evaluation, metric),
         **(_rmse(evaluation) if evaluation.targets.dim() > 1 else {}),
     }
-
-
-def _mcnemar(differences: Tensor) -> dict[str, float]:
-    """How likely so uneven a split of the examples that only one of two gets right is by chance (McNemar 1947)."""
-    from scipy.stats import binomtest
-
-    ours, theirs = int((differences > 0).sum()), int((differences < 0).sum())
-    return {"p_value": float(binomtest(ours, ours + theirs).pvalue) if ours + theirs else 1.0}
 
 
 def _rmse(evaluation: Evaluation) -> dict[str, float]:

@@ -79,7 +79,7 @@ def _table(space: Space, trials: Sequence[Trial]) -> pd.DataFrame:
                 "epochs": max(trial.losses),
                 "finished": trial.finished,
                 "seed": trial.training.seed,
-                **trial.point,
+                **space.settings(trial.training),
             }
             for trial in in_order(trials)
         ]
@@ -89,7 +89,7 @@ def _table(space: Space, trials: Sequence[Trial]) -> pd.DataFrame:
 def _what(space: Space, best: Trial) -> str:
     if best.number == 0:
         return "nothing that was tried beats the start"
-    return ", ".join(f"{axis.name} {_number(best.point[axis.name])}" for axis in space.axes)
+    return ", ".join(f"{name} {_number(value)}" for name, value in space.settings(best.training).items())
 
 
 def _number(value: object) -> str:
@@ -97,8 +97,10 @@ def _number(value: object) -> str:
 
 
 def _edges(space: Space, best: Trial, start: Trial) -> str:
-    moved = [axis for axis in space.axes if best.point[axis.name] != start.point[axis.name]]
-    near = [axis.name for axis in moved if _at_edge(axis, best.point[axis.name])]
+    here, before = space.settings(best.training), space.settings(start.training)
+    moved = [axis for axis in space.axes if here[axis.name] != before[axis.name]]
+    inside = [axis for axis in moved if axis.choices or axis.nearest(before[axis.name]) == before[axis.name]]
+    near = [axis.name for axis in inside if _at_edge(axis, here[axis.name])]
     return f" Near the end of its range, which may be too narrow: {', '.join(near)}." if near else ""
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import Gain, gain, with_seeds
+from recipe.training.comparison import Gain, gain
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
 from recipe.tuning.pilot import search_from_pilot
 from recipe.tuning.search import Trial, at_best_epoch, in_order, new_seeds
-from recipe.tuning.space import space_of
+from recipe.tuning.space import Space, space_of
 
 ADDED = {"augment": "augmentation", "scheduler": "the schedule"}  # to a trial of the search
 LEAST_LOSS = 1e-12  # what a share is taken of, where the search found a loss of zero
@@ -68,7 +68,8 @@ def confirm(exp: Experiment) -> Finding:
     the same, so some optimism stays: the test set ends it. Source: the recipe, 5; Smith and Winkler 2006, "the
     optimizer's curse".
     """
-    if not space_of(exp).axes:
+    space = space_of(exp)
+    if not space.axes:
         return skip("Nothing was searched, so there is nothing to confirm; what regularize chose goes on.")
     start, *found = _candidates(exp)
     if not found:
@@ -83,7 +84,7 @@ def confirm(exp: Experiment) -> Finding:
         "validation split. Where the start is as good as it gets, leave the settings as they are.",
         requirements=(at_least(lead.low, "min_lead", otherwise="warn"),),
         figures={"confirmed": _drawn([start, *found])},
-        table=_table([start, *found], _best([start, *found])),
+        table=_table(space, [start, *found], _best([start, *found])),
     )
 
 
@@ -105,7 +106,7 @@ def _candidates(exp: Experiment) -> list[Candidate]:
     favourite = few[1:2]
     few += [_augmented(exp, trial) for trial in favourite if exp.augment and not trial.training.augment]
     few += [_scheduled(exp, trial) for trial in favourite if exp.scheduler]
-    fit_all(exp, [one for trial in few for one in _again(exp, trial)])
+    fit_all(exp, [one for trial in few for one in new_seeds(exp, trial.training)])
     return [_candidate(exp, trial) for trial in few]
 
 
@@ -122,13 +123,8 @@ def _scheduled(exp: Experiment, trial: Trial) -> Trial:
     )
 
 
-def _again(exp: Experiment, trial: Trial) -> list[Training]:
-    """The trial with new seeds; the start with those by which regularize chose it, which if anything favours it."""
-    return new_seeds(exp, trial.training) if trial.number else with_seeds(exp, trial.training)
-
-
 def _candidate(exp: Experiment, trial: Trial) -> Candidate:
-    losses, scores = zip(*(at_best_epoch(run) for run in fit_all(exp, _again(exp, trial))), strict=True)
+    losses, scores = zip(*(at_best_epoch(run) for run in fit_all(exp, new_seeds(exp, trial.training))), strict=True)
     return Candidate(trial, torch.stack(losses), exp.objective.metric.signed(torch.stack(scores).mean().item()))
 
 
@@ -140,14 +136,13 @@ def _best(candidates: list[Candidate]) -> Candidate:
 def _in_words(exp: Experiment, best: Candidate, start: Candidate, favourite: Candidate, lead: Gain) -> str:
     seeds = f"{exp.budget.seeds} new seeds"
     curse = (
-        f"the search's favourite, {_name(favourite)}, went from {favourite.trial.loss:.4f} to "
-        f"{favourite.confirmed:.4f} ({favourite.shrinkage:+.0%})"
+        f"the search's favourite, {_name(favourite)}, went from {favourite.trial.loss:.4g} to {favourite.confirmed:.4g}"
     )
     if start.confirmed <= best.confirmed:
-        return f"Over {seeds} nothing beats the start's validation loss of {start.confirmed:.4f}; {curse}."
+        return f"Over {seeds} nothing beats the start's validation loss of {start.confirmed:.4g}; {curse}."
     return (
-        f"Over {seeds} {_name(best)} has a mean validation loss of {best.confirmed:.4f}, the start "
-        f"{start.confirmed:.4f}, a gain of {lead.value:.3g} [{lead.low:.3g}, {lead.high:.3g}]"
+        f"Over {seeds} {_name(best)} has a mean validation loss of {best.confirmed:.4g}, the start "
+        f"{start.confirmed:.4g}, a gain of {lead.value:.3g} [{lead.low:.3g}, {lead.high:.3g}]"
         f"{'' if lead.holds() else ', which chance may explain'}; {curse}."
     )
 
@@ -181,7 +176,7 @@ def _drawn(candidates: list[Candidate]) -> object:
     return figure
 
 
-def _table(candidates: list[Candidate], best: Candidate) -> pd.DataFrame:
+def _table(space: Space, candidates: list[Candidate], best: Candidate) -> pd.DataFrame:
     rows = []
     for one in sorted(candidates, key=lambda one: one.confirmed):
         low, high = one.interval
@@ -195,7 +190,8 @@ def _table(candidates: list[Candidate], best: Candidate) -> pd.DataFrame:
                 "searched_loss": one.trial.loss,
                 "shrinkage": one.shrinkage,
                 "metric": one.metric,
-                **one.trial.point,
+                **space.settings(one.trial.training),
+                **{name: True for name in ADDED if one.trial.point.get(name)},
             }
         )
     return pd.DataFrame(rows)

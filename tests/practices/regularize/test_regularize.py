@@ -147,6 +147,16 @@ def test_more_digits_lower_the_loss_and_the_curve_says_by_how_much(digits: Data)
     assert found.table["loss"].is_monotonic_decreasing
 
 
+def test_copies_in_the_validation_split_leave_the_losses_of_the_curve_above_zero(digits: Data) -> None:
+    images, labels = digits
+    exp = make_experiment(Mlp, (images[:800], labels[:800]), (images[1000:], labels[1000:]), optimizer=FAST, epochs=10)
+    uneven = torch.arange(797) // 40 + 20 * (torch.arange(797) < 600).long()  # few clusters, of very uneven size
+    groups = torch.where(torch.arange(797) < 500, 0, uneven)
+    found = replace(exp, validation=replace(exp.validation, groups=groups)).examine(more_data)
+    assert np.isfinite(found.table[["low", "high"]].to_numpy()).all() and (found.table["low"] > 0).all()
+    assert "nan" not in found.summary
+
+
 def test_weights_fresh_from_their_initialisation_are_like_noise(digits: Data) -> None:
     images, labels = digits
     still = Component("optimizer", "torch.optim.Adam", {"lr": 1e-9})

@@ -1,5 +1,6 @@
 """Averaging helps, probabilities are made honest, and the test set is read once."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -164,6 +165,13 @@ def test_a_temperature_that_does_no_good_is_not_used() -> None:
         assert torch.equal(temperature.joint, average(outputs, "classification"))
 
 
+def test_the_interval_of_a_calibration_error_holds_the_error_however_few_the_clusters(experiment: Experiment) -> None:
+    few = torch.arange(len(experiment.validation)) // 60
+    finding = replace(experiment, validation=replace(experiment.validation, groups=few)).examine(calibration)
+    assert finding.measured is not None and finding.interval is not None
+    assert finding.interval[0] <= finding.measured <= finding.interval[1]
+
+
 def test_copies_make_the_error_that_chance_explains_as_large_as_that_of_what_was_copied() -> None:
     joint = average(drawn(100, 1.0, seed=0)[0], "classification").repeat_interleave(10, 0)
     groups = torch.arange(100).repeat_interleave(10)
@@ -248,7 +256,7 @@ def test_a_model_with_the_larger_error_is_warned_of(diabetes: tuple[Tensor, Tens
         metrics=["RMSE"],
     )  # fmt: skip
     finding = replace(made, test=HeldOut(lambda reader: Split(rows[330:], targets[330:]))).examine(final_test)
-    assert finding.verdict == "warn" and "so use it" in finding.summary
+    assert finding.verdict == "warn" and "the linear model is no worse, so use it" in finding.summary
 
 
 def test_a_model_no_better_than_a_baseline_is_named_with_it(digits: tuple[Tensor, Tensor]) -> None:
@@ -262,23 +270,45 @@ def test_a_model_no_better_than_a_baseline_is_named_with_it(digits: tuple[Tensor
     assert "linear" in finding.summary
 
 
+def test_the_table_says_of_a_baseline_what_the_summary_says(experiment: Experiment) -> None:
+    images, labels = experiment.test.open("").inputs, experiment.test.open("").targets  # type: ignore[union-attr]
+    fives = torch.arange(len(labels)) // 5
+    grouped = replace(experiment, test=HeldOut(lambda reader: Split(images, labels, groups=fives)))
+    finding = grouped.examine(final_test)
+    [p_value] = re.findall(r"p = ([\d.e-]+)", finding.summary)
+    table = finding.table.set_index("predictor")
+    assert float(p_value) == pytest.approx(table["p_value"][["linear", "input-independent"]].max(), rel=0.05)
+    for _, row in table[table["difference"] > 0].iterrows():
+        assert (row["p_value"] <= 0.025) == (row["difference_low"] > 0)
+
+
+def test_three_groups_of_copies_are_told_to_be_too_few_and_not_a_tie(experiment: Experiment) -> None:
+    images, labels = experiment.test.open("").inputs, experiment.test.open("").targets  # type: ignore[union-attr]
+    three = torch.arange(len(labels)) % 3
+    grouped = replace(experiment, test=HeldOut(lambda reader: Split(images, labels, groups=three)))
+    finding = grouped.examine(final_test)
+    assert finding.verdict == "warn"
+    assert "chance may explain the lead" in finding.summary and "of 3 independent ones" in finding.summary
+    assert "use it" not in finding.summary
+
+
 @pytest.mark.fault("squeeze/final_test", "warn: a tie with a baseline, or the test labels read too often")
 def test_a_tie_with_the_linear_model_is_warned_of_and_the_linear_model_advised(experiment: Experiment) -> None:
     same = Component("model", Linear)
     longer = replace(experiment, training=experiment.training.having(model=same, epochs=30), budget=Budget(members=1))
     finding = longer.variant("linear").examine(final_test)
     assert finding.verdict == "warn"
-    assert "the linear model is as good" in finding.summary
+    assert "the linear model is no worse, so use it" in finding.summary
     assert "use it" in finding.summary
 
 
-def test_a_lead_that_chance_explains_is_a_tie(experiment: Experiment) -> None:
+def test_a_lead_that_chance_explains_is_told_as_that(experiment: Experiment) -> None:
     assert experiment.test is not None
     few = experiment.test.open("").head(60)
     finding = replace(experiment, test=HeldOut(lambda reader: few)).examine(final_test)
     assert finding.table["difference"][2] >= 0
     assert finding.verdict == "warn"
-    assert "the linear model is as good" in finding.summary
+    assert "chance may explain the lead over the linear model" in finding.summary
 
 
 def test_every_reading_is_in_the_ledger_and_too_many_are_warned_of(experiment: Experiment, tmp_path: Path) -> None:

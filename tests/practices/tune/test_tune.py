@@ -14,7 +14,6 @@ from recipe.practices.tune.importance import importance
 from recipe.practices.tune.random_over_grid import random_over_grid
 from recipe.settings import Stages
 from recipe.settings.tune import Range, Space
-from recipe.training.comparison import with_seeds
 from recipe.training.components import Component
 from recipe.training.experiment import Budget, Experiment, Training, make_experiment
 from recipe.training.fit import fit_all
@@ -99,12 +98,19 @@ def test_what_is_chosen_is_no_worse_than_the_start_over_new_seeds(slow_start: Ex
     assert training.seed == slow_start.training.seed
     assert training.keep_best
     again = new_seeds(slow_start, training.having(keep_best=False))
-    assert confirmed(again) <= confirmed(with_seeds(slow_start, slow_start.training))
+    assert confirmed(again) <= confirmed(new_seeds(slow_start, slow_start.training))
     assert confirmed(again) == pytest.approx(finding.table["confirmed_loss"].min())
     assert finding.table["chosen"].sum() == 1
     assert finding.table["confirmed_loss"].is_monotonic_increasing
     assert finding.verdict == "pass"
     assert finding.interval is not None and finding.interval[0] > 0
+
+
+def test_the_tables_say_what_was_trained_and_not_the_nearest_that_was_searched(slow_start: Experiment) -> None:
+    assert slow_start.training.optimizer.default_of("weight_decay") == 0  # outside the range of the search
+    for practice, start in ((bayesian, 0), (confirm, 0)):
+        table = slow_start.examine(practice).table.set_index("trial")
+        assert table["optimizer.weight_decay"][start] == 0
 
 
 @pytest.mark.fault("tune/confirm", "warn: trained again, the best of the search is not better than the start")
