@@ -4,7 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3.11
+# The first of these that is found; PYTHON=python3.13 names one.
+PYTHON ?= $(or $(firstword $(shell command -v python3.11 python3.12 python3.13)),python3.11)
 VENV ?= .venv
 # The index that torch comes from, such as https://download.pytorch.org/whl/cpu; empty: where pip looks for the rest.
 TORCH_INDEX ?=
@@ -70,6 +71,6 @@ $(SCALE): requirements-scale.lock | $(INSTALLED)
 	@touch $@
 
 $(BIN)/pip:
-	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 is missing: install it (Debian: sudo apt-get install python3.11-venv), or name one with PYTHON=..."; exit 2; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "$(PYTHON) comes without venv: install it (Debian: sudo apt-get install python3.11-venv)."; exit 2; }
+	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11, 3.12 or 3.13 is missing: install one (Debian 12: sudo apt-get install python3.11-venv), or name one with PYTHON=..."; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "$(PYTHON) comes without venv: install it (Debian: sudo apt-get install python3.N-venv, N as in $$($(PYTHON) --version))."; exit 2; }
 	@$(PYTHON) -m venv $(VENV)

@@ -204,13 +204,15 @@ def _notes_on_time(
 
 def _inside(root: Path, name: str) -> tuple[Path | None, str, str]:
     """The file that a labels.csv names, or why it is refused and the kind of that."""
-    relative = PurePosixPath(name)
+    relative, circle = PurePosixPath(name), (None, "it is a link that leads to itself", "outside")
     try:
         if not name or relative.is_absolute() or ".." in relative.parts or not _leads_inside(root / name, root):
             return None, "the path is empty or leads outside data.path", "outside"
         is_file = (root / name).is_file()
-    except RuntimeError:  # pathlib's word for ELOOP, until 3.13
-        return None, "it is a link that leads to itself", "outside"
+        if not is_file and _leads_to_itself(root / name):
+            return circle
+    except RuntimeError:  # so pathlib's resolve() before Python 3.13 calls it; later it says nothing
+        return circle
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
@@ -222,6 +224,14 @@ def _leads_inside(path: Path, root: Path) -> bool:
     if path.is_symlink():
         return path.resolve().is_relative_to(root)
     return _folder_leads_inside(path.parent, root)
+
+
+def _leads_to_itself(path: Path) -> bool:
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:  # a ValueError of what is no path at all, such as one with a null byte
+        return isinstance(error, OSError) and error.errno == errno.ELOOP
+    return False
 
 
 @cache
