@@ -1,6 +1,6 @@
 """Stage 2: the whole skeleton with dumb baselines, every step verified before anything is built on it."""
 
-from recipe.pipeline.loading import load_experiment
+from recipe.pipeline.loading import checked_experiment
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.baseline.dependencies import dependencies
 from recipe.practices.baseline.fixed_seed import fixed_seed
@@ -35,7 +35,7 @@ PRACTICES = (
 
 def work(stage: Stage) -> None:
     """Verify the skeleton."""
-    stage.run(PRACTICES, load_experiment(stage).checked())
+    stage.run(PRACTICES, checked_experiment(stage))
 
 
 if __name__ == "__main__":

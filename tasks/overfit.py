@@ -1,6 +1,6 @@
 """Stage 3: a model large enough to memorise the training set, trained by the plainest means until it does."""
 
-from recipe.pipeline.loading import load_experiment
+from recipe.pipeline.loading import checked_experiment
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.overfit.adam import adam
 from recipe.practices.overfit.constant_rate import constant_rate
@@ -12,7 +12,7 @@ PRACTICES = (simple_architecture, adam, constant_rate, low_training_loss)
 
 def work(stage: Stage) -> None:
     """Get the training loss low."""
-    stage.run(PRACTICES, load_experiment(stage).checked())
+    stage.run(PRACTICES, checked_experiment(stage))
 
 
 if __name__ == "__main__":

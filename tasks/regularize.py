@@ -1,6 +1,6 @@
 """Stage 4: give up some training loss for validation loss, one change at a time, then all that hold."""
 
-from recipe.pipeline.loading import in_folds, load_experiment
+from recipe.pipeline.loading import checked_experiment, in_folds
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.regularize.augment import augment
 from recipe.practices.regularize.combination import chosen, combination, trainings
@@ -19,7 +19,7 @@ PRACTICES = (more_data, augment, smaller_model, dropout, weight_decay, early_sto
 
 def work(stage: Stage) -> None:
     """Compare each change with the control, and write down what the next stage builds on."""
-    experiment = in_folds(load_experiment(stage).checked(), stage.settings)
+    experiment = in_folds(checked_experiment(stage))
     if not stage.only:
         fit_all(experiment, trainings(experiment))  # all at once, so that no core waits for another practice
     stage.run(PRACTICES, experiment)

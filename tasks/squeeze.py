@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from recipe.inference.final_model import export_final
-from recipe.pipeline.loading import load_experiment, with_test
+from recipe.pipeline.loading import checked_experiment, with_test
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.ensemble import ensemble
@@ -17,7 +17,7 @@ PRACTICES = (ensemble, calibration, final_test)
 
 def work(stage: Stage) -> None:
     """Train the ensemble from what tune chose, test it once, and export it."""
-    experiment = load_experiment(stage, build_on="tune").checked()
+    experiment = checked_experiment(stage, build_on="tune")
     stage.run(PRACTICES, with_test(experiment, stage))
     write_json(stage.workspace / "metrics" / "final.json", test_metrics(stage))
     if not stage.only:

@@ -1,6 +1,6 @@
 """Stage 5: search the hyperparameters, and confirm with new seeds what the search prefers."""
 
-from recipe.pipeline.loading import in_folds, load_experiment
+from recipe.pipeline.loading import checked_experiment, in_folds
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.tune.bayesian import bayesian
 from recipe.practices.tune.confirm import chosen, confirm
@@ -14,7 +14,7 @@ PRACTICES = (random_over_grid, bayesian, importance, confirm)
 
 def work(stage: Stage) -> None:
     """Search from what regularize chose, and write down what squeeze builds on."""
-    experiment = in_folds(load_experiment(stage, build_on="regularize").checked(), stage.settings)
+    experiment = in_folds(checked_experiment(stage, build_on="regularize"))
     stage.run(PRACTICES, experiment)
     if not stage.only:
         write_json(stage.workspace / "chosen" / "tune.json", training_to_json(chosen(experiment)))

@@ -153,7 +153,7 @@ def test_a_log_gets_a_line_for_each_practice_and_one_every_half_minute(
         ["1:20", "baseline/b: 8 of 9 trainings"],
     ]
     assert told[0].endswith(")")
-    assert told[2].endswith("about 0:50 left")
+    assert told[2].endswith("about 0:40 left")
     with displayed("data", None):
         practice("data/blank", 0, 2)
     assert capsys.readouterr().err == "0:00  data/blank (1 of 2)\n"

@@ -14,10 +14,15 @@ from recipe.settings import Settings
 from recipe.settings.user_code import own_modules
 from recipe.training.device import Device
 from recipe.training.experiment import Experiment, Training
-from recipe.training.fit import Trained
+from recipe.training.fit import Trained, one_after_another
 from recipe.training.identity import targets_of
 
 Executor = Callable[[Experiment, Sequence[Training]], Iterator[Trained]]
+
+
+def side_by_side(executor: Executor | None) -> int:
+    """How many trainings it carries out at a time on this machine; 0 where that is not known, as of a cluster."""
+    return 1 if executor is one_after_another else int(getattr(executor, "workers", 0))
 
 
 def executor_of(settings: Settings, workspace: Path, device: Device) -> Executor:

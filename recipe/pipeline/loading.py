@@ -14,7 +14,8 @@ from torch import Tensor, float32, tensor
 from recipe.dataset.stored import MANIFEST, PREPARED, load_dataset
 from recipe.dataset.target_scale import in_own_units
 from recipe.dataset.test_ledger import readings, record_reading, times_read
-from recipe.executors import executor_of
+from recipe.executors import executor_of, side_by_side
+from recipe.runtime import progress
 from recipe.runtime.workspace import TRAININGS, fingerprint
 from recipe.settings import Settings
 from recipe.statistics.metrics import metrics_of
@@ -22,6 +23,7 @@ from recipe.training.compiler import leave_compiler_out
 from recipe.training.components import Component
 from recipe.training.cross_validation import cross_validated
 from recipe.training.device import choose_device
+from recipe.training.duration import expected_seconds
 from recipe.training.experiment import Budget, Experiment, HeldOut, Training, component, training_from_json
 from recipe.training.identity import digest, identity
 from recipe.training.objective import objective_of
@@ -75,7 +77,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         device=device,
         stages=settings.stages,
         thresholds=settings.thresholds,
-        budget=Budget(settings.budget.seeds, settings.budget.trials, settings.budget.members),
+        budget=Budget(**settings.budget.model_dump(include={"seeds", "trials", "members", "folds"})),
         executor=executor_of(settings, workspace, device),
         fingerprint=identity(workspace, settings),
         folder=str(stage.home / ".recipe" / TRAININGS),
@@ -83,13 +85,28 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     )
 
 
-def in_folds(experiment: Experiment, settings: Settings) -> Experiment:
+def checked_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
+    """The same, tried out on one batch; and what shows the run's place is told how long the stages will take.
+
+    Raises:
+        TargetError: a part does not do what the contract says.
+        DataError: the prepared data cannot be read.
+    """
+    experiment = load_experiment(stage, build_on).checked()
+    workers = side_by_side(experiment.executor)
+    if workers and not stage.only:
+        progress.expect(expected_seconds(experiment, workers))
+    return experiment
+
+
+def in_folds(experiment: Experiment) -> Experiment:
     """The same, cross-validated where the settings ask for folds.
 
     Raises:
         DataError: the examples are too few for so many.
     """
-    return cross_validated(experiment, settings.budget.folds) if settings.budget.folds else experiment
+    folds = experiment.budget.folds
+    return cross_validated(experiment, folds) if folds else experiment
 
 
 def with_test(experiment: Experiment, stage: Stage) -> Experiment:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,13 +17,19 @@ NAME_WIDTH, BAR_WIDTH = 28, 18  # so that a line fits a terminal of 80 columns
 # What each stage takes of a whole run's time, roughly: estimated from runs on digits and mnist5k
 SHARES = {"ingest": 3, "data": 12, "baseline": 20, "overfit": 15, "regularize": 20, "tune": 20, "squeeze": 10}
 LEAST_SEEN = 0.05  # of the time due: a guess from less is none
+LEAST_SHARE = 1e-9  # what is divided by
+LONG = 60.0  # seconds: what takes longer is announced
+UP_FRONT = 0.9  # of a stage, the trainings that are spread before its practices ask for them
 ROUNDED_TO = 10  # seconds
 SILENT_SECONDS = 30.0  # without a line in a log; then one tells how far the trainings are
 
 
 @dataclass(frozen=True)
 class Place:
-    """How far a stage is: the practice at work after `done` of `due`, and `trained` of its `trainings`."""
+    """How far a stage is: the practice at work after `done` of `due`, and `trained` of its `trainings`.
+
+    `expected` are the seconds that this stage and those after it will take, where that is known.
+    """
 
     stage: str
     practice: str = ""
@@ -31,6 +37,7 @@ class Place:
     due: int = 0
     trained: int = 0
     trainings: int = 0
+    expected: dict[str, float] = field(default_factory=dict)
 
 
 @contextmanager
@@ -54,28 +61,58 @@ def on_terminal(stages: Sequence[str] = ()) -> Iterator[Callable[[Place], None]]
 
 
 class _TimeLeft:
-    """Roughly how long a run will take yet, as the stages that worked so far have gone."""
+    """Roughly how long a run will take yet, as its stages have gone so far and as they were expected to go."""
 
     def __init__(self, stages: Sequence[str]) -> None:
         self.stages = list(stages)
+        self.expected: dict[str, float] = {}
         self.first: tuple[float, float] | None = None  # when the first stage that works was seen, and its share
+        self.within: dict[str, float] = {}  # how far each stage was seen to be
 
     def at(self, place: Place) -> str:
         """In words; nothing where too little of the run is seen to tell."""
         if place.stage not in self.stages:
             return ""
-        done = self.stages.index(place.stage)
-        shares = [SHARES.get(stage, 0) for stage in self.stages]
-        within = place.done / place.due if place.due else 0.0
-        reached = (sum(shares[:done]) + shares[done] * within) / max(1, sum(shares))
-        now = time.monotonic()
+        done, now = self.stages.index(place.stage), time.monotonic()
+        if place.expected and not self.expected:
+            self.expected, self.first = place.expected, None
+        shares = [(self.expected or SHARES).get(stage, 0) for stage in self.stages]
+        self.within[place.stage] = within = max(self.within.get(place.stage, 0.0), _within(place))
+        reached = sum(shares[:done]) + shares[done] * within
         if self.first is None:
             self.first = now, reached
         began, before = self.first
-        if reached - before < LEAST_SEEN:
+        seen, ahead = reached - before, sum(shares) - reached
+        if self.expected:  # the pace that was seen counts for more, the more of the way it was seen on
+            weight = seen / max(seen + ahead, LEAST_SHARE)
+            pace = (1 - weight) + weight * (now - began) / max(seen, LEAST_SHARE)
+            return _left(ahead * pace)
+        return _left(ahead * (now - began) / seen) if seen >= LEAST_SEEN * sum(shares) else ""
+
+    def announced(self, place: Place) -> str:
+        """What to expect of a long run, once, before it trains."""
+        if not place.expected or self.expected or place.stage not in self.stages:
             return ""
-        seconds = (now - began) * (1 - reached) / (reached - before)
-        return f"about {_clock(math.ceil(seconds / ROUNDED_TO) * ROUNDED_TO)} left"
+        due = self.stages[self.stages.index(place.stage) :]
+        seconds = sum(place.expected.get(stage, 0.0) for stage in due)
+        if seconds < LONG:
+            return ""
+        names = due[0] if len(due) == 1 else f"{due[0]} to {due[-1]}"
+        return f"{names}: about {_clock(_rounded(seconds))} on this machine, as fast as a few steps of the net went"
+
+
+def _within(place: Place) -> float:
+    """How far a stage is, 0 to 1; trainings that come before any practice are most of their stage."""
+    trained = place.trained / place.trainings if place.trainings else 0.0
+    return (place.done + trained) / place.due if place.due else UP_FRONT * trained
+
+
+def _left(seconds: float) -> str:
+    return f"about {_clock(_rounded(seconds))} left"
+
+
+def _rounded(seconds: float) -> int:
+    return math.ceil(seconds / ROUNDED_TO) * ROUNDED_TO
 
 
 class _Lines:
@@ -87,7 +124,10 @@ class _Lines:
         self.place = Place("")
 
     def show(self, place: Place) -> None:
-        left, now = self.left.at(place), time.monotonic()
+        now = time.monotonic()
+        if announced := self.left.announced(place):
+            self._tell(now, announced, "")
+        left = self.left.at(place)
         before, self.place = self.place, place
         if place.practice and place.practice != before.practice:
             self._tell(now, f"{place.practice} ({place.done + 1} of {place.due})", left)
@@ -118,6 +158,8 @@ class _Bars:
 
     def show(self, place: Place) -> None:
         before, self.place = self.place, place
+        if announced := self.left.announced(place):
+            self.progress.console.print(announced)
         if place.stage in self.stages:
             done = self.stages.index(place.stage)
             self.progress.update(self.run, description=place.stage, completed=done, left=self.left.at(place))

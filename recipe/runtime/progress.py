@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,7 +24,12 @@ _shown: list[Callable[[Place], None]] = []  # where this process tells its place
 
 def practice(name: str, done: int, due: int) -> None:
     """Say that practice `name` begins after `done` of `due`."""
-    _tell(Place(_place.stage, name, done, due))
+    _tell(Place(_place.stage, name, done, due, expected=_place.expected))
+
+
+def expect(seconds: Mapping[str, float]) -> None:
+    """Say how long this stage and those after it will take, by their names."""
+    _tell(replace(_place, expected=dict(seconds)))
 
 
 def present_practice() -> str:

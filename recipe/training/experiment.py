@@ -75,11 +75,15 @@ class Training:
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is trained: `seeds` of each side of a comparison, `trials` of the search, `members` of the ensemble."""
+    """How much is trained: `seeds` of each side of a comparison, `trials` of the search, `members` of the ensemble.
+
+    In regularize and tune each in so many `folds`; None: once, judged on the validation split.
+    """
 
     seeds: int = 2
     trials: int = 6
     members: int = 2
+    folds: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""How long the stages will take on this machine, by timing a few steps of the net."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+
+from recipe.training.experiment import Experiment
+from recipe.training.loop import steps_per_epoch
+
+WARM, MOST_STEPS, MOST_SECONDS = 2, 20, 0.5  # steps before the clock runs, and what is timed at most
+EVALUATED = 0.4  # of a step's time: an example that is evaluated alone, against one that is trained on
+# Seconds of a stage without its trainings, mostly imports and pictures: default run, two cores, 2026-11-30.
+BESIDE = {"baseline": 5.0, "overfit": 3.0, "regularize": 4.0, "tune": 5.0, "squeeze": 5.0}
+MEMORISING = 5  # trainings' worth of epochs that memorising took, in the mean of six image folders
+CHANGES = 7  # the control and what regularize tries beside it
+FAVOURITES = 2  # candidates of tune/confirm beside those that the settings count: the start, and one augmented
+
+
+def expected_seconds(experiment: Experiment, workers: int) -> dict[str, float]:
+    """By stage, about how many seconds it will take here with so many trainings side by side.
+
+    Nothing where a step raises: what is wrong with it is for the practices to say.
+    """
+    training = experiment.training
+    steps = training.epochs * steps_per_epoch(len(experiment.train), training.batch_size)
+    validated = training.epochs * len(experiment.validation) / training.batch_size
+    try:
+        step = seconds_per_step(experiment)
+    except Exception:
+        return {}
+    one = step * (steps + EVALUATED * validated)
+    return {
+        stage: BESIDE[stage] + one * count / (1 if stage == "baseline" else workers)
+        for stage, count in _trainings(experiment).items()
+    }
+
+
+def _trainings(experiment: Experiment) -> dict[str, float]:
+    """By stage, how many trainings' worth of steps it takes."""
+    budget, stages, folds = experiment.budget, experiment.stages, max(1, experiment.budget.folds or 1)
+    pilot, search = stages.tune.random_over_grid, stages.tune.bayesian
+    tried = 2 * pilot.side**2 * pilot.share * search.rung
+    searched = budget.trials * (search.rung + 1 / search.reduction) + 1
+    confirmed = budget.seeds * (stages.tune.confirm.candidates + FAVOURITES)
+    return {
+        "baseline": 3.0,
+        "overfit": 3.0 * budget.seeds + MEMORISING,
+        "regularize": folds * budget.seeds * (CHANGES + len(stages.regularize.more_data.shares)),
+        "tune": folds * (tried + searched + confirmed),
+        "squeeze": budget.members * stages.squeeze.ensemble.epochs_factor,
+    }
+
+
+def seconds_per_step(experiment: Experiment) -> float:
+    """The time of a step of the loop, on the experiment's device; nothing that is trained here is kept."""
+    device, training = experiment.device, experiment.training
+    model = experiment.new_model()
+    optimizer = experiment.new_optimizer(model)
+    placed, placed_optimizer, backward = device.place(model, optimizer)
+    few = experiment.train.head(max(2, training.batch_size)).to(device.torch)
+    index = torch.arange(len(few), device=few.device)
+    placed.train()
+
+    def step() -> float:
+        began = time.perf_counter()
+        inputs, targets = few.batch(index)
+        placed_optimizer.zero_grad()
+        loss = experiment.objective(placed(inputs), targets)
+        loss.backward() if backward is None else backward(loss)
+        placed_optimizer.step()
+        loss.item()  # an accelerator is waited for
+        return time.perf_counter() - began
+
+    warm = sum(step() for _ in range(WARM))
+    count = max(1, min(MOST_STEPS, math.floor(MOST_SECONDS * WARM / max(warm, 1e-9))))
+    return sorted(step() for _ in range(count))[count // 2]
