@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from recipe.runtime.workspace import locked
-from recipe.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, RegistryError, alias_version
+from recipe.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, RegistryError, alias_version, figure_in_words
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -176,7 +176,8 @@ def _carry_out(client: "MlflowClient", name: str, ruling: Ruling) -> Ruling:
         client.set_registered_model_alias(name, CHAMPION, ruling.version)
     if alias_version(client, name, CHALLENGER) == ruling.version:
         client.delete_registered_model_alias(name, CHALLENGER)
-    client.update_model_version(name, ruling.version, description=ruling.why)
+    figure = figure_in_words(client.get_model_version(name, ruling.version).tags)
+    client.update_model_version(name, ruling.version, description=f"{figure} {ruling.why}".strip())
     done = replace(ruling, done=True)
     _write(client, name, done)
     return done

@@ -62,7 +62,8 @@ def register_model(
     source = f"{client.get_run(run_id).info.artifact_uri}/{artifact_path}"
     listed = _listed(client, artifact_path, run_id, metrics or {})
     tags = {MODEL_HASH: content, **tags}
-    return str(client.create_model_version(name, source, run_id, tags=tags, model_id=listed).version)
+    told = figure_in_words(tags)
+    return str(client.create_model_version(name, source, run_id, tags, description=told, model_id=listed).version)
 
 
 def _listed(client: "MlflowClient", name: str, run_id: str, metrics: Mapping[str, float]) -> str | None:
@@ -166,6 +167,15 @@ def metric_on_test(tags: Mapping[str, str], metric: str | None = None) -> tuple[
         return float(tags["test"]), float(tags["test_low"]), float(tags["test_high"])
     except (KeyError, ValueError):
         return None
+
+
+def figure_in_words(tags: Mapping[str, str]) -> str:
+    """What the registry's list of versions says of one before all else; empty without a figure on the test set."""
+    figure = metric_on_test(tags)
+    if figure is None:
+        return ""
+    value, low, high = figure
+    return f"{tags.get(TEST_METRIC, 'test')} {value:.4g} [{low:.4g}, {high:.4g}] on the test set."
 
 
 def registered_name(name: str) -> str:

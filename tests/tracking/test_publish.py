@@ -250,6 +250,8 @@ def test_an_open_gate_after_squeeze_registers_the_final_model_once(workspace: Pa
     assert listed.source_run_id == pipeline.info.run_id
     assert version.tags["recipe.data_version"] == data_version(workspace)
     assert (version.tags["test"], version.tags["test_low"], version.tags["test_high"]) == ("0.986", "0.976", "0.996")
+    assert version.tags["test_metric"] == "accuracy"
+    assert str(version.description).startswith("accuracy 0.986 [0.976, 0.996] on the test set. The first version")
     assert client.get_model_version_by_alias("digits", "champion").version == version.version
     assert Path(str(version.source), "artifacts", "program.pt2").is_file()
 
