@@ -76,6 +76,12 @@ def groups_taken(manifest: pd.DataFrame, name: str | None) -> str:
     return f"{manifest['group'].nunique():,} groups by {name}" if name and manifest["group"].notna().any() else ""
 
 
+def folders_left_out_taken(files: Mapping[str, int]) -> str:
+    """Which class folders data.ignore leaves out, by how many files they have; nothing where there are none."""
+    named = [f"{name} ({_counted(count, 'file', 'files')})" for name, count in files.items()]
+    return f"left out, as data.ignore says: {listed(named)}" if named else ""
+
+
 def _as_read(column: Mapping[str, Any]) -> str:
     is_plain = column["kind"] != "date" or column["format"] == "ISO8601"
     return str(column["name"]) if is_plain else f"{column['name']} as {column['format']}"
