@@ -13,6 +13,7 @@ from unicodedata import normalize
 import numpy as np
 import pandas as pd
 
+from recipe.dataset.counted import counted
 from recipe.dataset.labels import label_text, plain_numbers, read_labels
 from recipe.dataset.manifest import COLUMNS, PLAIN_LABELS, Rejected, Task, no_column, optional, user_column
 from recipe.dataset.number_styles import sign_of_file
@@ -244,7 +245,9 @@ def _unlisted(root: Path, listed: set[str]) -> list[str]:
     unlisted = [name for name in found if name not in listed]
     if not unlisted:
         return []
-    return [f"{len(unlisted)} images in {root} are not named in {LABELS} and are left out, such as {unlisted[0]}."]
+    if len(unlisted) == 1:
+        return [f"1 image in {root} is not named in {LABELS} and is left out: {unlisted[0]}."]
+    return [f"{len(unlisted):,} images in {root} are not named in {LABELS} and are left out, such as {unlisted[0]}."]
 
 
 def _by_folders(root: Path, data: Data) -> Listing:
@@ -297,7 +300,9 @@ def _by_folders(root: Path, data: Data) -> Listing:
     if strays:
         notes.append(f"Beside the folders lie files that are not read: {len(strays)}, such as {strays[0]}.")
     if beside:
-        notes.append(f"{beside} files in {root} lie beside an image of the same name, as annotations do: not read.")
+        lie, do = ("lies", "an annotation does") if beside == 1 else ("lie", "annotations do")
+        files_beside = counted(beside, "file")
+        notes.append(f"{files_beside} in {root} {lie} beside an image of the same name, as {do}: not read.")
     held = f"folders {', '.join(splits)}, each with a folder a class" if splits else "a folder a class"
     taken = [
         f"{root.name}: {held}",
@@ -355,8 +360,10 @@ def _split_folders(found: Sequence[tuple[str, ...]]) -> list[str]:
 def _not_read(root: Path, folder: str, count: int) -> str:
     name = root / shown(folder)
     if folder.lower() in SPLIT_NAMES:
-        return f"The {count} files in {name} lie in no class folder and are left out: they have no label."
-    return f"The folder {name}, with {count} files, is no split and is left out."
+        if count == 1:
+            return f"The file in {name} lies in no class folder and is left out: it has no label."
+        return f"The {count:,} files in {name} lie in no class folder and are left out: they have no label."
+    return f"The folder {name}, with {counted(count, 'file')}, is no split and is left out."
 
 
 def _inputs(root: Path, data: Data, task: Task, classes: Sequence[str]) -> Listing:

@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from recipe import drawing
+from recipe.dataset.counted import counted
 from recipe.dataset.kind import kind_of
 from recipe.dataset.splits import SPLITS, TRAIN
 from recipe.dataset.stored import Dataset
@@ -110,7 +111,8 @@ def leakage_of_delivery(examined: Examined) -> Finding:
     summary = f"None of {total} examples is a near copy of a held-out one."
     if count:
         path = examined.dataset.manifest["path"].iat[near.index[0]]
-        summary = f"{count} of {total} examples are near copies of held-out ones; the first, {path}: "
+        are = "is a near copy of a held-out one" if count == 1 else "are near copies of held-out ones"
+        summary = f"{count} of {total} examples {are}; the first, {path}: "
         summary += f"{near['reason'].iloc[0]}."
     return Finding(
         summary=summary,
@@ -131,11 +133,13 @@ def _summary(count: dict[str, int], crossings: pd.DataFrame, unnamed: pd.DataFra
         return "Nothing crosses between the splits, and no column gives the label away."
     columns = crossings.loc[crossings["kind"] == "column", "column"].tolist()
     parts = [
-        f"{count['exact']} pairs of equal content in two splits, such as {_pair(crossings, 'exact')}"
+        f"{counted(count['exact'], 'pair')} of equal content in two splits, such as {_pair(crossings, 'exact')}"
         if count["exact"]
         else "",
-        f"{count['near']} nearly equal ones, such as {_pair(crossings, 'near')}" if count["near"] else "",
-        f"{count['group']} groups in two splits" if count["group"] else "",
+        f"{counted(count['near'], 'nearly equal pair')} in two splits, such as {_pair(crossings, 'near')}"
+        if count["near"]
+        else "",
+        f"{counted(count['group'], 'group')} in two splits" if count["group"] else "",
         f"the label is given away by {', '.join(map(repr, columns[:5]))}" if columns else "",
         *(
             f"the {one.groups} values of '{one.column}' repeat, in rows that share {SHARED[str(one.shared)]}: split by "

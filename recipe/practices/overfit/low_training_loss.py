@@ -129,7 +129,8 @@ def _causes(exp: Experiment, run: Trained, floor: float) -> list[str]:
         found.append(f"{conflicts} training examples equal another one whose target is different")
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     if frozen:
-        found.append(f"{len(frozen)} parameters are frozen, {frozen[0]} for one")
+        are = "parameter is" if len(frozen) == 1 else "parameters are"
+        found.append(f"{len(frozen)} {are} frozen, {frozen[0]} for one")
     losses = history.epoch_loss()
     tenth = max(1, len(losses) // 10)
     before = losses[-1 - tenth : -tenth].mean()

@@ -46,6 +46,12 @@ def test_noisy_copies_of_test_images_in_train_are_near() -> None:
     assert near["distance"].between(0, 0.05).all()
 
 
+def test_pairs_are_counted_in_words_that_agree() -> None:
+    assert leakage(with_test_images_in_train(1)).summary.startswith("1 pair of equal content in two splits, such as ")
+    assert leakage(with_test_images_in_train(2)).summary.startswith("2 pairs of equal content in two splits, such as ")
+    assert leakage(with_near_copies_in_train(1)).summary.startswith("1 nearly equal pair in two splits, such as ")
+
+
 def test_slightly_brighter_copies_of_larger_images_are_near(real: Callable[[str], Dataset]) -> None:
     mnist = real("mnist5k")
     images, labels = mnist.inputs[:1500, 0], mnist.manifest["label"][:1500]
