@@ -14,6 +14,7 @@ from typing import IO, Literal
 import yaml
 
 from recipe.errors import WorkspaceError
+from recipe.pipeline.dead_links import sentence_on_dead_links
 from recipe.pipeline.gate import PUBLISHES
 from recipe.pipeline.reproduce import BUSY, ERROR, FAILURE, STATUS_SIGNALLED, stage_environment
 from recipe.runtime.processes import stop_session
@@ -75,17 +76,17 @@ def reproduce_stage(workspace: Path, stage: str, log: Callable[[str], None]) -> 
             if not HINT.match(line) and not FAILURE.match(line):
                 log(line)
         status = process.wait()
-    return Outcome("open") if status == 0 else _failure(list(tail))
+    return Outcome("open") if status == 0 else _failure(workspace, list(tail))
 
 
-def _failure(lines: list[str]) -> Outcome:
+def _failure(workspace: Path, lines: list[str]) -> Outcome:
     output = "\n".join(lines)
     if BUSY.search(output):
         return Outcome("busy", "Another run is working in this workspace.")
     failed = next((match for line in lines if (match := FAILURE.match(line))), None)
     if failed is None:
         errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
-        return Outcome("bad input", errors[0] if errors else output)
+        return Outcome("bad input", sentence_on_dead_links(workspace, output) or (errors[0] if errors else output))
     said = _said_last(lines)
     target, status = failed["stage"], int(failed["status"])
     if status in STATUS_INTERRUPTED:

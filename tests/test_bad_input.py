@@ -398,6 +398,28 @@ def test_bad_input_in_the_pipeline_reaches_the_person_once(tmp_path: Path) -> No
     assert line.startswith("recipe: ") and "photos holds no folder of images per class" in line
 
 
+@pytest.mark.parametrize("place", ["given", "elsewhere"])
+def test_links_that_lead_nowhere_are_counted_and_named_with_what_removes_them(tmp_path: Path, place: str) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    folder = (workspace if place == "given" else tmp_path) / place
+    for index in range(40):
+        image(folder / "ab"[index % 2] / f"{index}.png", index)
+    for name in ("z.png", "y.png", "x.png", ".hidden.png"):
+        (folder / "a" / name).symlink_to(tmp_path / "gone.png")
+    (folder / "b" / "itself.png").symlink_to("itself.png")
+    words = ("run", "data=image_folder", f"data.path={folder}", "--until", "ingest")
+    told = recipe(workspace, *words)
+    assert told.returncode == BAD_INPUT
+    assert told.stderr == (
+        f"recipe: {folder} has 5 links that lead nowhere (a/.hidden.png, a/x.png, a/y.png and 2 more), and DVC can "
+        "give no version to data with such a link: mend or remove them, as "
+        f"`find {folder} -type l ! -exec test -e {{}} \\; -delete` does.\n"
+    )
+    typed = told.stderr.split("`")[1]
+    assert run(workspace, "sh", "-c", typed).returncode == 0
+    assert recipe(workspace, *words).returncode == 0
+
+
 def test_a_download_without_its_git_repository_is_told_what_to_do(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path / "workspace")
     shutil.copy(ROOT / ".dvc" / "config", workspace / ".dvc" / "config")

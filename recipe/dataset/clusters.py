@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,27 @@ from numpy.typing import NDArray
 from recipe.dataset.stored import Dataset
 
 FEWEST_GROUPS = 20  # as draws: a Kolmogorov-Smirnov distance of 0.4 is beyond chance in so many, Massey 1951
+
+
+Once = Literal["copies", "groups"]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Rows (M,) of which none tells of another, and what counts once among them; None where nothing is left out."""
+
+    rows: NDArray[np.int64]
+    once: Once | None
+
+
+def counted_once(draws: Iterable[Draws]) -> str:
+    """How the examples behind figures over `draws` are counted, in words; empty where each is."""
+    found = {one.once for one in draws} - {None}
+    if found == {"copies"}:
+        return "counting each set of copies once"
+    if found == {"groups"}:
+        return "counting one example of each group"
+    return "counting copies once, and groups where there are many" if found else ""
 
 
 def tied_together(examples: pd.DataFrame) -> pd.Series:
@@ -26,17 +48,21 @@ def tied_together(examples: pd.DataFrame) -> pd.Series:
     return units
 
 
-def independent(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def independent(dataset: Dataset, rows: NDArray[np.int64]) -> Draws:
     """Of each cluster in `rows` one example by chance, in order: draws that do not tell of each other.
 
     Where `rows` hold few groups they are let be, and only copies are left out: of so few draws nothing could be said.
     """
     clusters = clusters_of(dataset)[rows]
-    if len(np.unique(clusters)) < FEWEST_GROUPS and dataset.manifest["group"].notna().any():
-        clusters = clusters_of(replace(dataset, manifest=dataset.manifest.assign(group=None)))[rows]
+    once: Once = "copies"
+    if dataset.manifest["group"].notna().any():
+        if len(np.unique(clusters)) < FEWEST_GROUPS:
+            clusters = clusters_of(replace(dataset, manifest=dataset.manifest.assign(group=None)))[rows]
+        else:
+            once = "groups"
     order = np.random.default_rng(0).permutation(len(rows))
     _, first = np.unique(clusters[order], return_index=True)
-    return np.sort(rows[order[first]])
+    return Draws(np.sort(rows[order[first]]), once if len(first) < len(rows) else None)
 
 
 def clusters_of(dataset: Dataset) -> NDArray[np.int64]:

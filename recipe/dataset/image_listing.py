@@ -13,6 +13,7 @@ from unicodedata import normalize
 import numpy as np
 import pandas as pd
 
+from recipe.dataset.counted import counted
 from recipe.dataset.labels import label_text, plain_numbers, read_labels
 from recipe.dataset.manifest import COLUMNS, PLAIN_LABELS, Rejected, Task, no_column, optional, user_column
 from recipe.dataset.number_styles import sign_of_file
@@ -21,12 +22,19 @@ from recipe.dataset.readings import Reading, read_columns, typed
 from recipe.dataset.roles import require_no_columns, require_roles, roles_in, without_ignored
 from recipe.dataset.splits import SPLIT_NAMES, TRAIN
 from recipe.dataset.table_files import read_table
-from recipe.dataset.taken import groups_taken, labels_taken, notes_on_columns, notes_on_labels, notes_on_target
+from recipe.dataset.taken import (
+    folders_left_out_taken,
+    groups_taken,
+    labels_taken,
+    notes_on_columns,
+    notes_on_labels,
+    notes_on_target,
+)
 from recipe.dataset.time_order import offer_of_time
 from recipe.dataset.times import TIME, Times, notes_on_times, times_in
 from recipe.errors import DataError
 from recipe.runtime.workspace import shown
-from recipe.settings import Data
+from recipe.settings import Data, nearest
 
 LABELS = "labels.csv"
 NOT_EXAMPLES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # left by file managers; so is what starts with a dot
@@ -41,7 +49,10 @@ MEASURED: dict[str, tuple[float, float | None] | None] = {  # of each image, and
     "brightness": (0, 1),
     "contrast": (0, DEEPEST_CONTRAST),
 }
+NAMED = 12  # class folders, in an error
 IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+
+Found = tuple[tuple[str, ...], Path | None]  # a file: the parts of its name, and where it is, or None: nothing to read
 
 
 @dataclass(frozen=True)
@@ -244,7 +255,9 @@ def _unlisted(root: Path, listed: set[str]) -> list[str]:
     unlisted = [name for name in found if name not in listed]
     if not unlisted:
         return []
-    return [f"{len(unlisted)} images in {root} are not named in {LABELS} and are left out, such as {unlisted[0]}."]
+    if len(unlisted) == 1:
+        return [f"1 image in {root} is not named in {LABELS} and is left out: {unlisted[0]}."]
+    return [f"{len(unlisted):,} images in {root} are not named in {LABELS} and are left out, such as {unlisted[0]}."]
 
 
 def _by_folders(root: Path, data: Data) -> Listing:
@@ -258,6 +271,7 @@ def _by_folders(root: Path, data: Data) -> Listing:
     require_no_columns(root, data)
     splits = _split_folders([parts for parts, _ in found])
     depth = 1 if splits else 0
+    found, left_out = _without_ignored_classes(found, splits, root, data)
     listed, rejected, strays, outside = [], [], list[str](), Counter[str]()
     for parts, path in found:
         name = shown("/".join(parts))
@@ -291,20 +305,53 @@ def _by_folders(root: Path, data: Data) -> Listing:
         ImageFile(path, name, label, row)
         for row, ((path, name, *_), label) in enumerate(zip(kept, table["label"], strict=True))
     ]
-    notes = [*notes_on_labels(labels, "the folders"), *_empty_classes(root, folders)]
+    notes = [*notes_on_labels(labels, "the folders"), *_empty_classes(root, [*folders, *left_out])]
     notes += [_not_read(root, folder, count) for folder, count in outside.items()]
     if strays:
         notes.append(f"Beside the folders lie files that are not read: {len(strays)}, such as {strays[0]}.")
     if beside:
-        notes.append(f"{beside} files in {root} lie beside an image of the same name, as annotations do: not read.")
+        lie, do = ("lies", "an annotation does") if beside == 1 else ("lie", "annotations do")
+        files_beside = counted(beside, "file")
+        notes.append(f"{files_beside} in {root} {lie} beside an image of the same name, as {do}: not read.")
     held = f"folders {', '.join(splits)}, each with a folder a class" if splits else "a folder a class"
     taken = [
         f"{root.name}: {held}",
         f"{labels.text.nunique()} classes"
         if labels.task == "classification"
         else labels_taken(labels, "of the folders"),
+        folders_left_out_taken(left_out),
     ]
     return Listing(root, files, table, labels.task, rejected, [], notes, taken, labels.as_json())
+
+
+def _without_ignored_classes(
+    found: Sequence[Found], splits: Sequence[str], root: Path, data: Data
+) -> tuple[list[Found], Counter[str]]:
+    """What lies in no class folder that data.ignore names, and how many files each of those has.
+
+    Raises:
+        DataError: a name is of no class folder, or no class is left.
+    """
+    classes = [_class_of(parts, splits) for parts, _ in found]
+    names = sorted({name for name in classes if name is not None})
+    ignored = {normalize("NFC", name) for name in data.ignore}
+    for name in sorted(ignored.difference(names)):
+        has = ", ".join(names[:NAMED]) + (" and more" if len(names) > NAMED else "")
+        raise DataError(
+            f"{root} has no class folder '{name}' for data.ignore{nearest(name, names)}; it has {has}: name it as the "
+            "folder is called."
+        )
+    if names and ignored.issuperset(names):
+        raise DataError(f"data.ignore leaves out every class folder of {root}: leave fewer out.")
+    kept = [item for item, name in zip(found, classes, strict=True) if name is None or name not in ignored]
+    return kept, Counter(name for name in classes if name is not None and name in ignored)
+
+
+def _class_of(parts: tuple[str, ...], splits: Sequence[str]) -> str | None:
+    """The class folder that a file lies in, in the form of Unicode that people type."""
+    inside = parts[1:] if splits and parts[0] in splits else parts
+    is_outside = splits and parts[0] not in splits
+    return None if is_outside or len(inside) < 2 else normalize("NFC", shown(inside[0]))
 
 
 def _split_folders(found: Sequence[tuple[str, ...]]) -> list[str]:
@@ -323,8 +370,10 @@ def _split_folders(found: Sequence[tuple[str, ...]]) -> list[str]:
 def _not_read(root: Path, folder: str, count: int) -> str:
     name = root / shown(folder)
     if folder.lower() in SPLIT_NAMES:
-        return f"The {count} files in {name} lie in no class folder and are left out: they have no label."
-    return f"The folder {name}, with {count} files, is no split and is left out."
+        if count == 1:
+            return f"The file in {name} lies in no class folder and is left out: it has no label."
+        return f"The {count:,} files in {name} lie in no class folder and are left out: they have no label."
+    return f"The folder {name}, with {counted(count, 'file')}, is no split and is left out."
 
 
 def _inputs(root: Path, data: Data, task: Task, classes: Sequence[str]) -> Listing:
@@ -347,7 +396,7 @@ def _inputs(root: Path, data: Data, task: Task, classes: Sequence[str]) -> Listi
     return Listing(root, files, table, task, rejected, own)
 
 
-def _without_annotations(root: Path) -> tuple[list[tuple[tuple[str, ...], Path | None]], int]:
+def _without_annotations(root: Path) -> tuple[list[Found], int]:
     """The files below `root` by the parts of their names, and how many are left out, beside an image of one name."""
     found = [(tuple(name.split("/")), path) for name, path in files_below(root)]
     pictured = {_stem(parts) for parts, _ in found if is_image_name(parts[-1])}

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from recipe.dataset.counted import counted
 from recipe.dataset.image_listing import ImageFile, Listing
 from recipe.dataset.manifest import Examples, Rejected, digest, numbered, optional
 from recipe.dataset.preparation import (
@@ -37,10 +38,10 @@ CHUNK = 256  # images a task of the pool: enough to hide its cost, little enough
 EXIF_ORIENTATION = 0x0112
 TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap height and width
 THREADS = os.cpu_count() or 1  # Pillow decodes and resizes outside the interpreter's lock
-LEFT_OUT = {  # of some images, by what _Decoded says of each
-    "frames": "hold several frames or pages: the first is read",
-    "transparency": "are transparent in part: what is behind is white",
-    "depth": "have 16 bits a pixel: the upper 8 are read",
+LEFT_OUT = {  # of one image, and of some, by what _Decoded says of each
+    "frames": ("holds", "hold", "several frames or pages: the first is read"),
+    "transparency": ("is", "are", "transparent in part: what is behind is white"),
+    "depth": ("has", "have", "16 bits a pixel: the upper 8 are read"),
 }
 WRITTEN = np.empty(0, dtype=np.uint8)  # stands for pixels that are on disk
 
@@ -129,11 +130,11 @@ def decode_images(listing: Listing, settings: ImageSettings, source: str, out: P
 
 def _left_out(decoded: Sequence[_Decoded]) -> Iterator[str]:
     """A sentence for each thing of some images that is not stored."""
-    for attribute, told in LEFT_OUT.items():
+    for attribute, (does, do, told) in LEFT_OUT.items():
         having = [item.file.name for item in decoded if getattr(item, attribute)]
         if having:
-            count = f"{len(having):,} {'image' if len(having) == 1 else 'images'}"
-            yield f"{count} of {len(decoded):,} {told}; the first is {having[0]}."
+            count = f"{counted(len(having), 'image')} of {len(decoded):,}"
+            yield f"{count} {does if len(having) == 1 else do} {told}; the first is {having[0]}."
 
 
 def store_pictures(pictures: Pictures, source: str, out: Path) -> Examples:

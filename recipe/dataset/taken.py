@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recipe.dataset.counted import counted
 from recipe.dataset.date_formats import exchanged
 from recipe.dataset.delimited import Table
 from recipe.dataset.labels import MOST_CLASSES_OF_A_NUMBER, Labels, label_numbers
@@ -36,7 +37,7 @@ def rows_taken(table: Table, where: object, sign: str | None) -> str:
     """How many rows a file has, and how it is written; `sign` stands before decimals, where a column settles it."""
     count = len(table.frame) + len(table.malformed)
     written = ", ".join(part for part in (table.written, COMMA if sign == "," else "") if part)
-    return f"{_name(where)}: {_counted(count, 'row', 'rows')}{f' ({written})' if written else ''}"
+    return f"{_name(where)}: {counted(count, 'row', 'rows')}{f' ({written})' if written else ''}"
 
 
 def labels_taken(labels: Labels, name: str, scale: str | None = None) -> str:
@@ -76,6 +77,12 @@ def groups_taken(manifest: pd.DataFrame, name: str | None) -> str:
     return f"{manifest['group'].nunique():,} groups by {name}" if name and manifest["group"].notna().any() else ""
 
 
+def folders_left_out_taken(files: Mapping[str, int]) -> str:
+    """Which class folders data.ignore leaves out, by how many files they have; nothing where there are none."""
+    named = [f"{name} ({counted(count, 'file', 'files')})" for name, count in files.items()]
+    return f"left out, as data.ignore says: {listed(named)}" if named else ""
+
+
 def _as_read(column: Mapping[str, Any]) -> str:
     is_plain = column["kind"] != "date" or column["format"] == "ISO8601"
     return str(column["name"]) if is_plain else f"{column['name']} as {column['format']}"
@@ -85,7 +92,7 @@ def notes_on_file(table: Table, roles: Roles, data: Data) -> Iterator[str]:
     """What of a file is not there as someone may expect."""
     yield from table.left_out
     if table.empty:
-        yield f"{_counted(table.empty, 'row has', 'rows have')} nothing in any cell and {_is(table.empty)} left out."
+        yield f"{counted(table.empty, 'row has', 'rows have')} nothing in any cell and {_is(table.empty)} left out."
     if roles.split is not None and roles.split != data.split_column:
         yield f"The column '{roles.split}' is taken for the split (data.split_column)."
     if roles.group is not None and roles.group != data.group_column:
@@ -101,7 +108,7 @@ def notes_on_labels(labels: Labels, name: str) -> Iterator[str]:
         )
     if labels.stripped:
         yield (
-            f"{_counted(labels.stripped, 'label has', 'labels have')} spaces around what others of the class have "
+            f"{counted(labels.stripped, 'label has', 'labels have')} spaces around what others of the class have "
             "without: read as one class."
         )
 
@@ -141,7 +148,7 @@ def notes_on_inputs(preparation: Mapping[str, Any], rows: pd.DataFrame) -> Itera
             if rest.mean() > MOST_IN_OTHER:
                 yield (
                     f"'{column['name']}' has {text.nunique():,} values, of which "
-                    f"{_counted(len(column['categories']), 'has a feature of its own', 'have a feature each')}: the "
+                    f"{counted(len(column['categories']), 'has a feature of its own', 'have a feature each')}: the "
                     f"others, {rest.mean():.0%} of the rows, share one."
                 )
 
@@ -162,7 +169,7 @@ def _notes_on_column(name: str, reading: Reading, column: pd.Series) -> Iterator
     if reading.odd:
         holds = f"number such as {reading.style}" if reading.kind == "number" else f"date as {reading.format}"
         yield (
-            f"No {holds} is in {_counted(reading.odd, 'cell', 'cells')} of '{name}', which "
+            f"No {holds} is in {counted(reading.odd, 'cell', 'cells')} of '{name}', which "
             f"{'counts' if reading.odd == 1 else 'count'} as missing; the first is '{reading.first_odd[:CELL_SHOWN]}'."
         )
     if reading.counted:
@@ -184,17 +191,13 @@ def _notes_on_column(name: str, reading: Reading, column: pd.Series) -> Iterator
         )
     if reading.beyond:
         yield (
-            f"{_counted(reading.beyond, 'number', 'numbers')} in '{name}' {_is(reading.beyond)} beyond single "
+            f"{counted(reading.beyond, 'number', 'numbers')} in '{name}' {_is(reading.beyond)} beyond single "
             "precision, in which the net computes: the column is standardised in double precision before."
         )
 
 
 def _name(where: object) -> str:
     return where.name if isinstance(where, Path) else str(where)
-
-
-def _counted(count: int, one: str, more: str) -> str:
-    return f"{count:,} {one if count == 1 else more}"
 
 
 def _is(count: int) -> str:

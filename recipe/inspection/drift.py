@@ -1,7 +1,9 @@
 """How far a batch has drifted from a reference: column by column, in its labels, and as a whole."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +12,9 @@ from numpy.typing import NDArray
 
 from recipe.dataset.kind import kind_of
 from recipe.dataset.labels import label_numbers
+from recipe.dataset.preparation import as_text
 from recipe.dataset.stored import Dataset
-from recipe.inspection.category_shift import shift_of_categories
+from recipe.inspection.category_shift import new_values, shift_of_categories
 from recipe.inspection.column_pair import read_alike
 from recipe.inspection.columns import features, is_identifier, measured_columns, own_columns
 from recipe.inspection.domain_classifier import shift_of_vectors
@@ -31,11 +34,13 @@ class Sample:
         columns: raw columns (N, C): numbers, dates, text, with missing cells; and what was measured of each example.
         vectors: the inputs as vectors (N, D) in which like ones lie near, or a draw of them.
         labels: the given labels (N,), as text for classes and as numbers for a regression; None where there are none.
+        whole: the sample that these were drawn of, by which a value is new or not; None where they are all.
     """
 
     columns: pd.DataFrame
     vectors: np.ndarray
     labels: pd.Series | None
+    whole: Sample | None = None
 
 
 class Sensitivity(Protocol):
@@ -70,9 +75,10 @@ def drift(reference: Sample, batch: Sample, settings: Sensitivity, label: str = 
     Returns:
         column, score, p_value, flagged, detail (a sentence); what is flagged first, then the highest scores.
     """
-    shifts = dict(_column_shifts(reference.columns, batch.columns))
+    shifts = dict(_column_shifts(reference, batch))
     if reference.labels is not None and batch.labels is not None:
-        shifts[label] = _column_shift(reference.labels, batch.labels, is_label=True)
+        whole = [(sample.whole or sample).labels for sample in (reference, batch)]
+        shifts[label] = _column_shift(reference.labels, batch.labels, whole, is_label=True)
     shifts[WHOLE] = shift_of_vectors(reference.vectors, batch.vectors, settings.classifier_rows)
     scores = np.array([shift.score for shift in shifts.values()])
     p_values = np.array([shift.p_value for shift in shifts.values()])
@@ -89,25 +95,30 @@ def drift(reference: Sample, batch: Sample, settings: Sensitivity, label: str = 
     return table.sort_values(["flagged", "score"], ascending=False, kind="stable", ignore_index=True)
 
 
-def _column_shifts(reference: pd.DataFrame, batch: pd.DataFrame) -> Iterator[tuple[str, Shift]]:
-    for name in reference:
-        if name not in batch:
+def _column_shifts(reference: Sample, batch: Sample) -> Iterator[tuple[str, Shift]]:
+    before, after = reference.columns, batch.columns
+    for name in before:
+        if name not in after:
             yield str(name), Shift(1.0, 0.0, "The batch has no such column.")
-        elif is_identifier(reference[name]):
+        elif is_identifier(before[name]):
             yield str(name), unmoved("It only tells rows apart, so it is not compared.")
         else:
-            yield str(name), _column_shift(reference[name], batch[name])
-    for name in batch:
-        if name not in reference:
+            whole = [(sample.whole or sample).columns[name] for sample in (reference, batch)]
+            yield str(name), _column_shift(before[name], after[name], whole)
+    for name in after:
+        if name not in before:
             yield str(name), unmoved("The reference has no such column, so it is not compared.")
 
 
-def _column_shift(reference: pd.Series, batch: pd.Series, is_label: bool = False) -> Shift:
+def _column_shift(
+    reference: pd.Series, batch: pd.Series, whole: Sequence[pd.Series | None], is_label: bool = False
+) -> Shift:
     if not len(reference) or not len(batch):
         return unmoved("There is nothing to compare.")
     pair = read_alike(reference, batch, is_label)
     if pair.kind == "category":
-        return shift_of_categories(pair.reference, pair.batch)
+        new = new_values(*(as_text(column) for column in whole if column is not None))
+        return shift_of_categories(pair.reference, pair.batch, new)
     return shift_of_numbers(pair.reference, pair.batch, is_date=pair.kind == "date")
 
 
@@ -124,8 +135,8 @@ def in_words(table: pd.DataFrame, apart: str) -> str:
     return f"{named} {apart} ({first['score']:.2f}): {first['detail']}{rest}"
 
 
-def sample_of(dataset: Dataset, rows: NDArray[np.int64]) -> Sample:
-    """The examples in `rows` of a prepared data set.
+def sample_of(dataset: Dataset, rows: NDArray[np.int64], drawn_of: NDArray[np.int64] | None = None) -> Sample:
+    """The examples in `rows` of a prepared data set, which may be some of those in `drawn_of`.
 
     Of the inputs no more are read than `drift` looks at.
     """
@@ -133,11 +144,16 @@ def sample_of(dataset: Dataset, rows: NDArray[np.int64]) -> Sample:
     if dataset.preparation["classes"] is None:
         labels = pd.Series(label_numbers(labels))
     looked_at = rows[drawn(len(rows), dataset.settings.stages.data.drift.classifier_rows)]
-    return Sample(
-        columns=observed(dataset).iloc[rows].reset_index(drop=True),
+    columns = observed(dataset)
+    sample = Sample(
+        columns=columns.iloc[rows].reset_index(drop=True),
         vectors=kind_of(dataset.preparation).pooled(dataset.inputs[looked_at]),
         labels=labels.iloc[rows].reset_index(drop=True),
     )
+    if drawn_of is None or len(drawn_of) == len(rows):
+        return sample
+    whole = replace(sample, columns=columns.iloc[drawn_of], labels=labels.iloc[drawn_of])
+    return replace(sample, whole=whole)
 
 
 def observed(dataset: Dataset) -> pd.DataFrame:

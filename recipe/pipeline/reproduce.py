@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from recipe.errors import RecipeError, SettingsError, WorkspaceError
+from recipe.errors import DataError, RecipeError, SettingsError, WorkspaceError
+from recipe.pipeline.dead_links import sentence_on_dead_links
 from recipe.pipeline.gate import PUBLISHES, ClosedGate, closed_gates, publish
 from recipe.report.findings import collect
 from recipe.runtime.processes import run_to_end
@@ -54,7 +55,7 @@ def reproduce(workspace: Path, until: str | None = None) -> Sequence[ClosedGate]
         return ()
     closed = [gate for gate in closed_gates(workspace) if gate.stage in due]
     if not closed:
-        raise _failure(code, private / LOG)
+        raise _failure(code, workspace, private / LOG)
     return closed
 
 
@@ -137,7 +138,7 @@ def stage_environment() -> Mapping[str, str]:
     }
 
 
-def _failure(code: int, log: Path) -> RecipeError:
+def _failure(code: int, workspace: Path, log: Path) -> RecipeError:
     """What DVC itself says where neither a gate nor a stage gave a reason."""
     output = log.read_text(encoding="utf-8", errors="replace")
     if BUSY.search(output):
@@ -154,5 +155,8 @@ def _failure(code: int, log: Path) -> RecipeError:
         killed = status < 0 or status > STATUS_SIGNALLED
         how = "was killed, perhaps for want of memory" if killed else "ended and left no reason"
         return RecipeError(f"The stage {failed['stage']} {how} (exit code {status}): what it wrote is in {log}.")
+    dead_links = sentence_on_dead_links(workspace, output)
+    if dead_links:
+        return DataError(dead_links)
     errors = [line.removeprefix(ERROR).rstrip(".") for line in output.splitlines() if line.startswith(ERROR)]
     return RecipeError(f"DVC stopped ({errors[0] if errors else 'without a word'}): what it wrote is in {log}.")

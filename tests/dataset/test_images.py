@@ -1,11 +1,13 @@
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from recipe.dataset.kind import kind_named
 from recipe.dataset.preparation import prepare_image
 from recipe.dataset.stored import Dataset
 from recipe.errors import DataError
@@ -170,6 +172,66 @@ def test_train_and_test_folders_are_the_users_split(prepare: Prepare, digit_fold
     assert dataset.split_given
     assert dataset.preparation["classes"] == ["0", "1"]
     assert [len(dataset.where(name)) for name in ("train", "validation", "test")] == [40, 10, 10]
+
+
+def with_a_third_class(folder: Path, below: str = "") -> None:
+    """The images of ones once more as twos, with a link that leads nowhere among them."""
+    for path in sorted((folder / below / "1").glob("*.png")):
+        (folder / below / "2").mkdir(exist_ok=True)
+        (folder / below / "2" / path.name).write_bytes(path.read_bytes())
+    (folder / below / "2" / "dead.png").symlink_to("gone.png")
+
+
+def test_a_class_folder_to_ignore_is_left_out_and_told(prepare: Prepare, digit_folder: Path) -> None:
+    with_a_third_class(digit_folder)
+    dataset = prepare(kind="image_folder", path=digit_folder, ignore=("2",))
+    assert dataset.preparation["classes"] == ["0", "1"]
+    assert (len(dataset.manifest), len(dataset.quarantine)) == (60, 0)
+    assert "2 classes; left out, as data.ignore says: 2 (31 files);" in dataset.taken
+
+
+def test_a_class_folder_to_ignore_is_left_out_of_each_split(prepare: Prepare, digit_folder: Path) -> None:
+    for split, places in {"train": range(20), "validation": range(20, 25), "test": range(25, 30)}.items():
+        for label in ("0", "1"):
+            (digit_folder / split / label).mkdir(parents=True)
+            for place in places:
+                (digit_folder / label / f"{place:02}.png").rename(digit_folder / split / label / f"{place:02}.png")
+        with_a_third_class(digit_folder, split)
+    dataset = prepare(kind="image_folder", path=digit_folder, ignore=("2",))
+    assert dataset.preparation["classes"] == ["0", "1"]
+    assert [len(dataset.where(name)) for name in ("train", "validation", "test")] == [40, 10, 10]
+    assert "left out, as data.ignore says: 2 (33 files)" in dataset.taken
+
+
+def test_a_delivery_with_a_class_that_the_data_set_leaves_out_has_it_refused_and_not_passed_over(
+    prepare: Prepare, digit_folder: Path, tmp_path: Path
+) -> None:
+    with_a_third_class(digit_folder)
+    delivery = tmp_path / "june"
+    for label in ("0", "2"):
+        (delivery / label).mkdir(parents=True)
+        (delivery / label / "new.png").write_bytes((digit_folder / label / "00.png").read_bytes())
+    dataset = prepare(kind="image_folder", path=digit_folder, ignore=("2",))
+    delivered = kind_named("image_folder").read_beside(delivery, dataset, True, tmp_path / "inputs.npy").dataset
+    assert delivered.manifest["path"].tolist() == ["0/new.png"]
+    assert quarantined(delivered) == {"2/new.png": ("label", "the data set has no class '2'")}
+
+
+@pytest.mark.parametrize(
+    ("ignore", "words"),
+    [
+        (("animation",), "has no class folder 'animation' for data.ignore (did you mean 'animations'?); it has 0, 1, "),
+        (("0", "1", "animations"), "data.ignore leaves out every class folder"),
+    ],
+)
+def test_a_class_folder_to_ignore_that_is_not_there_is_one_clear_sentence(
+    prepare: Prepare, digit_folder: Path, ignore: tuple[str, ...], words: str
+) -> None:
+    (digit_folder / "animations").mkdir()
+    (digit_folder / "animations" / "one.png").write_bytes((digit_folder / "1" / "00.png").read_bytes())
+    with pytest.raises(DataError, match=re.escape(words)) as caught:
+        prepare(kind="image_folder", path=digit_folder, ignore=ignore)
+    assert "\n" not in str(caught.value)
 
 
 def test_labels_csv_brings_labels_groups_and_columns_of_its_own(prepare: Prepare, digit_folder: Path) -> None:

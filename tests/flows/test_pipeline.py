@@ -12,7 +12,8 @@ import pytest
 
 from flows.pipeline import Outcome, reproduce_stage, stages_of
 from recipe.errors import WorkspaceError
-from tests.workspaces import init_dvc
+from recipe.settings.composition import compose_params
+from tests.workspaces import init_dvc, make_workspace
 
 DVC_YAML = """
 stages:
@@ -157,3 +158,13 @@ def test_a_file_that_dvc_misses_is_told_in_its_words(workspace: Path) -> None:
     outcome, _ = reproduce(workspace, "data")
     assert outcome.kind == "bad input"
     assert "gates/ingest" in outcome.message
+
+
+def test_data_with_a_link_that_leads_nowhere_are_told_in_the_sentence_of_the_command(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "photos" / "cat" / "dead.png").symlink_to(tmp_path / "gone.png")
+    compose_params(workspace, ["data=image_folder", f"data.path={tmp_path / 'photos'}"])
+    outcome, _ = reproduce(workspace, "ingest")
+    assert outcome.kind == "bad input"
+    assert "1 link that leads nowhere (cat/dead.png)" in outcome.message and "mend or remove it" in outcome.message

@@ -89,6 +89,8 @@ def _read_beside(path: Path, reference: Dataset, labelled: bool, inputs: Path) -
             f"{path.name} is a file where a folder is due: deliver a folder of images per class, or with a labels.csv."
         )
     data, preparation = reference.settings.data, reference.preparation
+    if not (path / LABELS).is_file():  # a class left out is none of the data set's: refused, not passed over
+        data = data.model_copy(update={"ignore": ()})
     if labelled and reference.time_column is not None:
         data = _timed_alike(path, data, reference.time_column, preparation["readings"])
     if labelled:

@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
+from recipe.dataset.counted import counted
 from recipe.diagnostics.decoding import label_of, picture
 from recipe.diagnostics.probes import rows
 from recipe.evidence import Finding, practice, skip
@@ -112,7 +113,10 @@ def _classes(exp: Experiment, evaluation: Evaluation, table: pd.DataFrame) -> tu
     figures |= _gallery(exp, table, worst, "worst", "The highest losses: given → predicted")
     figures |= _gallery(exp, table, wrong, "surest_mistakes", "The surest mistakes: given → predicted")
     name, (share, low, high) = next(iter(hardest.items()))
-    return f"{len(wrong)} mistakes; the hardest class is {name}, {share:.3f} [{low:.3f}, {high:.3f}] right", figures
+    return (
+        f"{counted(len(wrong), 'mistake')}; the hardest class is {name}, {share:.3f} [{low:.3f}, {high:.3f}] right",
+        figures,
+    )
 
 
 def _recall(evaluation: Evaluation, chosen: Tensor) -> tuple[float, float, float]:

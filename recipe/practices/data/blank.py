@@ -62,7 +62,8 @@ def _finding(table: pd.DataFrame, total: int, advice: str, figures: dict[str, An
     summary = f"All {total} examples hold something."
     if count:
         first = table.iloc[0]
-        summary = f"{count} of {total} examples hold nothing; the first is {first['path']}: {first['reason']}."
+        hold = "holds" if count == 1 else "hold"
+        summary = f"{count} of {total} examples {hold} nothing; the first is {first['path']}: {first['reason']}."
     return Finding(
         summary=summary,
         measured=count / total,

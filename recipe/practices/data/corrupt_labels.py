@@ -49,7 +49,7 @@ def corrupt_labels(dataset: Dataset) -> Finding:
     phantoms = _outlying(dataset) if dataset.preparation["classes"] is None else _phantoms(dataset)
     table = pd.concat([phantoms, refused], ignore_index=True)[COLUMNS]
     total = len(dataset.manifest) + len(dataset.quarantine)
-    summary = f"{len(table)} of {total} labels are corrupt"
+    summary = f"{len(table)} of {total} labels {'is' if len(table) == 1 else 'are'} corrupt"
     if len(table):
         reasons = table["reason"].value_counts()
         summary += ": " + ", ".join(f"{count} {reason}" for reason, count in reasons.items())

@@ -63,9 +63,9 @@ def distributions(dataset: Dataset) -> Finding:
         first = [f"{row['column']} ({row['problem']}: {row['value']})" for _, row in flagged.head(5).iterrows()]
         summary = f"{count} of {own.shape[1]} columns need a look: {', '.join(first)}{', ...' if count > 5 else ''}."
     else:
-        nothing = f"{kind_of(dataset.preparation).name.capitalize()} without columns of their own"
-        what = f"{own.shape[1]} columns" if len(own.columns) else nothing
-        summary = f"{what}, {len(own)} examples: none is constant, empty or implausible."
+        nothing = f"{kind_of(dataset.preparation).name.capitalize()} without columns of their own, {len(own)} examples."
+        sound = f"{own.shape[1]} columns, {len(own)} examples: none is constant, empty or implausible."
+        summary = (sound if len(own.columns) else nothing) + _measured_in_words(table)
     return Finding(
         summary=summary,
         measured=count,
@@ -74,6 +74,16 @@ def distributions(dataset: Dataset) -> Finding:
         figures=_figures(dataset, own, measured, list(flagged["column"])),
         table=table,
     )
+
+
+def _measured_in_words(table: pd.DataFrame) -> str:
+    """What was measured and is the same in all examples, which the table lists and is no fault."""
+    same = table[(table["problem"] == "constant") & ~table["flagged"]]
+    if not len(same):
+        return ""
+    listed = ", ".join(f"{row['column']} ({row['value']})" for _, row in same.iterrows())
+    are = "is" if len(same) == 1 else "are"
+    return f" Of what was measured of them, {listed} {are} the same in all, as may well be."
 
 
 def _numbered(dataset: Dataset) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import Field
 
-from recipe.dataset.clusters import independent
+from recipe.dataset.clusters import counted_once, independent
 from recipe.dataset.splits import TEST, TRAIN, VALIDATION
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice, skip
@@ -54,19 +54,21 @@ def drift(dataset: Dataset) -> Finding:
 
     The time that a split goes by differs by design, and is not compared.
     A figure on examples unlike those of training says little about either. Copies count once, and so do groups where
-    there are many: a split has all of one or none, so that they would move it by chance. Rabanser, Guennemann and
+    there are many: a split has all of one or none, so that they would move it by chance. Shares and medians are told of
+    what was counted, and said to be; whether a value is new is judged by all examples. Rabanser, Guennemann and
     Lipton 2019, "Failing loudly": tests of single columns and a classifier find most shifts between them.
     """
     label = dataset.settings.data.label
-    samples = {
-        split: sample_of(dataset, independent(dataset, dataset.where(split))) for split in (TRAIN, VALIDATION, TEST)
-    }
-    table = _compared(samples, dataset, label)
+    draws = {split: independent(dataset, dataset.where(split)) for split in (TRAIN, VALIDATION, TEST)}
+    samples = {split: sample_of(dataset, drawn.rows, dataset.where(split)) for split, drawn in draws.items()}
+    counting = counted_once(draws.values())
+    table = _compared(samples, dataset, label, counting)
     flagged = table[table["flagged"]]
     score = float(flagged["score"].max()) if len(flagged) else 0.0
-    figure = draw_shifts(_to_draw(samples, table, label), TRAIN, "The columns that moved most")
+    title = ", ".join(filter(None, ["The columns that moved most", counting]))
+    figure = draw_shifts(_to_draw(samples, table, label), TRAIN, title)
     return Finding(
-        summary=_summary(table, _whose(dataset)),
+        summary=_summary(table, _whose(dataset), counting),
         measured=score,
         advice=BY_CHANCE if dataset.time_column is None else BY_TIME,
         requirements=(at_most(score, "max_score", otherwise="warn"),),
@@ -103,7 +105,7 @@ def drift_of_delivery(examined: Examined) -> Finding:
     )
 
 
-def _compared(samples: dict[str, Sample], dataset: Dataset, label: str) -> pd.DataFrame:
+def _compared(samples: dict[str, Sample], dataset: Dataset, label: str, counting: str) -> pd.DataFrame:
     """Each column in the split where it moved more; the two splits share the chance of a false alarm."""
     settings: Settings = dataset.settings.stages.data.drift
     shared = settings.model_copy(update={"alpha": settings.alpha / 2})
@@ -111,7 +113,13 @@ def _compared(samples: dict[str, Sample], dataset: Dataset, label: str) -> pd.Da
         drift_between(samples[TRAIN], samples[split], shared, label).assign(split=split) for split in (VALIDATION, TEST)
     ]
     both = pd.concat(found).sort_values(["flagged", "score"], ascending=False, kind="stable")
+    both["detail"] = [_told_as_counted(detail, counting) for detail in both["detail"]]
     return both.drop_duplicates("column").reset_index(drop=True)[COLUMNS]
+
+
+def _told_as_counted(detail: str, counting: str) -> str:
+    """A sentence on shares or medians, with how examples were counted for them."""
+    return f"{counting.capitalize()}, {detail[0].lower()}{detail[1:]}" if counting else detail
 
 
 def _whose(dataset: Dataset) -> str:
@@ -121,9 +129,10 @@ def _whose(dataset: Dataset) -> str:
     return " of the split that was given" if dataset.split_given else ""
 
 
-def _summary(table: pd.DataFrame, whose: str) -> str:
+def _summary(table: pd.DataFrame, whose: str, counting: str) -> str:
     if not table["flagged"].any():
-        return f"Validation and test are distributed as training is, in all {len(table)} comparisons."
+        compared = ", ".join(filter(None, [f"in all {len(table)} comparisons", counting]))
+        return f"Validation and test are distributed as training is, {compared}."
     flagged = table[table["flagged"]]
     columns = flagged[flagged["column"] != WHOLE]
     split = (columns if len(columns) else flagged)["split"].iloc[0]

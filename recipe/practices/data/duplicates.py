@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import Field
 
+from recipe.dataset.counted import counted
 from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
@@ -73,8 +74,10 @@ def duplicates_of_delivery(examined: Examined) -> Finding:
     """
     total = examined.total
     known, conflicts = len(examined.known), len(examined.conflicting)
-    summary = f"{known} of {total} examples are in the data set already, or came twice: they are not taken again"
-    summary += f"; {conflicts} contradict the label that they have there or in the delivery." if conflicts else "."
+    are, they = ("is", "it is") if known == 1 else ("are", "they are")
+    contradict = "contradicts the label that it has" if conflicts == 1 else "contradict the label that they have"
+    summary = f"{known} of {total} examples {are} in the data set already, or came twice: {they} not taken again"
+    summary += f"; {conflicts} {contradict} there or in the delivery." if conflicts else "."
     return Finding(
         summary=summary if known or conflicts else f"None of {total} examples is in the data set already.",
         measured=known / total,
@@ -113,10 +116,14 @@ def _differing(labels: pd.Series, groups: list[Rows]) -> int:
 
 
 def _in_words(dataset: Dataset, copies: int, groups: list[Rows], conflicting: list[Rows]) -> str:
-    told = f"{copies} of {len(dataset.manifest)} examples are copies of another, in {len(groups)} groups"
+    if not groups:
+        return f"None of {len(dataset.manifest)} examples is a copy of another."
+    are = "is a copy" if copies == 1 else "are copies"
+    told = f"{copies} of {len(dataset.manifest)} examples {are} of another, in {counted(len(groups), 'group')}"
     if conflicting:
-        told += f"; {len(conflicting)} have more than one label, the first {_pair(dataset, conflicting[0])}"
-    elif groups:
+        have = "has" if len(conflicting) == 1 else "have"
+        told += f"; {len(conflicting)} {have} more than one label, the first {_pair(dataset, conflicting[0])}"
+    else:
         told += f", the first {_pair(dataset, groups[0])}"
     return f"{told}."
 
@@ -130,7 +137,8 @@ def _pair(dataset: Dataset, group: Rows) -> str:
 
 
 def _chance_in_words(chance: Coincidences, copied: int, contradicted: int) -> str:
-    found = f"{copied} copies and {contradicted} groups with more than one label are beyond that"
+    groups = f"{counted(contradicted, 'group')} with more than one label"
+    found = f"{counted(copied, 'copy', 'copies')} and {groups} are beyond that"
     return (
         f" The columns are so coarse that chance alone makes about {chance.pairs:.1f} equal pairs, "
         f"{chance.conflicts:.1f} of them with two labels; {found if copied or contradicted else 'none is beyond that'}."

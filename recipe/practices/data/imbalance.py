@@ -5,12 +5,18 @@ import pandas as pd
 from pydantic import Field
 
 from recipe import drawing
+from recipe.dataset.counted import counted
 from recipe.dataset.splits import SPLITS, TRAIN
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
 
 MOST_BARS = 30  # classes that a figure has room for
+NAMED = 3  # classes that are missing from a split
+RARE = (
+    "Collect more of the rare classes, weight the loss or sample them more often, and read per-class figures. A class "
+    "is left out by its folder's name, data.ignore=[class]; without folders of classes, with its rows."
+)
 
 
 class Settings(Strict):
@@ -40,27 +46,22 @@ def imbalance(dataset: Dataset) -> Finding:
 
     whole = np.sum(list(counts.values()), axis=0)
     ratio = float(whole.max() / max(whole.min(), 1))
-    rarest, commonest = classes[int(whole.argmin())], classes[int(whole.argmax())]
     missing = table[table["count"] == 0]
     by_time = dataset.time_column is not None
     unlearnt = missing[missing["split"] == TRAIN] if by_time else missing
-    summary = (
-        f"The largest class, '{commonest}' ({whole.max()}), has {ratio:.3g} times the examples of the smallest, "
-        f"'{rarest}' ({whole.min()})."
-    )
+    summary = _sizes_in_words(classes, whole)
     if len(missing):
-        summary += f" {len(missing)} are missing from a split: {_named(missing)}"
+        summary += _missing_in_words(missing)
         summary += ", as a split by time has it where a class comes or goes." if by_time else "."
     return Finding(
         summary=summary,
         measured=ratio,
-        advice="Collect more of the rare classes, weight the loss or sample them more often, and read per-class "
-        "figures; a class missing from a split cannot be learnt or judged there.",
+        advice=RARE + (_advice_on_missing(missing, unlearnt) if len(missing) else ""),
         requirements=(
             at_most(ratio, "max_ratio", otherwise="warn"),
             at_most(float(table["ratio"].max()), "max_ratio", otherwise="warn"),
-            at_most(len(unlearnt), "max_missing"),
-            *([at_most(len(missing), "max_missing", otherwise="warn")] if by_time else []),
+            at_most(unlearnt["class"].nunique(), "max_missing"),
+            *([at_most(missing["class"].nunique(), "max_missing", otherwise="warn")] if by_time else []),
         ),
         figures={"classes": _figure(counts, classes, whole)},
         table=table,
@@ -72,9 +73,33 @@ def _of_split(split: str, counts: np.ndarray, classes: list[str]) -> pd.DataFram
     return pd.DataFrame({"split": split, "class": classes, "count": counts, "ratio": ratio})
 
 
-def _named(missing: pd.DataFrame) -> str:
-    named = [f"'{row['class']}' from {row['split']}" for _, row in missing.head(3).iterrows()]
-    return ", ".join(named) + (", ..." if len(missing) > 3 else "")
+def _sizes_in_words(classes: list[str], counts: np.ndarray) -> str:
+    """How the largest class compares with the smallest."""
+    least, most = int(counts.min()), int(counts.max())
+    if least == most:
+        return f"All {len(classes)} classes have {counted(most, 'example')}."
+    rarest, commonest = classes[int(counts.argmin())], classes[int(counts.argmax())]
+    times = f"{most / max(least, 1):.3g}"
+    more = "hardly more examples than" if times == "1" else f"{times} times the examples of"
+    return f"The largest class, '{commonest}' ({most}), has {more} the smallest, '{rarest}' ({least})."
+
+
+def _missing_in_words(missing: pd.DataFrame) -> str:
+    """Each class that is missing somewhere, with where."""
+    splits = missing.groupby("class", sort=False)["split"].agg(" and ".join)
+    named = [f"'{name}' from {where}" for name, where in splits.head(NAMED).items()]
+    more = ", ..." if len(splits) > NAMED else ""
+    are = f"{counted(len(splits), 'class is', 'classes are')} missing from a split"
+    return f" {are}: {', '.join(named)}{more}"
+
+
+def _advice_on_missing(missing: pd.DataFrame, unlearnt: pd.DataFrame) -> str:
+    """What may be done about classes that a split lacks."""
+    allowed = (unlearnt if len(unlearnt) else missing)["class"].nunique()
+    return (
+        " A class missing from a split cannot be learnt or judged there: leave it out, or let it be with "
+        f"thresholds.data.imbalance.max_missing={allowed}."
+    )
 
 
 def _figure(counts: dict[str, np.ndarray], classes: list[str], whole: np.ndarray) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from recipe import drawing
+from recipe.dataset.counted import counted
 from recipe.dataset.kind import kind_of
 from recipe.dataset.splits import SPLITS, TRAIN
 from recipe.dataset.stored import Dataset
@@ -27,14 +29,12 @@ COLUMNS = ["kind", "id_a", "path_a", "split_a", "id_b", "path_b", "split_b", "gr
 SHARED = {"label": "their label", "columns": "half of all else or more"}
 KINDS = ("exact", "near", "group", "column", "unnamed group")
 MOST_SHOWN = 20  # columns in the figure
-KEEP_TOGETHER = (
-    "Keep copies and groups in one split (drop the split column, or name the group with data.group_column), "
-)
-KEEP_APART_IN_TIME = (
+IN_TIME = (
     "Of a split by time, what comes again later as it was before is no leak, and what belongs together stays so by "
-    "data.group_column: look at the pairs, "
+    "data.group_column: look at the pairs."
 )
-LEAVE_OUT = "and leave out a column that would not be known when the model is used (data.ignore=[column])."
+OWN_SPLIT = "mend the split, or give the data without one: then one is drawn that keeps copies and groups together."
+CONTRADICTION = "Where the labels of a pair differ, decide which is right, or whether the inputs can tell them apart."
 
 
 class Settings(Strict):
@@ -82,9 +82,9 @@ def leakage(dataset: Dataset) -> Finding:
     count = {kind: int((crossings["kind"] == kind).sum()) for kind in KINDS}
     figures = {"columns": _figure(scores, settings.column_score)} if len(scores) else {}
     return Finding(
-        summary=_summary(count, crossings, unnamed) + _order_in_words(dataset),
+        summary=_summary(dataset, crossings, unnamed) + _order_in_words(dataset),
         measured=sum(count.values()),
-        advice=(KEEP_TOGETHER if dataset.time_column is None else KEEP_APART_IN_TIME) + LEAVE_OUT,
+        advice=" ".join(_advice(dataset, crossings, unnamed)),
         requirements=(
             at_most(count["exact"], "max_exact"),
             at_most(count["group"], "max_group"),
@@ -110,7 +110,8 @@ def leakage_of_delivery(examined: Examined) -> Finding:
     summary = f"None of {total} examples is a near copy of a held-out one."
     if count:
         path = examined.dataset.manifest["path"].iat[near.index[0]]
-        summary = f"{count} of {total} examples are near copies of held-out ones; the first, {path}: "
+        are = "is a near copy of a held-out one" if count == 1 else "are near copies of held-out ones"
+        summary = f"{count} of {total} examples {are}; the first, {path}: "
         summary += f"{near['reason'].iloc[0]}."
     return Finding(
         summary=summary,
@@ -126,16 +127,60 @@ def leakage_of_delivery(examined: Examined) -> Finding:
     )
 
 
-def _summary(count: dict[str, int], crossings: pd.DataFrame, unnamed: pd.DataFrame) -> str:
+def _advice(dataset: Dataset, crossings: pd.DataFrame, unnamed: pd.DataFrame) -> Iterator[str]:
+    """What to do about what was found, and about nothing else."""
+    kinds = set(crossings["kind"])
+    if dataset.time_column is not None and kinds & {"exact", "near", "group"}:
+        yield IN_TIME
+    elif dataset.split_given and kinds & {"exact", "group"}:
+        yield f"The split is your own: {OWN_SPLIT}"
+    elif kinds & {"exact", "group"}:
+        yield "Delete one of each pair, or all but one part of each group."
+    if dataset.time_column is None and "near" in kinds:
+        yield _advice_on_near(dataset)
+    if any(_differing(dataset, crossings, kind) for kind in ("exact", "near")):
+        yield CONTRADICTION
+    for name in unnamed["column"][:1]:
+        yield f"Where rows of one '{name}' belong together, name it: data.group_column={name}."
+    for name in crossings.loc[crossings["kind"] == "column", "column"][:1]:
+        yield f"Leave out a column that would not be known when the model is used (data.ignore=[{name}])."
+
+
+def _advice_on_near(dataset: Dataset) -> str:
+    """What to do about near copies: it depends on who split the data, and on whether groups are named."""
+    if dataset.split_given:
+        return (
+            "Look at the nearly equal pairs: where two show the same thing, move both to one side of your split, or "
+            "delete one."
+        )
+    if dataset.manifest["group"].notna().any():
+        return (
+            "Look at the nearly equal pairs: where two show the same thing and are of two groups, give them one group, "
+            "or delete one."
+        )
+    return (
+        "Look at the nearly equal pairs: where two show the same thing, give them one group in a column of their own "
+        "(data.group_column), or delete one."
+    )
+
+
+def _differing(dataset: Dataset, crossings: pd.DataFrame, kind: str) -> int:
+    """How many pairs of a kind have two classes for labels."""
+    if dataset.preparation["classes"] is None:
+        return 0
+    pairs, labels = crossings[crossings["kind"] == kind], dataset.manifest.set_index("id")["label"]
+    return int((pairs["id_a"].map(labels) != pairs["id_b"].map(labels)).sum())
+
+
+def _summary(dataset: Dataset, crossings: pd.DataFrame, unnamed: pd.DataFrame) -> str:
     if not len(crossings):
         return "Nothing crosses between the splits, and no column gives the label away."
     columns = crossings.loc[crossings["kind"] == "column", "column"].tolist()
+    groups = int((crossings["kind"] == "group").sum())
     parts = [
-        f"{count['exact']} pairs of equal content in two splits, such as {_pair(crossings, 'exact')}"
-        if count["exact"]
-        else "",
-        f"{count['near']} nearly equal ones, such as {_pair(crossings, 'near')}" if count["near"] else "",
-        f"{count['group']} groups in two splits" if count["group"] else "",
+        _pairs_in_words(dataset, crossings, "exact", "pair", "of equal content in two splits"),
+        _pairs_in_words(dataset, crossings, "near", "nearly equal pair", "in two splits"),
+        f"{counted(groups, 'group')} in two splits" if groups else "",
         f"the label is given away by {', '.join(map(repr, columns[:5]))}" if columns else "",
         *(
             f"the {one.groups} values of '{one.column}' repeat, in rows that share {SHARED[str(one.shared)]}: split by "
@@ -161,6 +206,16 @@ def _order_in_words(dataset: Dataset) -> str:
             else "those stay with later ones of their groups, or later copies"
         )
     return f" Of {held_out} examples for validation and test, {told}."
+
+
+def _pairs_in_words(dataset: Dataset, crossings: pd.DataFrame, kind: str, pair: str, told: str) -> str:
+    """How many pairs of a kind there are, how many of them with different labels, and the first; empty for none."""
+    count, differing = int((crossings["kind"] == kind).sum()), _differing(dataset, crossings, kind)
+    if not count:
+        return ""
+    which = "" if count == differing == 1 else f"{differing} of them "
+    labels = f", {which}with different labels" if differing else ""
+    return f"{counted(count, pair)} {told}{labels}, such as {_pair(crossings, kind)}"
 
 
 def _pair(crossings: pd.DataFrame, kind: str) -> str:

@@ -26,6 +26,16 @@ def test_black_saturated_constant_and_noise_images_are_named() -> None:
     assert finding.table["score"].is_monotonic_decreasing
 
 
+def test_one_blank_image_holds_nothing_and_two_hold_nothing() -> None:
+    images, labels = digits()
+    images = images.copy()
+
+    images[0] = 0
+    assert "1 of 1797 examples holds nothing" in blank(arrays(images, labels)).summary
+    images[1] = 0
+    assert "2 of 1797 examples hold nothing" in blank(arrays(images, labels)).summary
+
+
 def test_an_image_whose_lower_half_is_grey_is_partly_missing(real: Callable[[str], Dataset]) -> None:
     images = real("mnist5k").inputs[:2000, 0].copy()
     images[7, 14:] = 128

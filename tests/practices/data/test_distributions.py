@@ -85,3 +85,22 @@ def test_real_data_pass_and_are_drawn(real: Callable[[str], Dataset], name: str)
     assert "columns" in finding.figures
     assert not finding.table["flagged"].any()
     assert list(finding.table.columns) == ["column", "problem", "value", "flagged"]
+
+
+def test_what_was_measured_and_is_constant_is_told_as_the_table_has_it(
+    real: Callable[[str], Dataset],
+) -> None:
+    finding = distributions(real("digits"))
+
+    assert finding.table["column"].tolist() == ["width", "height", "mode"]
+    assert set(finding.table["problem"]) == {"constant"}
+    assert finding.summary == (
+        "Images without columns of their own, 1797 examples. Of what was measured of them, width (8), height (8), mode "
+        "(L) are the same in all, as may well be."
+    )
+
+
+def test_a_table_of_which_nothing_is_measured_is_told_as_before(real: Callable[[str], Dataset]) -> None:
+    summary = distributions(real("breast_cancer")).summary
+
+    assert summary == "30 columns, 569 examples: none is constant, empty or implausible."

@@ -107,3 +107,54 @@ def test_groups_count_once_where_there_are_many(tmp_path: Path) -> None:
     finding = judge(drift(table(tmp_path, visits)), LIMITS)
 
     assert finding.verdict == "pass", finding.summary
+
+
+def people_who_wrote_every_digit(*counts: int) -> Dataset:
+    """The first digits of each class shared out, one of each to a person; so many people in each split."""
+    images, labels = digits()
+    people = sum(counts)
+    rows = np.stack([np.flatnonzero(labels == label)[:people] for label in range(10)], axis=1).ravel()
+    person = np.repeat(np.arange(people), 10)
+    splits = np.repeat(["train", "validation", "test"], counts)[person]
+    return arrays(images[rows], labels[rows], split=splits, group=[f"person {number}" for number in person])
+
+
+def test_shares_of_one_example_of_each_group_are_said_to_be_that() -> None:
+    table = drift(people_who_wrote_every_digit(20, 24, 30)).table.set_index("column")
+
+    assert table["detail"].str.startswith("Counting one example of each group, ").all()
+    assert " makes up " in table.loc["label", "detail"]
+
+
+def test_a_value_that_every_split_has_is_never_new_whichever_examples_are_counted() -> None:
+    table = drift(people_who_wrote_every_digit(20, 24, 30)).table.set_index("column")
+
+    assert "new" not in table.loc["label", "detail"]
+
+
+def test_a_value_that_training_lacks_is_new_though_its_group_counts_by_another_example() -> None:
+    dataset = people_who_wrote_every_digit(20, 24, 30)
+    names = np.where(dataset.manifest["split"] == "train", "inside", "outside")
+    names[::10] = "first"
+    dataset = replace(dataset, manifest=dataset.manifest.assign(place=names))
+
+    table = drift(with_user_column(dataset, "place")).table.set_index("column")
+
+    assert table.loc["place", "detail"].endswith("; 'outside' is new.")
+
+
+def test_copies_that_count_once_are_told_where_nothing_moved_and_in_the_figure() -> None:
+    images, labels = digits()
+    dataset = arrays(np.repeat(images, 2, axis=0), np.repeat(labels, 2))
+
+    finding = drift(dataset)
+
+    assert finding.summary.endswith("comparisons, counting each set of copies once.")
+    assert finding.figures["columns"].get_suptitle() == "The columns that moved most, counting each set of copies once"
+
+
+def test_nothing_is_said_of_counting_where_each_example_counts(real: Callable[[str], Dataset]) -> None:
+    finding = drift(real("digits"))
+
+    assert "ounting" not in finding.summary
+    assert not finding.table["detail"].str.contains("ounting").any()

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,41 @@ def test_a_class_missing_from_a_split_fails_and_is_named() -> None:
     assert finding.verdict == "fail"
     first = finding.table.iloc[0]
     assert (first["split"], first["class"], first["count"], first["flagged"]) == ("test", "3", 0, True)
+
+
+def test_a_class_missing_from_two_splits_is_one_class_with_both_ways_out() -> None:
+    images, labels = digits()
+    splits = np.resize(["train", "train", "validation", "test"], len(labels)).astype(object)
+    splits[labels == 3] = "train"
+
+    finding = judge(imbalance(arrays(images, labels, split=splits)), LIMITS)
+
+    assert finding.verdict == "fail"
+    assert finding.summary.endswith(" 1 class is missing from a split: '3' from validation and test.")
+    assert "leave it out, or let it be with thresholds.data.imbalance.max_missing=1." in finding.advice
+    assert "data.ignore=[class]" in finding.advice
+    (allowed,) = re.findall(r"max_missing=(\d+)", finding.advice)
+    imbalances = {**LIMITS, "imbalance": {**LIMITS["imbalance"], "max_missing": int(allowed)}}
+    assert judge(finding, imbalances).verdict != "fail"
+
+
+def test_two_classes_missing_are_two() -> None:
+    images, labels = digits()
+    splits = np.resize(["train", "train", "validation", "test"], len(labels)).astype(object)
+    splits[labels == 3] = "train"
+    splits[(labels == 5) & (splits == "test")] = "train"
+
+    summary = imbalance(arrays(images, labels, split=splits)).summary
+
+    assert "2 classes are missing from a split: " in summary
+    assert "'3' from validation and test" in summary and "'5' from test" in summary
+
+
+def test_classes_of_one_size_are_said_to_be_that() -> None:
+    images, labels = digits()
+    kept = np.concatenate([np.flatnonzero(labels == label)[:50] for label in range(10)])
+
+    assert imbalance(arrays(images[kept], labels[kept])).summary == "All 10 classes have 50 examples."
 
 
 def test_every_class_of_every_split_is_listed(real: Callable[[str], Dataset]) -> None:

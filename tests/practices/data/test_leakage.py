@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.faults.data import (
     composed,
     digits,
     table,
+    with_labels,
     with_near_copies_in_train,
     with_test_images_in_train,
 )
@@ -44,6 +46,40 @@ def test_noisy_copies_of_test_images_in_train_are_near() -> None:
     assert finding.verdict == "warn"
     assert len(near) >= 18
     assert near["distance"].between(0, 0.05).all()
+
+
+def test_pairs_are_counted_in_words_that_agree() -> None:
+    assert leakage(with_test_images_in_train(1)).summary.startswith("1 pair of equal content in two splits, such as ")
+    assert leakage(with_test_images_in_train(2)).summary.startswith("2 pairs of equal content in two splits, such as ")
+    assert leakage(with_near_copies_in_train(1)).summary.startswith("1 nearly equal pair in two splits, such as ")
+
+
+def test_pairs_whose_labels_differ_are_told_and_others_are_not() -> None:
+    alike = with_near_copies_in_train(5)
+    labels = {len(alike.manifest) - 1: "none", len(alike.manifest) - 2: "none"}
+
+    differing = leakage(with_labels(alike, labels))
+
+    assert "5 nearly equal pairs in two splits, 2 of them with different labels, such as " in differing.summary
+    assert "Where the labels of a pair differ, decide which is right" in differing.advice
+    assert "different labels" not in leakage(alike).summary
+    assert "labels of a pair" not in leakage(alike).advice
+
+
+def test_the_advice_on_copies_follows_from_whose_the_split_is_and_whether_groups_are_named() -> None:
+    own, drawn = with_near_copies_in_train(5), replace(with_near_copies_in_train(5), split_given=False)
+    people = [f"person {number}" for number in range(len(drawn.manifest))]
+    grouped = replace(drawn, manifest=drawn.manifest.assign(group=people))
+
+    assert "move both to one side of your split" in leakage(own).advice
+    assert "in a column of their own (data.group_column)" in leakage(drawn).advice
+    assert "are of two groups, give them one group" in leakage(grouped).advice
+    for dataset in (own, drawn, grouped):
+        assert "data.ignore" not in leakage(dataset).advice
+    assert leakage(with_test_images_in_train(5)).advice == (
+        "The split is your own: mend the split, or give the data without one: then one is drawn that keeps copies and "
+        "groups together."
+    )
 
 
 def test_slightly_brighter_copies_of_larger_images_are_near(real: Callable[[str], Dataset]) -> None:
@@ -108,6 +144,9 @@ def test_a_column_that_gives_the_label_away_fails_and_is_named(tmp_path: Path, g
     assert finding.verdict == "fail"
     assert finding.table[["kind", "column"]].to_numpy().tolist() == [["column", "outcome"]]
     assert "'outcome'" in finding.summary
+    assert finding.advice == (
+        "Leave out a column that would not be known when the model is used (data.ignore=[outcome])."
+    )
 
 
 @pytest.mark.parametrize("change", [lambda y: y, lambda y: -3 * y + 7, np.log, lambda y: y.map("about {:.0f}".format)])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recipe.evidence import Finding
+from recipe.evidence import Finding, judge
 from recipe.models import Cnn, Linear, Mlp
 from recipe.practices.overfit.adam import adam
 from recipe.practices.overfit.constant_rate import constant_rate
@@ -136,7 +136,15 @@ def test_a_net_that_memorises_passes_and_stops_as_soon_as_it_has(digits: Data) -
 def test_a_net_too_small_for_its_examples_fails_and_says_so(digits: Data) -> None:
     found = memorised(on_digits(digits, FirstPixels, epochs=2))
     assert found.verdict == "fail"
-    assert "larger model" in found.summary
+    assert "larger model" in found.advice
+
+
+def test_likely_causes_are_not_told_of_a_training_that_passes(digits: Data) -> None:
+    found = memorised(on_digits(digits, FirstPixels, epochs=2))
+    assert "likely causes" in found.advice
+    patient = judge(found, {"low_training_loss": {"max_loss_share": 1.0}})
+    assert patient.verdict == "pass"
+    assert "ikely causes" not in patient.summary
 
 
 def test_equal_examples_with_different_labels_are_named_as_the_cause(digits: Data) -> None:
@@ -145,7 +153,16 @@ def test_equal_examples_with_different_labels_are_named_as_the_cause(digits: Dat
     exp = make_experiment(Mlp, (twice, wrong), (images[1000:1100], labels[1000:1100]), epochs=2)
     found = memorised(exp)
     assert found.verdict == "fail"
-    assert "100 training examples equal another one" in found.summary
+    assert "200 training examples equal another one whose target is different" in found.advice
+
+
+def test_each_of_three_equals_counts_where_one_has_another_label(digits: Data) -> None:
+    images, labels = digits
+    rows = torch.cat([torch.arange(100), torch.arange(10), torch.arange(10), torch.arange(50, 60)])
+    given = labels[rows]
+    given[110:120] = (given[110:120] + 1) % 10  # of three copies each the last; the last ten are copies that agree
+    exp = make_experiment(Mlp, (images[rows], given), (images[1000:1100], labels[1000:1100]), epochs=1)
+    assert "30 training examples equal another one whose target is different" in memorised(exp).advice
 
 
 def test_a_linear_model_is_held_to_its_own_optimum_and_passes(diabetes: Data) -> None:
