@@ -3,7 +3,8 @@
 import io
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
     from matplotlib.typing import RcKeyType
 
 # Okabe and Ito 2008, "Color Universal Design": told apart under every common colour blindness. Yellow is left out: too
@@ -24,6 +26,8 @@ SEQUENTIAL = "Blues"
 
 DPI = 144
 TITLE_SIZE = 10
+REFERENCE_SIZE = 7.5  # points, of the names of reference lines
+REFERENCE_GAP = 7.0  # points between the chart and the name of a line
 LABEL_LENGTH = 24
 ANNOTATED_CELLS = 15  # a heatmap of more rows or columns has no room for a number in each cell
 LONGEST_CELL = 14  # characters of a table of text
@@ -92,8 +96,9 @@ def curves(
     references: Mapping[str, float] | None = None,
     log_x: bool = False,
     log_y: bool = False,
+    marks: Mapping[str, float] | None = None,
 ) -> "Figure":
-    """Lines by name, with their bands, and level reference lines (a target, chance) by name.
+    """Lines by name, with their bands, and reference lines by name: level ones (a target, chance), and upright `marks`.
 
     Serves learning curves, power laws and, with the identity as a line, reliability diagrams.
     """
@@ -103,8 +108,6 @@ def curves(
         (drawn,) = chart.plot(line.x, line.y, label=plain(name), linewidth=1.6, linestyle=style, **_dots(line.x))
         if line.low is not None and line.high is not None:
             chart.fill_between(line.x, line.low, line.high, color=drawn.get_color(), alpha=0.18, linewidth=0)
-    for name, level in (references or {}).items():
-        _reference(chart, level, name, vertical=False)
     label(chart, x_label, y_label, title)
     if log_x:
         chart.set_xscale("log")
@@ -112,6 +115,8 @@ def curves(
         chart.set_yscale("log")
     if len(lines) > 1:
         _legend(figure, chart, beside=len(lines) > 4)
+    _references(figure, chart, references or {}, upright=False)
+    _references(figure, chart, marks or {}, upright=True)
     return figure
 
 
@@ -130,9 +135,8 @@ def intervals(
     chart.set_yticks(range(len(values)), [plain(name) for name in values])
     chart.set_ylim(len(values) - 0.4, -0.6)
     chart.grid(visible=False, axis="y")
-    for name, level in (references or {}).items():
-        _reference(chart, level, name, vertical=True)
     label(chart, x_label, title=title)
+    _references(figure, chart, references or {}, upright=True)
     return figure
 
 
@@ -236,9 +240,7 @@ def label(chart: "Axes", x_label: str = "", y_label: str = "", title: str = "") 
 def to_png(figure: "Figure") -> bytes:
     """`figure` as a PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A user's label may hold letters that the font lacks: drawn as boxes, and no concern of the terminal.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with _without_glyph_warnings():
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
@@ -256,15 +258,77 @@ def _dots(x: ArrayLike) -> dict[str, Any]:
     return {"marker": "o", "markersize": 4} if len(np.asarray(x)) <= 12 else {}
 
 
-def _reference(chart: "Axes", level: float, name: str, vertical: bool) -> None:
-    style: dict[str, Any] = {"color": FAINT, "linewidth": 1.1, "linestyle": (0, (4, 3)), "zorder": 1}
-    note: dict[str, Any] = {"fontsize": 7.5, "color": INK, "textcoords": "offset points"}
-    if vertical:
-        chart.axvline(level, **style)
-        chart.annotate(plain(name), (level, 0), xycoords=("data", "axes fraction"), xytext=(3, 3), **note)
+def _references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], upright: bool) -> None:
+    """Dashed lines over a chart that is drawn otherwise, their names outside of it where nothing else is."""
+    notes = []
+    for name, level in levels.items():
+        line: dict[str, Any] = {"color": FAINT, "linewidth": 1.1, "linestyle": (0, (4, 3)), "zorder": 1}
+        note: dict[str, Any] = {
+            "text": plain(name),
+            "fontsize": REFERENCE_SIZE,
+            "color": INK,
+            "textcoords": "offset points",
+            "arrowprops": {"arrowstyle": "-", "color": FAINT, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0}
+            | {"relpos": (0.5, 0) if upright else (0, 0.5)},
+        }
+        if upright:
+            chart.axvline(level, **line)
+            above: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (0, REFERENCE_GAP)}
+            notes.append(chart.annotate(xy=(level, 1), ha="center", va="bottom", **above, **note))
+        else:
+            chart.axhline(level, **line)
+            beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (REFERENCE_GAP, 0)}
+            notes.append(chart.annotate(xy=(1, level), ha="left", va="center", **beside, **note))
+    if upright and notes:
+        title = chart.get_title(loc="left")
+        pad = REFERENCE_GAP + 1.6 * REFERENCE_SIZE
+        chart.set_title(title, loc="left", pad=pad, fontsize=TITLE_SIZE, fontweight="bold", color=INK)
+    _move_apart(figure, chart, notes, upright)
+
+
+def _move_apart(figure: "Figure", chart: "Axes", notes: "Sequence[Annotation]", along_x: bool) -> None:
+    """Shift the names of reference lines along their axis until none lies on another or leaves the figure."""
+    from matplotlib.text import Text
+
+    if not notes:
+        return
+    with _without_glyph_warnings():
+        figure.draw_without_rendering()
+        boxes = [Text.get_window_extent(note) for note in notes]  # the words alone, without what leads to the line
+    inside = chart.get_window_extent()
+    if along_x:
+        ends, bounds = [(box.x0, box.x1) for box in boxes], (inside.x0, figure.bbox.x1)
     else:
-        chart.axhline(level, **style)
-        chart.annotate(plain(name), (1, level), xycoords=("axes fraction", "data"), xytext=(-2, 3), ha="right", **note)
+        ends, bounds = [(box.y0, box.y1) for box in boxes], (inside.y0, inside.y1)
+    gap = REFERENCE_SIZE * (1.0 if along_x else 0.2) * figure.dpi / 72
+    centres = [(low + high) / 2 for low, high in ends]
+    moved = spread(centres, [high - low + gap for low, high in ends], *bounds)
+    for note, was, now in zip(notes, centres, moved, strict=True):
+        shift = (now - was) * 72 / figure.dpi
+        x, y = note.get_position()
+        note.set_position((x + shift, y) if along_x else (x, y + shift))
+
+
+def spread(centres: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
+    """`centres` of labels of these `sizes`, moved so that in their order none lies on another, from `low` to `high`."""
+    order = sorted(range(len(centres)), key=centres.__getitem__)
+    moved, end = list(centres), low
+    for i in order:
+        moved[i] = max(moved[i], end + sizes[i] / 2)
+        end = moved[i] + sizes[i] / 2
+    end = high
+    for i in reversed(order):
+        moved[i] = min(moved[i], end - sizes[i] / 2)
+        end = moved[i] - sizes[i] / 2
+    return moved
+
+
+@contextmanager
+def _without_glyph_warnings() -> Iterator[None]:
+    """A user's label may hold letters that the font lacks: drawn as boxes, and no concern of the terminal."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def _tick_labels(chart: "Axes", labels: Sequence[str], axis: str) -> None:

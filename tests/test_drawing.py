@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from recipe.drawing import Curve, bars, curves, gallery, heatmap, intervals, new_grid, plain, to_png
+from recipe.drawing import Curve, bars, curves, gallery, heatmap, intervals, new_grid, plain, spread, to_png
 
 HOSTILE = "price in $x_{ and \\frac{1} 猫"
 
@@ -36,12 +39,60 @@ FIGURES = {
 }
 
 
+def drawn_texts(figure: Figure) -> dict[str, Bbox]:
+    """The texts of a figure, those that are drawn alone, and where each stands."""
+    figure.draw_without_rendering()
+    hidden: set[int] = set()
+    for chart in figure.axes:
+        for axis in (chart.xaxis, chart.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+                if not (chart.axison and low <= tick.get_loc() <= high):
+                    hidden |= {id(tick.label1), id(tick.label2)}
+    found = [one for one in figure.findobj(Text) if isinstance(one, Text) and one.get_text() and one.get_visible()]
+    return {
+        f"{one.get_text()} ({n})": Text.get_window_extent(one) for n, one in enumerate(found) if id(one) not in hidden
+    }
+
+
+def assert_readable(figure: Figure) -> None:
+    """No text lies on another, and none leaves the figure."""
+    texts = list(drawn_texts(figure).items())
+    for position, (name, box) in enumerate(texts):
+        assert figure.bbox.padded(1).contains(box.x0, box.y0) and figure.bbox.padded(1).contains(box.x1, box.y1), name
+        for other, there in texts[position + 1 :]:
+            shared = Bbox.intersection(box, there)
+            assert shared is None or min(shared.width, shared.height) < 1, f"{name} lies on {other}"
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_draws_whatever_a_user_calls_his_classes(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image = np.asarray(Image.open(io.BytesIO(to_png(FIGURES[name]()))).convert("L"))
     assert image.min() < 100 and image.max() == 255  # ink on white
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [{"expected": 2.3026, "class frequencies": 2.3006}, {"a": 2.3, "a constant guess": 2.3, "c": 2.3001}, {"end": 2.4}],
+)
+def test_names_of_reference_lines_lie_on_nothing(levels: dict[str, float]) -> None:
+    upright = intervals({"at the start": (2.312, 2.294, 2.33)}, "loss", "Loss before the first step", levels)
+    level = curves({"loss": Curve([1, 2, 3], [3, 2, 1])}, "epoch", "loss", "Memorising", levels, marks=levels)
+    for figure in (upright, level):
+        assert_readable(figure)
+        chart: Axes = figure.axes[0]
+        inside = chart.get_window_extent()
+        boxes = [Text.get_window_extent(note) for note in chart.texts]  # without what leads to the line
+        assert len(boxes) >= len(levels)
+        assert all(box.y0 > inside.y1 or box.x0 > inside.x1 for box in boxes)  # on no curve either
+
+
+def test_labels_that_would_collide_are_moved_apart_and_the_others_stay() -> None:
+    assert spread([1.0, 5.0], [2.0, 2.0], 0, 10) == [1.0, 5.0]
+    assert spread([5.0, 4.0], [2.0, 2.0], 0, 10) == [6.0, 4.0]
+    assert spread([9.9, 9.8, 0.0], [2.0, 2.0, 2.0], 0, 10) == [9.0, 7.0, 1.0]
 
 
 def test_the_same_figure_gives_the_same_bytes() -> None:
