@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
     from matplotlib.typing import RcKeyType
@@ -32,6 +33,9 @@ LABEL_LENGTH = 24
 ANNOTATED_CELLS = 15  # a heatmap of more rows or columns has no room for a number in each cell
 LONGEST_CELL = 14  # characters of a table of text
 LABELLED_CELLS = 30
+SEVERAL_DECADES = 100  # an axis from 1 to more than this is marked at the powers of ten
+FEW_STEPS = 4  # of 1, 2, 5, 10 an axis from 1 to less than this would show one or two
+SMALLEST_WRITTEN, LARGEST_WRITTEN, MOST_DECIMALS = 1e-4, 1e9, 12  # beyond them powers of ten read better
 LINE_STYLES = ("-", "--", "-.", ":")
 
 STYLE: "dict[RcKeyType, Any]" = {
@@ -85,6 +89,8 @@ def new_grid(
         axes = figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
     for chart in axes.flat:
         chart.set_prop_cycle(color=PALETTE)
+        for side in (chart.xaxis, chart.yaxis):
+            _write_plainly(side)
     return figure, axes
 
 
@@ -110,9 +116,11 @@ def curves(
             chart.fill_between(line.x, line.low, line.high, color=drawn.get_color(), alpha=0.18, linewidth=0)
     label(chart, x_label, y_label, title)
     if log_x:
-        chart.set_xscale("log")
+        scale_by_ratio(chart, "x")
+    elif all(_counts(line.x) for line in lines.values()):
+        mark_whole_numbers(chart, "x")
     if log_y:
-        chart.set_yscale("log")
+        scale_by_ratio(chart, "y")
     if len(lines) > 1:
         _legend(figure, chart, beside=len(lines) > 4)
     _references(figure, chart, references or {}, upright=False)
@@ -237,6 +245,30 @@ def label(chart: "Axes", x_label: str = "", y_label: str = "", title: str = "") 
     chart.set_title(plain(title), loc="left", fontsize=TITLE_SIZE, fontweight="bold", color=INK)
 
 
+def scale_by_ratio(chart: "Axes", along: Literal["x", "y"]) -> None:
+    """A logarithmic scale for what `chart` shows by now, with several numbers along it however narrow its range is."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    side = chart.xaxis if along == "x" else chart.yaxis
+    (chart.set_xscale if along == "x" else chart.set_yscale)("log")
+    low, high = sorted(side.get_view_interval())
+    if high / low >= SEVERAL_DECADES:
+        return  # matplotlib's own marks, one a decade
+    narrow = high / low < FEW_STEPS
+    side.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]) if narrow else LogLocator(subs=(1, 2, 5)))
+    side.set_minor_locator(NullLocator())
+    _write_plainly(side)
+
+
+def mark_whole_numbers(chart: "Axes", along: Literal["x", "y"]) -> None:
+    """Marks at whole numbers only, along what counts: epochs, trials, examples."""
+    from matplotlib.ticker import MaxNLocator
+
+    (chart.xaxis if along == "x" else chart.yaxis).set_major_locator(
+        MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True)
+    )
+
+
 def to_png(figure: "Figure") -> bytes:
     """`figure` as a PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
@@ -251,6 +283,32 @@ def plain(text: object) -> str:
     if len(words) > 3 * LABEL_LENGTH:
         words = f"{words[: 2 * LABEL_LENGTH]}…{words[-LABEL_LENGTH + 1 :]}"
     return words.replace("$", r"\$")
+
+
+def _write_plainly(side: "Axis") -> None:
+    """Numbers along `side` as they are, with the digits that tell neighbours apart: never as an offset from another."""
+    from matplotlib.ticker import FuncFormatter
+
+    side.set_major_formatter(FuncFormatter(lambda value, _: _as_written(value, side.get_majorticklocs())))
+    side.isDefault_majfmt = True  # names and dates that are drawn along it still bring their own
+
+
+def _as_written(value: float, marks: NDArray[Any]) -> str:
+    """`value`, one of the `marks` along an axis, with the fewest decimals that show all of them as they are."""
+    steps = np.diff(np.unique(marks))
+    close = 1e-3 * (steps.min() if len(steps) else abs(value) or 1.0)
+    largest = np.abs(marks).max()
+    ratio = largest / np.abs(marks)[np.abs(marks) > close].min(initial=largest)
+    if ratio > SEVERAL_DECADES or not (largest == 0 or SMALLEST_WRITTEN <= largest < LARGEST_WRITTEN):
+        return f"{value:.6g}".replace("-", "−")
+    decimals = next(
+        (n for n in range(MOST_DECIMALS) if np.all(np.abs(np.round(marks, n) - marks) < close)), MOST_DECIMALS
+    )
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def _counts(values: ArrayLike) -> bool:
+    return np.asarray(values).dtype.kind in "iu"
 
 
 def _dots(x: ArrayLike) -> dict[str, Any]:

@@ -95,6 +95,43 @@ def test_labels_that_would_collide_are_moved_apart_and_the_others_stay() -> None
     assert spread([9.9, 9.8, 0.0], [2.0, 2.0, 2.0], 0, 10) == [9.0, 7.0, 1.0]
 
 
+def marks_along(chart: Axes, along: str) -> list[str]:
+    """The numbers along a side of a chart that are within its limits, as they are written."""
+    side = chart.xaxis if along == "x" else chart.yaxis
+    chart.figure.draw_without_rendering()
+    low, high = sorted(side.get_view_interval())
+    return [tick.label1.get_text() for tick in side.get_major_ticks() if low <= tick.get_loc() <= high]
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(
+    "values",
+    [(1.49, 1.52, 1.61), (0.99987, 0.99999), (0.14, 0.93), (0.012, 0.4), (0.001, 2.3), (5e-8, 9e-8), (1e5, 3e5)],
+)
+def test_numbers_along_an_axis_are_told_apart_and_are_no_offsets(values: tuple[float, ...], log: bool) -> None:
+    figure = curves({"loss": Curve(np.arange(len(values)), values)}, "epoch", "loss", log_y=log)
+    marks = marks_along(figure.axes[0], "y")
+    assert len(marks) >= 2 and len(set(marks)) == len(marks)
+    assert figure.axes[0].yaxis.get_offset_text().get_text() == ""
+    if not any("$" in mark for mark in marks):  # powers of ten
+        seen = [float(mark.replace("−", "-").replace(",", "")) for mark in marks]
+        low, high = sorted(figure.axes[0].get_ylim())
+        assert all(low <= number * (1 + 1e-9) and number <= high * (1 + 1e-9) for number in seen)
+
+
+def test_what_counts_is_marked_at_whole_numbers() -> None:
+    epochs = curves({"loss": Curve(range(1, 11), np.linspace(1, 2, 10))}, "epoch", "loss")
+    assert all(mark.isdigit() for mark in marks_along(epochs.axes[0], "x"))
+    shares = curves({"loss": Curve(np.linspace(0, 1, 10), np.linspace(1, 2, 10))}, "share", "loss")
+    assert "0.2" in marks_along(shares.axes[0], "x")
+
+
+def test_names_along_an_axis_stay_names() -> None:
+    _, charts = new_grid(1, 1)
+    charts[0, 0].plot(["none", "half"], [1.0, 2.0])
+    assert marks_along(charts[0, 0], "x") == ["none", "half"]
+
+
 def test_the_same_figure_gives_the_same_bytes() -> None:
     assert to_png(FIGURES["curves"]()) == to_png(FIGURES["curves"]())
 
