@@ -30,6 +30,8 @@ TITLE_SIZE = 10
 REFERENCE_SIZE = 7.5  # points, of the names of reference lines
 REFERENCE_GAP = 7.0  # points between the chart and the name of a line
 LABEL_LENGTH = 24
+CELL = 0.95  # inches that a picture of a gallery has across
+CAPTION_SIZE = 7  # points
 ANNOTATED_CELLS = 15  # a heatmap of more rows or columns has no room for a number in each cell
 LONGEST_CELL = 14  # characters of a table of text
 LABELLED_CELLS = 30
@@ -168,16 +170,20 @@ def bars(
 
 def gallery(images: NDArray[Any], titles: Sequence[str], title: str = "", columns: int = 8) -> "Figure":
     """Images `(N, C, H, W)`, uint8 or floats in 0..1, one or three channels, each under its title."""
-    columns = max(1, min(columns, len(images)))
+    room = math.ceil((text_width(title, TITLE_SIZE, bold=True) / 72 + 0.2) / CELL)
+    columns = max(1, min(columns, len(images)), room if title else 1)
     rows = max(1, math.ceil(len(images) / columns))
-    figure, charts = new_grid(rows, columns, width=max(2.4, 0.95 * columns), height=1.2 * rows + (0.3 if title else 0))
+    captions = [_in_cell(caption) for caption in titles[: len(images)]]
+    more_lines = max((caption.count("\n") for caption in captions), default=0)
+    height = (1.2 + 0.12 * more_lines) * rows + (0.3 if title else 0)
+    figure, charts = new_grid(rows, columns, width=max(2.4, CELL * columns), height=height)
     for chart in charts.flat:
         chart.set_axis_off()
     top = 255 if images.dtype == np.uint8 else 1
-    for chart, image, caption in zip(charts.flat, images, titles, strict=False):
+    for chart, image, caption in zip(charts.flat, images, captions, strict=False):
         pixels = image[:3] if image.shape[0] >= 3 else image[:1]
         chart.imshow(pixels.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=top, interpolation="nearest")
-        chart.set_title(plain(caption), fontsize=7, fontweight="normal", loc="center", pad=2)
+        chart.set_title(caption, fontsize=CAPTION_SIZE, fontweight="normal", loc="center", pad=2)
     if title:
         figure.suptitle(plain(title), fontsize=TITLE_SIZE, fontweight="bold", x=0.01, ha="left", color=INK)
     return figure
@@ -277,6 +283,27 @@ def to_png(figure: "Figure") -> bytes:
     return buffer.getvalue()
 
 
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """How wide `text` is drawn, in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family="sans-serif", size=size, weight="bold" if bold else "normal")
+    with _without_glyph_warnings():
+        width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width)
+
+
+def shortened(text: str, width: float, size: float) -> str:
+    """`text` with as much of its middle left out as lets it be drawn in `width` points."""
+    short = text
+    for left in range(len(text) - 1, 1, -1):
+        if text_width(short, size) <= width:
+            break
+        short = f"{text[: (left + 1) // 2]}…{text[len(text) - left // 2 :]}"
+    return short
+
+
 def plain(text: object) -> str:
     """A user's text as matplotlib may draw it: no TeX, on one line, shortened in the middle."""
     words = " ".join(str(text).split())
@@ -314,6 +341,24 @@ def _counts(values: ArrayLike) -> bool:
 def _dots(x: ArrayLike) -> dict[str, Any]:
     """Few points are shown as points, so that what was measured stands out from what joins it."""
     return {"marker": "o", "markersize": 4} if len(np.asarray(x)) <= 12 else {}
+
+
+def _in_cell(caption: str) -> str:
+    """A caption as wide as its picture in a gallery: on one line, or on two, broken at an arrow if there is one."""
+    room = 72 * CELL - 6
+    words = " ".join(str(caption).split())
+    if text_width(words, CAPTION_SIZE) <= room:
+        return plain(words)
+    first, arrow, second = words.partition(" → ")
+    lines = [f"{first}{arrow.rstrip()}", second] if arrow else _in_two(words, room)
+    return "\n".join(plain(shortened(line, room, CAPTION_SIZE)) for line in lines)
+
+
+def _in_two(words: str, room: float) -> list[str]:
+    """The words that have `room` on a first line, and the others."""
+    parts = words.split(" ")
+    fitting = max((n for n in range(1, len(parts)) if text_width(" ".join(parts[:n]), CAPTION_SIZE) <= room), default=0)
+    return [" ".join(parts[:fitting]), " ".join(parts[fitting:])] if fitting else [words]
 
 
 def _references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], upright: bool) -> None:

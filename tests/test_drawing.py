@@ -144,6 +144,20 @@ def test_a_gallery_shows_each_image_under_its_title() -> None:
     np.testing.assert_array_equal(shown[3].images[0].get_array().squeeze(), images[3, 0])
 
 
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_captions_of_a_gallery_keep_to_their_pictures(count: int) -> None:
+    long = ["actions → mimetypes", "a class of a very long name indeed → categories (×9)", HOSTILE, "W" * 40, "5"]
+    captions = (long * 4)[:count]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        figure = gallery(load_digits().images[:count, None] / 16, captions, "The surest mistakes: given → predicted")
+        assert_readable(figure)
+    shown = [chart.get_title() for chart in figure.axes if chart.images]
+    assert shown[0] == "actions →\nmimetypes"
+    if count > 1:
+        assert shown[1].startswith("a class") and shown[1].endswith("(×9)") and "…" in shown[1]
+
+
 def test_a_small_heatmap_says_its_numbers_and_a_large_one_has_a_scale() -> None:
     small = heatmap([[0.25, 1.0], [0.5, 0.0]], ["a", "b"], ["a", "b"], number_format=".2f")
     assert [text.get_text() for text in small.axes[0].texts] == ["0.25", "1.00", "0.50", "0.00"]
