@@ -116,8 +116,17 @@ def _classes(exp: Experiment, evaluation: Evaluation, table: pd.DataFrame) -> tu
     wrong = table[table["flagged"]].sort_values("probability", ascending=False, kind="stable").index.tolist()
     figures |= _gallery(exp, table, worst, "worst", "The highest losses: given → predicted")
     figures |= _gallery(exp, table, wrong, "surest_mistakes", "The surest mistakes: given → predicted")
-    name, (share, low, high) = next(iter(hardest.items()))
-    return f"{len(wrong)} mistakes; the hardest class is {name}, {share:.3f} [{low:.3f}, {high:.3f}] right", figures
+    return f"{_mistakes(len(wrong))}{_hardest(hardest) if wrong else ''}", figures
+
+
+def _mistakes(count: int) -> str:
+    return f"{count or 'no'} mistake{'' if count == 1 else 's'}"
+
+
+def _hardest(recall: Mapping[str, tuple[float, float, float]]) -> str:
+    """The first class of `recall`, the hardest first, in words."""
+    name, (share, low, high) = next(iter(recall.items()))
+    return f"; the hardest class is {name}, {share:.3f} [{low:.3f}, {high:.3f}] right"
 
 
 def _recall(evaluation: Evaluation, chosen: Tensor) -> tuple[float, float, float]:

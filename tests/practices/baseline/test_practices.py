@@ -230,6 +230,16 @@ def test_every_example_is_in_the_table_of_predictions_the_most_suspicious_first(
     assert {"confusion", "classes", "worst", "surest_mistakes"} <= set(finding.figures)
 
 
+def test_where_nothing_is_wrong_no_class_is_called_the_hardest(on_digits: Make) -> None:
+    experiment = on_digits(Cnn)
+    experiment = replace(
+        experiment, validation=experiment.train.head(20), training=experiment.training.having(epochs=30)
+    )
+    summary = experiment.examine(predictions).summary
+    assert summary.endswith("; no mistakes.")
+    assert "hardest" not in summary
+
+
 def test_of_copies_one_is_shown_with_how_many_there_are(digits: tuple[Tensor, Tensor]) -> None:
     images, labels = (part[[0, 1, 1, 2, 1, 1]] for part in digits)
     split = Split(images, labels, groups=torch.tensor([4, 7, 7, 7, 7, 9]))
