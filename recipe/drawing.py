@@ -38,6 +38,9 @@ LABELLED_CELLS = 30
 SEVERAL_DECADES = 100  # an axis from 1 to more than this is marked at the powers of ten
 FEW_STEPS = 4  # of 1, 2, 5, 10 an axis from 1 to less than this would show one or two
 SMALLEST_WRITTEN, LARGEST_WRITTEN, MOST_DECIMALS = 1e-4, 1e9, 12  # beyond them powers of ten read better
+REFERENCE_STYLE: dict[str, Any] = {"color": FAINT, "linewidth": 1.1, "linestyle": (0, (4, 3)), "zorder": 1}
+FEW_POINTS = 16  # of a line: they are drawn as dots
+LARGEST_DOT = 6.0  # points, of the lowest line's: a ring around those of one above it
 LINE_STYLES = ("-", "--", "-.", ":")
 
 STYLE: "dict[RcKeyType, Any]" = {
@@ -65,12 +68,16 @@ STYLE: "dict[RcKeyType, Any]" = {
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: `y` over `x`, both `(n,)`, with a band from `low` to `high` where they are given."""
+    """One line of a chart: `y` over `x`, both `(n,)`, with a band from `low` to `high` where they are given.
+
+    One that is `ideal` was not measured: it is drawn as the reference lines are, below what was.
+    """
 
     x: ArrayLike
     y: ArrayLike
     low: ArrayLike | None = None
     high: ArrayLike | None = None
+    ideal: bool = False
 
 
 def new_figure(width: float = 6.0, height: float = 3.5) -> "tuple[Figure, Axes]":
@@ -112,8 +119,8 @@ def curves(
     """
     figure, chart = new_figure()
     for position, (name, line) in enumerate(lines.items()):
-        style = LINE_STYLES[position // len(PALETTE) % len(LINE_STYLES)]
-        (drawn,) = chart.plot(line.x, line.y, label=plain(name), linewidth=1.6, linestyle=style, **_dots(line.x))
+        style = REFERENCE_STYLE if line.ideal else _line_style(position, line)
+        (drawn,) = chart.plot(line.x, line.y, label=plain(name), **style)
         if line.low is not None and line.high is not None:
             chart.fill_between(line.x, line.low, line.high, color=drawn.get_color(), alpha=0.18, linewidth=0)
     label(chart, x_label, y_label, title)
@@ -338,9 +345,15 @@ def _counts(values: ArrayLike) -> bool:
     return np.asarray(values).dtype.kind in "iu"
 
 
-def _dots(x: ArrayLike) -> dict[str, Any]:
-    """Few points are shown as points, so that what was measured stands out from what joins it."""
-    return {"marker": "o", "markersize": 4} if len(np.asarray(x)) <= 12 else {}
+def _line_style(position: int, line: Curve) -> dict[str, Any]:
+    """How the line at `position` is drawn: dashed unlike the one below it, which shows through where they agree.
+
+    Few points are shown as points, so that what was measured stands out from what joins it.
+    """
+    style: dict[str, Any] = {"linewidth": 1.6, "linestyle": LINE_STYLES[position % len(LINE_STYLES)]}
+    if len(np.asarray(line.x)) <= FEW_POINTS:
+        style |= {"marker": "o", "markersize": max(3.5, LARGEST_DOT - 1.5 * position)}
+    return style
 
 
 def _in_cell(caption: str) -> str:
@@ -365,7 +378,6 @@ def _references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], up
     """Dashed lines over a chart that is drawn otherwise, their names outside of it where nothing else is."""
     notes = []
     for name, level in levels.items():
-        line: dict[str, Any] = {"color": FAINT, "linewidth": 1.1, "linestyle": (0, (4, 3)), "zorder": 1}
         note: dict[str, Any] = {
             "text": plain(name),
             "fontsize": REFERENCE_SIZE,
@@ -375,11 +387,11 @@ def _references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], up
             | {"relpos": (0.5, 0) if upright else (0, 0.5)},
         }
         if upright:
-            chart.axvline(level, **line)
+            chart.axvline(level, **REFERENCE_STYLE)
             above: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (0, REFERENCE_GAP)}
             notes.append(chart.annotate(xy=(level, 1), ha="center", va="bottom", **above, **note))
         else:
-            chart.axhline(level, **line)
+            chart.axhline(level, **REFERENCE_STYLE)
             beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (REFERENCE_GAP, 0)}
             notes.append(chart.annotate(xy=(1, level), ha="left", va="center", **beside, **note))
     if upright and notes:

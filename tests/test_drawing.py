@@ -2,6 +2,7 @@ import io
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,16 @@ def test_a_small_heatmap_says_its_numbers_and_a_large_one_has_a_scale() -> None:
     large: Figure = FIGURES["large heatmap"]()
     assert len(large.axes[0].texts) == 0
     assert len(large.axes) == 2
+
+
+def test_a_line_shows_through_one_above_it_and_what_is_ideal_has_no_dots() -> None:
+    same = Curve([0.9, 0.95, 1.0], [0.8, 0.9, 1.0])
+    figure = curves({"before": same, "after": same, "ideal": replace(same, ideal=True)}, "confidence", "accuracy")
+    before, after, ideal = figure.axes[0].lines
+    assert before.get_linestyle() == "-" and after.get_linestyle() != "-"
+    assert before.get_markersize() > after.get_markersize()
+    assert before.get_marker() == after.get_marker() == "o"
+    assert ideal.get_marker() == "None" and ideal.get_zorder() < before.get_zorder()
 
 
 def test_a_band_lies_between_its_bounds() -> None:
