@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,8 @@ TITLE_SIZE = 10
 REFERENCE_SIZE = 7.5  # points, of the names of reference lines
 REFERENCE_GAP = 7.0  # points between the chart and the name of a line
 LABEL_LENGTH = 24
+ROW, NARROWEST_ROW, ROOMY_ROWS, MOST_ROWS = 0.32, 0.14, 20, 70  # inches a row; beyond 20 narrower, beyond 70 not named
+NAME_SIZE, USUAL_NAME, LONGEST_NAME = 8, 100, 200  # points; names wider than usual widen the figure
 CELL = 0.95  # inches that a picture of a gallery has across
 CAPTION_SIZE = 7  # points
 ANNOTATED_CELLS = 15  # a heatmap of more rows or columns has no room for a number in each cell
@@ -40,7 +42,7 @@ FEW_STEPS = 4  # of 1, 2, 5, 10 an axis from 1 to less than this would show one 
 SMALLEST_WRITTEN, LARGEST_WRITTEN, MOST_DECIMALS = 1e-4, 1e9, 12  # beyond them powers of ten read better
 REFERENCE_STYLE: dict[str, Any] = {"color": FAINT, "linewidth": 1.1, "linestyle": (0, (4, 3)), "zorder": 1}
 FEW_POINTS = 16  # of a line: they are drawn as dots
-LARGEST_DOT = 6.0  # points, of the lowest line's: a ring around those of one above it
+LARGEST_DOT = 5.0  # points, of the lowest line's: a ring around those of one above it
 LINE_STYLES = ("-", "--", "-.", ":")
 
 STYLE: "dict[RcKeyType, Any]" = {
@@ -142,17 +144,33 @@ def intervals(
     x_label: str,
     title: str = "",
     references: Mapping[str, float] | None = None,
+    log_x: bool = False,
 ) -> "Figure":
-    """One row a name, first on top: a figure with its interval, given as (value, low, high)."""
-    figure, chart = new_figure(height=1.2 + 0.32 * max(len(values), 2))
+    """One row a name, first on top: a figure with its interval, given as (value, low, high).
+
+    What has no place along the axis, such as zero on a logarithmic scale, is written where it begins.
+    """
+    pitch = min(ROW, max(NARROWEST_ROW, ROOMY_ROWS * ROW / max(len(values), 1)))
+    step = math.ceil(max(len(values), 1) / MOST_ROWS)
+    size, crowding = min(NAME_SIZE, 0.85 * 72 * pitch), pitch / ROW
+    names = [shortened(" ".join(name.split()), LONGEST_NAME, size) for name in values]
+    wide = max((text_width(name, size) for name in names), default=0.0)
+    width = 6.0 + max(0.0, wide - USUAL_NAME) / 72
+    figure, chart = new_figure(width, height=1.2 + max(2 * ROW, pitch * len(values) / step))
     for position, (value, low, high) in enumerate(values.values()):
         colour = PALETTE[0]
-        chart.plot([low, high], [position, position], color=colour, linewidth=2.2, alpha=0.55, solid_capstyle="round")
-        chart.plot([value], [position], marker="o", markersize=5.5, color=colour)
-    chart.set_yticks(range(len(values)), [plain(name) for name in values])
+        ends: dict[str, Any] = {"linewidth": 2.2 * crowding**0.5, "alpha": 0.55, "solid_capstyle": "round"}
+        chart.plot([low, high], [position, position], color=colour, **ends)
+        chart.plot([value], [position], marker="o", markersize=5.5 * crowding**0.5, color=colour)
+        if not math.isfinite(value) or (log_x and value <= 0):
+            beginning: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            chart.annotate(f"{value:g}", (0, position), (4, 0), va="center", color=colour, fontsize=size, **beginning)
+    chart.set_yticks(range(0, len(values), step), [plain(name) for name in names[::step]], fontsize=size)
     chart.set_ylim(len(values) - 0.4, -0.6)
     chart.grid(visible=False, axis="y")
     label(chart, x_label, title=title)
+    if log_x:
+        scale_by_ratio(chart, "x")
     _references(figure, chart, references or {}, upright=True)
     return figure
 
@@ -192,7 +210,7 @@ def gallery(images: NDArray[Any], titles: Sequence[str], title: str = "", column
         chart.imshow(pixels.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=top, interpolation="nearest")
         chart.set_title(caption, fontsize=CAPTION_SIZE, fontweight="normal", loc="center", pad=2)
     if title:
-        figure.suptitle(plain(title), fontsize=TITLE_SIZE, fontweight="bold", x=0.01, ha="left", color=INK)
+        entitle(figure, title)
     return figure
 
 
@@ -227,7 +245,8 @@ def heatmap(
         scale.outline.set_visible(False)
     _tick_labels(chart, column_labels, axis="x")
     _tick_labels(chart, row_labels, axis="y")
-    label(chart, x_label, y_label, title)
+    label(chart, x_label, y_label)
+    entitle(figure, title)
     return figure
 
 
@@ -252,17 +271,35 @@ def text_table(
 
 
 def label(chart: "Axes", x_label: str = "", y_label: str = "", title: str = "") -> None:
-    """Name the axes of `chart` and give it its title, as every figure here has them."""
+    """Name the axes of `chart` and give it its title, as every figure has them; alone, it gives it to its figure."""
     chart.set_xlabel(plain(x_label))
     chart.set_ylabel(plain(y_label))
-    chart.set_title(plain(title), loc="left", fontsize=TITLE_SIZE, fontweight="bold", color=INK)
+    figure = chart.get_figure()
+    if figure is not None and len(figure.axes) == 1:
+        entitle(cast("Figure", figure), title)
+    else:
+        chart.set_title(plain(title), loc="left", fontsize=TITLE_SIZE, fontweight="bold", color=INK)
+
+
+def entitle(figure: "Figure", title: str) -> None:
+    """Write `title` over `figure` from its left edge, on two lines where it is wider than the figure."""
+    room = 72 * figure.get_figwidth() - 12
+    lines = _in_two(plain(title), room, TITLE_SIZE, bold=True)
+    if title:
+        style: dict[str, Any] = {"fontsize": TITLE_SIZE, "fontweight": "bold", "color": INK}
+        figure.suptitle("\n".join(lines), x=6 / (room + 12), ha="left", **style)
 
 
 def scale_by_ratio(chart: "Axes", along: Literal["x", "y"]) -> None:
-    """A logarithmic scale for what `chart` shows by now, with several numbers along it however narrow its range is."""
+    """A logarithmic scale for what `chart` shows by now, with several numbers along it however narrow its range is.
+
+    Where nothing is above zero the scale stays as it is.
+    """
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     side = chart.xaxis if along == "x" else chart.yaxis
+    if not math.isfinite(side.get_minpos()):
+        return
     (chart.set_xscale if along == "x" else chart.set_yscale)("log")
     low, high = sorted(side.get_view_interval())
     if high / low >= SEVERAL_DECADES:
@@ -352,7 +389,7 @@ def _line_style(position: int, line: Curve) -> dict[str, Any]:
     """
     style: dict[str, Any] = {"linewidth": 1.6, "linestyle": LINE_STYLES[position % len(LINE_STYLES)]}
     if len(np.asarray(line.x)) <= FEW_POINTS:
-        style |= {"marker": "o", "markersize": max(3.5, LARGEST_DOT - 1.5 * position)}
+        style |= {"marker": "o", "markersize": max(3.0, LARGEST_DOT - 1.2 * position)}
     return style
 
 
@@ -363,15 +400,16 @@ def _in_cell(caption: str) -> str:
     if text_width(words, CAPTION_SIZE) <= room:
         return plain(words)
     first, arrow, second = words.partition(" → ")
-    lines = [f"{first}{arrow.rstrip()}", second] if arrow else _in_two(words, room)
+    lines = [f"{first}{arrow.rstrip()}", second] if arrow else _in_two(words, room, CAPTION_SIZE)
     return "\n".join(plain(shortened(line, room, CAPTION_SIZE)) for line in lines)
 
 
-def _in_two(words: str, room: float) -> list[str]:
-    """The words that have `room` on a first line, and the others."""
+def _in_two(words: str, room: float, size: float, bold: bool = False) -> list[str]:
+    """The words that have `room`, in points, on a first line, and the others if there are any."""
     parts = words.split(" ")
-    fitting = max((n for n in range(1, len(parts)) if text_width(" ".join(parts[:n]), CAPTION_SIZE) <= room), default=0)
-    return [" ".join(parts[:fitting]), " ".join(parts[fitting:])] if fitting else [words]
+    starts = (n for n in range(len(parts), 0, -1) if text_width(" ".join(parts[:n]), size, bold) <= room)
+    fitting = next(starts, len(parts))
+    return [" ".join(line) for line in (parts[:fitting], parts[fitting:]) if line]
 
 
 def _references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], upright: bool) -> None:
@@ -394,10 +432,6 @@ def _references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], up
             chart.axhline(level, **REFERENCE_STYLE)
             beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (REFERENCE_GAP, 0)}
             notes.append(chart.annotate(xy=(1, level), ha="left", va="center", **beside, **note))
-    if upright and notes:
-        title = chart.get_title(loc="left")
-        pad = REFERENCE_GAP + 1.6 * REFERENCE_SIZE
-        chart.set_title(title, loc="left", pad=pad, fontsize=TITLE_SIZE, fontweight="bold", color=INK)
     _move_apart(figure, chart, notes, upright)
 
 

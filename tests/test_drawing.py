@@ -145,6 +145,24 @@ def test_a_gallery_shows_each_image_under_its_title() -> None:
     np.testing.assert_array_equal(shown[3].images[0].get_array().squeeze(), images[3, 0])
 
 
+@pytest.mark.parametrize("count", [0, 1, 6, 60, 300])
+def test_rows_are_named_readably_however_many_there_are(count: int) -> None:
+    names = [f"encoder.layers.{n}.self_attention.in_proj_weight" for n in range(count)]
+    figure = intervals({name: (2.0, 1.0, 3.0 + n) for n, name in enumerate(names)}, "size", "Layers", log_x=True)
+    assert_readable(figure)
+    shown = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert len(shown) == count if count < 100 else len(shown) > 50
+    assert len(set(shown)) == len(shown)
+    assert all(tick.get_fontsize() >= 7 for tick in figure.axes[0].get_yticklabels())
+    assert figure.get_figheight() < 12
+
+
+def test_a_logarithmic_scale_of_nothing_positive_stays_as_it_is() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        to_png(intervals({"dead": (0.0, 0.0, 0.0)}, "size", log_x=True))
+
+
 @pytest.mark.parametrize("count", [1, 3, 20])
 def test_captions_of_a_gallery_keep_to_their_pictures(count: int) -> None:
     long = ["actions → mimetypes", "a class of a very long name indeed → categories (×9)", HOSTILE, "W" * 40, "5"]
