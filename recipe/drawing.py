@@ -320,11 +320,22 @@ def mark_whole_numbers(chart: "Axes", along: Literal["x", "y"]) -> None:
 
 
 def to_png(figure: "Figure") -> bytes:
-    """`figure` as a PNG; the same figure gives the same bytes."""
+    """`figure` as a PNG that holds in words what it shows, as its Title; the same figure gives the same bytes."""
     buffer = io.BytesIO()
+    words = in_words(figure)
     with _without_glyph_warnings():
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+        figure.savefig(buffer, format="png", metadata={"Software": None} | ({"Title": words} if words else {}))
     return buffer.getvalue()
+
+
+def in_words(figure: "Figure") -> str:
+    """What `figure` shows, for a caption: its title, and what its chart has along its axes; empty without either."""
+    charts = [chart for chart in figure.axes if chart.get_xlabel() or chart.get_ylabel()]
+    axes = ""
+    if len(charts) == 1:
+        axes = " against ".join(filter(None, (charts[0].get_ylabel(), charts[0].get_xlabel())))
+    sentences = [text[:1].upper() + text[1:] for text in (figure.get_suptitle(), axes) if text]
+    return ". ".join(sentences).replace("\n", " ").replace(r"\$", "$")
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:

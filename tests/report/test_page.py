@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recipe import drawing
 from recipe.evidence import at_most
 from recipe.report.build import rebuild_report
 from recipe.report.findings import STAGES
@@ -51,6 +52,19 @@ def test_the_page_stands_alone_with_its_pictures_inside(workspace: Path) -> None
     loaded = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "srcset")]
     assert all((address or "").startswith("data:") for address in loaded)
     assert not re.search(r"url\(|@import", rebuild_report(workspace).read_text(encoding="utf-8"))
+
+
+def test_a_caption_says_what_is_to_be_seen(workspace: Path) -> None:
+    path = workspace / "reports" / "data" / "figures" / "data.distributions.columns.png"
+    path.parent.mkdir(parents=True)
+    figure = drawing.curves({"a": drawing.Curve([1, 2], [3, 4])}, "epoch", "loss in $", "The first → last <steps>")
+    path.write_bytes(drawing.to_png(figure))
+    relative = path.relative_to(workspace / "reports").as_posix()
+    measure(workspace, "data", found("data/distributions", "Seen.", figures={"columns": relative}))
+    page = Outline(rebuild_report(workspace))
+    (picture,) = page.all("img")
+    assert picture["alt"] == "The first → last <steps>. Loss in $ against epoch. Seen."
+    assert "The first → last <steps>. Loss in $ against epoch" in page.text
 
 
 def test_labels_and_file_names_of_users_are_shown_and_not_obeyed(workspace: Path) -> None:

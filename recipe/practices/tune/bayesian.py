@@ -158,4 +158,5 @@ def _slices(exp: Experiment, space: Space, trials: Sequence[Trial]) -> Figure:
     for chart in list(charts.flat)[len(space.axes) :]:
         chart.set_visible(False)
     drawing.scale_by_ratio(charts[0, 0], "y")  # which all of them share
+    drawing.entitle(figure, f"The validation loss of every trial after epoch {first}, against what it tried")
     return figure
