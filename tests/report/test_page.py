@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from recipe import drawing
+from recipe.dataset.test_ledger import LEDGER, record_reading
 from recipe.evidence import at_most
 from recipe.report.build import rebuild_report
 from recipe.report.findings import STAGES
@@ -144,12 +145,26 @@ def test_the_page_tells_who_read_the_test_set_and_what_was_left_out(workspace: P
     quarantine.parent.mkdir()
     quarantine.write_text('id,path,reason\n1,a.png,"cut\noff"\n', encoding="utf-8")
     (workspace / ".recipe").mkdir(exist_ok=True)
-    entry = '{"when": "2026-11-23T20:40:11Z", "reader": "squeeze/final_test", "data": "digits", "figure": 0.98888}\n'
-    (workspace / ".recipe" / "test_ledger.jsonl").write_text(entry + '{"when": "cut', encoding="utf-8")
+    record_reading(workspace, "squeeze/final_test", "5f1", 360, 0.98888, "digits", "a net")
+    with open(workspace / LEDGER, "a", encoding="utf-8") as ledger:
+        ledger.write('{"when": "cut')
     text = Outline(rebuild_report(workspace)).text
     assert "1 example was left out" in text
-    assert "read once in this workspace" in text
-    assert "squeeze/final_test digits 0.9889" in text
+    assert "The test labels of digits have been read once. when" in text
+    assert "squeeze/final_test digits 360 0.9889" in text
+
+
+def test_the_page_counts_the_readings_of_its_own_data_set(workspace: Path) -> None:
+    measure(workspace, "ingest")
+    for data, model in (("wine", "a"), ("digits", "a"), ("tango", "a"), ("gnome", "a"), ("digits", "a")):
+        record_reading(workspace, "squeeze/final_test", f"state of {data}", 189, 0.968, data, model)
+    text = Outline(rebuild_report(workspace)).text
+    assert "The test labels of digits have been read once. A reading again of the same" in text
+    assert "not counted. 3 readings are of other data sets." in text
+    assert "a little less of a test" not in text
+    record_reading(workspace, "squeeze/final_test", "state of digits", 189, 0.97, "digits", "b")
+    text = Outline(rebuild_report(workspace)).text
+    assert "The test labels of digits have been read 2 times. Each reading after the first makes" in text
 
 
 def test_every_link_within_the_page_leads_somewhere_and_every_heading_follows_its_parent(workspace: Path) -> None:
