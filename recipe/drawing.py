@@ -3,16 +3,19 @@
 import io
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
     from matplotlib.typing import RcKeyType
 
 # Okabe and Ito 2008, "Color Universal Design": told apart under every common colour blindness. Yellow is left out: too
@@ -24,10 +27,22 @@ SEQUENTIAL = "Blues"
 
 DPI = 144
 TITLE_SIZE = 10
+REFERENCE_SIZE = 7.5  # points, of the names of reference lines
+REFERENCE_GAP = 7.0  # points between the chart and the name of a line
 LABEL_LENGTH = 24
+ROW, NARROWEST_ROW, ROOMY_ROWS, MOST_ROWS = 0.32, 0.14, 20, 70  # inches a row; beyond 20 narrower, beyond 70 not named
+NAME_SIZE, USUAL_NAME, LONGEST_NAME = 8, 100, 200  # points; names wider than usual widen the figure
+CELL = 0.95  # inches that a picture of a gallery has across
+CAPTION_SIZE = 7  # points
 ANNOTATED_CELLS = 15  # a heatmap of more rows or columns has no room for a number in each cell
 LONGEST_CELL = 14  # characters of a table of text
 LABELLED_CELLS = 30
+SEVERAL_DECADES = 100  # an axis from 1 to more than this is marked at the powers of ten
+FEW_STEPS = 4  # of 1, 2, 5, 10 an axis from 1 to less than this would show one or two
+SMALLEST_WRITTEN, LARGEST_WRITTEN, MOST_DECIMALS = 1e-4, 1e9, 12  # beyond them powers of ten read better
+REFERENCE_STYLE: dict[str, Any] = {"color": FAINT, "linewidth": 1.1, "linestyle": (0, (4, 3)), "zorder": 1}
+FEW_POINTS = 16  # of a line: they are drawn as dots
+LARGEST_DOT = 5.0  # points, of the lowest line's: a ring around those of one above it
 LINE_STYLES = ("-", "--", "-.", ":")
 
 STYLE: "dict[RcKeyType, Any]" = {
@@ -55,12 +70,16 @@ STYLE: "dict[RcKeyType, Any]" = {
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: `y` over `x`, both `(n,)`, with a band from `low` to `high` where they are given."""
+    """One line of a chart: `y` over `x`, both `(n,)`, with a band from `low` to `high` where they are given.
+
+    One that is `ideal` was not measured: it is drawn as the reference lines are, below what was.
+    """
 
     x: ArrayLike
     y: ArrayLike
     low: ArrayLike | None = None
     high: ArrayLike | None = None
+    ideal: bool = False
 
 
 def new_figure(width: float = 6.0, height: float = 3.5) -> "tuple[Figure, Axes]":
@@ -81,6 +100,8 @@ def new_grid(
         axes = figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
     for chart in axes.flat:
         chart.set_prop_cycle(color=PALETTE)
+        for side in (chart.xaxis, chart.yaxis):
+            _write_plainly(side)
     return figure, axes
 
 
@@ -92,26 +113,29 @@ def curves(
     references: Mapping[str, float] | None = None,
     log_x: bool = False,
     log_y: bool = False,
+    marks: Mapping[str, float] | None = None,
 ) -> "Figure":
-    """Lines by name, with their bands, and level reference lines (a target, chance) by name.
+    """Lines by name, with their bands, and reference lines by name: level ones (a target, chance), and upright `marks`.
 
     Serves learning curves, power laws and, with the identity as a line, reliability diagrams.
     """
     figure, chart = new_figure()
     for position, (name, line) in enumerate(lines.items()):
-        style = LINE_STYLES[position // len(PALETTE) % len(LINE_STYLES)]
-        (drawn,) = chart.plot(line.x, line.y, label=plain(name), linewidth=1.6, linestyle=style, **_dots(line.x))
+        style = REFERENCE_STYLE if line.ideal else _line_style(position, line)
+        (drawn,) = chart.plot(line.x, line.y, label=plain(name), **style)
         if line.low is not None and line.high is not None:
             chart.fill_between(line.x, line.low, line.high, color=drawn.get_color(), alpha=0.18, linewidth=0)
-    for name, level in (references or {}).items():
-        _reference(chart, level, name, vertical=False)
     label(chart, x_label, y_label, title)
     if log_x:
-        chart.set_xscale("log")
+        scale_by_ratio(chart, "x")
+    elif all(_counts(line.x) for line in lines.values()):
+        mark_whole_numbers(chart, "x")
     if log_y:
-        chart.set_yscale("log")
+        scale_by_ratio(chart, "y")
     if len(lines) > 1:
         _legend(figure, chart, beside=len(lines) > 4)
+    _references(figure, chart, references or {}, upright=False)
+    _references(figure, chart, marks or {}, upright=True)
     return figure
 
 
@@ -120,19 +144,34 @@ def intervals(
     x_label: str,
     title: str = "",
     references: Mapping[str, float] | None = None,
+    log_x: bool = False,
 ) -> "Figure":
-    """One row a name, first on top: a figure with its interval, given as (value, low, high)."""
-    figure, chart = new_figure(height=1.2 + 0.32 * max(len(values), 2))
+    """One row a name, first on top: a figure with its interval, given as (value, low, high).
+
+    What has no place along the axis, such as zero on a logarithmic scale, is written where it begins.
+    """
+    pitch = min(ROW, max(NARROWEST_ROW, ROOMY_ROWS * ROW / max(len(values), 1)))
+    step = math.ceil(max(len(values), 1) / MOST_ROWS)
+    size, crowding = min(NAME_SIZE, 0.85 * 72 * pitch), pitch / ROW
+    names = [shortened(" ".join(name.split()), LONGEST_NAME, size) for name in values]
+    wide = max((text_width(name, size) for name in names), default=0.0)
+    width = 6.0 + max(0.0, wide - USUAL_NAME) / 72
+    figure, chart = new_figure(width, height=1.2 + max(2 * ROW, pitch * len(values) / step))
     for position, (value, low, high) in enumerate(values.values()):
         colour = PALETTE[0]
-        chart.plot([low, high], [position, position], color=colour, linewidth=2.2, alpha=0.55, solid_capstyle="round")
-        chart.plot([value], [position], marker="o", markersize=5.5, color=colour)
-    chart.set_yticks(range(len(values)), [plain(name) for name in values])
+        ends: dict[str, Any] = {"linewidth": 2.2 * crowding**0.5, "alpha": 0.55, "solid_capstyle": "round"}
+        chart.plot([low, high], [position, position], color=colour, **ends)
+        chart.plot([value], [position], marker="o", markersize=5.5 * crowding**0.5, color=colour)
+        if not math.isfinite(value) or (log_x and value <= 0):
+            beginning: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            chart.annotate(f"{value:g}", (0, position), (4, 0), va="center", color=colour, fontsize=size, **beginning)
+    chart.set_yticks(range(0, len(values), step), [plain(name) for name in names[::step]], fontsize=size)
     chart.set_ylim(len(values) - 0.4, -0.6)
     chart.grid(visible=False, axis="y")
-    for name, level in (references or {}).items():
-        _reference(chart, level, name, vertical=True)
     label(chart, x_label, title=title)
+    if log_x:
+        scale_by_ratio(chart, "x")
+    _references(figure, chart, references or {}, upright=True)
     return figure
 
 
@@ -156,18 +195,22 @@ def bars(
 
 def gallery(images: NDArray[Any], titles: Sequence[str], title: str = "", columns: int = 8) -> "Figure":
     """Images `(N, C, H, W)`, uint8 or floats in 0..1, one or three channels, each under its title."""
-    columns = max(1, min(columns, len(images)))
+    room = math.ceil((text_width(title, TITLE_SIZE, bold=True) / 72 + 0.2) / CELL)
+    columns = max(1, min(columns, len(images)), room if title else 1)
     rows = max(1, math.ceil(len(images) / columns))
-    figure, charts = new_grid(rows, columns, width=max(2.4, 0.95 * columns), height=1.2 * rows + (0.3 if title else 0))
+    captions = [_in_cell(caption) for caption in titles[: len(images)]]
+    more_lines = max((caption.count("\n") for caption in captions), default=0)
+    height = (1.2 + 0.12 * more_lines) * rows + (0.3 if title else 0)
+    figure, charts = new_grid(rows, columns, width=max(2.4, CELL * columns), height=height)
     for chart in charts.flat:
         chart.set_axis_off()
     top = 255 if images.dtype == np.uint8 else 1
-    for chart, image, caption in zip(charts.flat, images, titles, strict=False):
+    for chart, image, caption in zip(charts.flat, images, captions, strict=False):
         pixels = image[:3] if image.shape[0] >= 3 else image[:1]
         chart.imshow(pixels.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=top, interpolation="nearest")
-        chart.set_title(plain(caption), fontsize=7, fontweight="normal", loc="center", pad=2)
+        chart.set_title(caption, fontsize=CAPTION_SIZE, fontweight="normal", loc="center", pad=2)
     if title:
-        figure.suptitle(plain(title), fontsize=TITLE_SIZE, fontweight="bold", x=0.01, ha="left", color=INK)
+        entitle(figure, title)
     return figure
 
 
@@ -202,7 +245,8 @@ def heatmap(
         scale.outline.set_visible(False)
     _tick_labels(chart, column_labels, axis="x")
     _tick_labels(chart, row_labels, axis="y")
-    label(chart, x_label, y_label, title)
+    label(chart, x_label, y_label)
+    entitle(figure, title)
     return figure
 
 
@@ -227,20 +271,92 @@ def text_table(
 
 
 def label(chart: "Axes", x_label: str = "", y_label: str = "", title: str = "") -> None:
-    """Name the axes of `chart` and give it its title, as every figure here has them."""
+    """Name the axes of `chart` and give it its title, as every figure has them; alone, it gives it to its figure."""
     chart.set_xlabel(plain(x_label))
     chart.set_ylabel(plain(y_label))
-    chart.set_title(plain(title), loc="left", fontsize=TITLE_SIZE, fontweight="bold", color=INK)
+    figure = chart.get_figure()
+    if figure is not None and len(figure.axes) == 1:
+        entitle(cast("Figure", figure), title)
+    else:
+        chart.set_title(plain(title), loc="left", fontsize=TITLE_SIZE, fontweight="bold", color=INK)
+
+
+def entitle(figure: "Figure", title: str) -> None:
+    """Write `title` over `figure` from its left edge, on two lines where it is wider than the figure."""
+    room = 72 * figure.get_figwidth() - 12
+    lines = _in_two(plain(title), room, TITLE_SIZE, bold=True)
+    if title:
+        style: dict[str, Any] = {"fontsize": TITLE_SIZE, "fontweight": "bold", "color": INK}
+        figure.suptitle("\n".join(lines), x=6 / (room + 12), ha="left", **style)
+
+
+def scale_by_ratio(chart: "Axes", along: Literal["x", "y"]) -> None:
+    """A logarithmic scale for what `chart` shows by now, with several numbers along it however narrow its range is.
+
+    Where nothing is above zero the scale stays as it is.
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    side = chart.xaxis if along == "x" else chart.yaxis
+    if not math.isfinite(side.get_minpos()):
+        return
+    (chart.set_xscale if along == "x" else chart.set_yscale)("log")
+    low, high = sorted(side.get_view_interval())
+    if high / low >= SEVERAL_DECADES:
+        return  # matplotlib's own marks, one a decade
+    narrow = high / low < FEW_STEPS
+    side.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]) if narrow else LogLocator(subs=(1, 2, 5)))
+    side.set_minor_locator(NullLocator())
+    _write_plainly(side)
+
+
+def mark_whole_numbers(chart: "Axes", along: Literal["x", "y"]) -> None:
+    """Marks at whole numbers only, along what counts: epochs, trials, examples."""
+    from matplotlib.ticker import MaxNLocator
+
+    (chart.xaxis if along == "x" else chart.yaxis).set_major_locator(
+        MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True)
+    )
 
 
 def to_png(figure: "Figure") -> bytes:
-    """`figure` as a PNG; the same figure gives the same bytes."""
+    """`figure` as a PNG that holds in words what it shows, as its Title; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A user's label may hold letters that the font lacks: drawn as boxes, and no concern of the terminal.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+    words = in_words(figure)
+    with _without_glyph_warnings():
+        figure.savefig(buffer, format="png", metadata={"Software": None} | ({"Title": words} if words else {}))
     return buffer.getvalue()
+
+
+def in_words(figure: "Figure") -> str:
+    """What `figure` shows, for a caption: its title, and what its chart has along its axes; empty without either."""
+    charts = [chart for chart in figure.axes if chart.get_xlabel() or chart.get_ylabel()]
+    axes = ""
+    if len(charts) == 1:
+        axes = " against ".join(filter(None, (charts[0].get_ylabel(), charts[0].get_xlabel())))
+    sentences = [text[:1].upper() + text[1:] for text in (figure.get_suptitle(), axes) if text]
+    return ". ".join(sentences).replace("\n", " ").replace(r"\$", "$")
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """How wide `text` is drawn, in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family="sans-serif", size=size, weight="bold" if bold else "normal")
+    with _without_glyph_warnings():
+        width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width)
+
+
+def shortened(text: str, width: float, size: float) -> str:
+    """`text` with as much of its middle left out as lets it be drawn in `width` points."""
+    short = text
+    for left in range(len(text) - 1, 1, -1):
+        if text_width(short, size) <= width:
+            break
+        short = f"{text[: (left + 1) // 2]}…{text[len(text) - left // 2 :]}"
+    return short
 
 
 def plain(text: object) -> str:
@@ -251,20 +367,128 @@ def plain(text: object) -> str:
     return words.replace("$", r"\$")
 
 
-def _dots(x: ArrayLike) -> dict[str, Any]:
-    """Few points are shown as points, so that what was measured stands out from what joins it."""
-    return {"marker": "o", "markersize": 4} if len(np.asarray(x)) <= 12 else {}
+def _write_plainly(side: "Axis") -> None:
+    """Numbers along `side` as they are, with the digits that tell neighbours apart: never as an offset from another."""
+    from matplotlib.ticker import FuncFormatter
+
+    side.set_major_formatter(FuncFormatter(lambda value, _: _as_written(value, side.get_majorticklocs())))
+    side.isDefault_majfmt = True  # names and dates that are drawn along it still bring their own
 
 
-def _reference(chart: "Axes", level: float, name: str, vertical: bool) -> None:
-    style: dict[str, Any] = {"color": FAINT, "linewidth": 1.1, "linestyle": (0, (4, 3)), "zorder": 1}
-    note: dict[str, Any] = {"fontsize": 7.5, "color": INK, "textcoords": "offset points"}
-    if vertical:
-        chart.axvline(level, **style)
-        chart.annotate(plain(name), (level, 0), xycoords=("data", "axes fraction"), xytext=(3, 3), **note)
+def _as_written(value: float, marks: NDArray[Any]) -> str:
+    """`value`, one of the `marks` along an axis, with the fewest decimals that show all of them as they are."""
+    steps = np.diff(np.unique(marks))
+    close = 1e-3 * (steps.min() if len(steps) else abs(value) or 1.0)
+    largest = np.abs(marks).max()
+    ratio = largest / np.abs(marks)[np.abs(marks) > close].min(initial=largest)
+    if ratio > SEVERAL_DECADES or not (largest == 0 or SMALLEST_WRITTEN <= largest < LARGEST_WRITTEN):
+        return f"{value:.6g}".replace("-", "−")
+    decimals = next(
+        (n for n in range(MOST_DECIMALS) if np.all(np.abs(np.round(marks, n) - marks) < close)), MOST_DECIMALS
+    )
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def _counts(values: ArrayLike) -> bool:
+    return np.asarray(values).dtype.kind in "iu"
+
+
+def _line_style(position: int, line: Curve) -> dict[str, Any]:
+    """How the line at `position` is drawn: dashed unlike the one below it, which shows through where they agree.
+
+    Few points are shown as points, so that what was measured stands out from what joins it.
+    """
+    style: dict[str, Any] = {"linewidth": 1.6, "linestyle": LINE_STYLES[position % len(LINE_STYLES)]}
+    if len(np.asarray(line.x)) <= FEW_POINTS:
+        style |= {"marker": "o", "markersize": max(3.0, LARGEST_DOT - 1.2 * position)}
+    return style
+
+
+def _in_cell(caption: str) -> str:
+    """A caption as wide as its picture in a gallery: on one line, or on two, broken at an arrow if there is one."""
+    room = 72 * CELL - 6
+    words = " ".join(str(caption).split())
+    if text_width(words, CAPTION_SIZE) <= room:
+        return plain(words)
+    first, arrow, second = words.partition(" → ")
+    lines = [f"{first}{arrow.rstrip()}", second] if arrow else _in_two(words, room, CAPTION_SIZE)
+    return "\n".join(plain(shortened(line, room, CAPTION_SIZE)) for line in lines)
+
+
+def _in_two(words: str, room: float, size: float, bold: bool = False) -> list[str]:
+    """The words that have `room`, in points, on a first line, and the others if there are any."""
+    parts = words.split(" ")
+    starts = (n for n in range(len(parts), 0, -1) if text_width(" ".join(parts[:n]), size, bold) <= room)
+    fitting = next(starts, len(parts))
+    return [" ".join(line) for line in (parts[:fitting], parts[fitting:]) if line]
+
+
+def _references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], upright: bool) -> None:
+    """Dashed lines over a chart that is drawn otherwise, their names outside of it where nothing else is."""
+    notes = []
+    for name, level in levels.items():
+        note: dict[str, Any] = {
+            "text": plain(name),
+            "fontsize": REFERENCE_SIZE,
+            "color": INK,
+            "textcoords": "offset points",
+            "arrowprops": {"arrowstyle": "-", "color": FAINT, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0}
+            | {"relpos": (0.5, 0) if upright else (0, 0.5)},
+        }
+        if upright:
+            chart.axvline(level, **REFERENCE_STYLE)
+            above: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (0, REFERENCE_GAP)}
+            notes.append(chart.annotate(xy=(level, 1), ha="center", va="bottom", **above, **note))
+        else:
+            chart.axhline(level, **REFERENCE_STYLE)
+            beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (REFERENCE_GAP, 0)}
+            notes.append(chart.annotate(xy=(1, level), ha="left", va="center", **beside, **note))
+    _move_apart(figure, chart, notes, upright)
+
+
+def _move_apart(figure: "Figure", chart: "Axes", notes: "Sequence[Annotation]", along_x: bool) -> None:
+    """Shift the names of reference lines along their axis until none lies on another or leaves the figure."""
+    from matplotlib.text import Text
+
+    if not notes:
+        return
+    with _without_glyph_warnings():
+        figure.draw_without_rendering()
+        boxes = [Text.get_window_extent(note) for note in notes]  # the words alone, without what leads to the line
+    inside = chart.get_window_extent()
+    if along_x:
+        ends, bounds = [(box.x0, box.x1) for box in boxes], (inside.x0, figure.bbox.x1)
     else:
-        chart.axhline(level, **style)
-        chart.annotate(plain(name), (1, level), xycoords=("axes fraction", "data"), xytext=(-2, 3), ha="right", **note)
+        ends, bounds = [(box.y0, box.y1) for box in boxes], (inside.y0, inside.y1)
+    gap = REFERENCE_SIZE * (1.0 if along_x else 0.2) * figure.dpi / 72
+    centres = [(low + high) / 2 for low, high in ends]
+    moved = spread(centres, [high - low + gap for low, high in ends], *bounds)
+    for note, was, now in zip(notes, centres, moved, strict=True):
+        shift = (now - was) * 72 / figure.dpi
+        x, y = note.get_position()
+        note.set_position((x + shift, y) if along_x else (x, y + shift))
+
+
+def spread(centres: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
+    """`centres` of labels of these `sizes`, moved so that in their order none lies on another, from `low` to `high`."""
+    order = sorted(range(len(centres)), key=centres.__getitem__)
+    moved, end = list(centres), low
+    for i in order:
+        moved[i] = max(moved[i], end + sizes[i] / 2)
+        end = moved[i] + sizes[i] / 2
+    end = high
+    for i in reversed(order):
+        moved[i] = min(moved[i], end - sizes[i] / 2)
+        end = moved[i] - sizes[i] / 2
+    return moved
+
+
+@contextmanager
+def _without_glyph_warnings() -> Iterator[None]:
+    """A user's label may hold letters that the font lacks: drawn as boxes, and no concern of the terminal."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def _tick_labels(chart: "Axes", labels: Sequence[str], axis: str) -> None:

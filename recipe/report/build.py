@@ -16,7 +16,7 @@ def build_report(workspace: Path, result: RunResult) -> Path:
     """
     reports = workspace / "reports"
     save(reports, result)
-    return write_page(reports, result, facts_of(workspace))
+    return write_page(reports, result, facts_of(workspace, str(result.run.get("data", ""))))
 
 
 def present_result(workspace: Path) -> RunResult:

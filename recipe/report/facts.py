@@ -6,40 +6,50 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recipe.dataset.test_ledger import LEDGER, readings, times_read
 from recipe.errors import redacted
 from recipe.report.published import published_runs
 from recipe.runtime import journal
 
-LEDGER = ".recipe/test_ledger.jsonl"
 QUARANTINE = "tables/data.quarantine.csv"
 DATA_DOCS = "data/data_docs/index.html"
 
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One reading of the test labels: when, by whom, of which data, and the metric it gave."""
+    """One reading of test labels: when, by whom, of which data set, of how many examples, and the metric it gave."""
 
     when: str
     reader: str
     data: str
+    examples: str
     figure: str
 
 
 @dataclass(frozen=True)
 class Facts:
-    """`quarantined` counts what was left out, where a list of it was written; `mlflow` holds each stage's page."""
+    """What a page tells beside the findings.
+
+    `read` says in words how often the test labels of the run's data set were read, and `tested` counts their examples.
+    `quarantined` counts what was left out, where a list of it was written; `mlflow` holds each stage's page.
+    """
 
     ledger: tuple[LedgerEntry, ...] = ()
+    read: str = ""
+    tested: int | None = None
     quarantined: int | None = None
     data_docs: str | None = None
     mlflow: Mapping[str, str] = field(default_factory=dict)
 
 
-def facts_of(workspace: Path) -> Facts:
-    """The facts that the workspace's files tell, links relative to its reports folder."""
+def facts_of(workspace: Path, data: str) -> Facts:
+    """The facts that the workspace's files tell of a run on `data`, links relative to its reports folder."""
     reports = workspace / "reports"
+    ledger, own = read_ledger(workspace / LEDGER), readings(workspace, data)
     return Facts(
-        ledger=read_ledger(workspace / LEDGER),
+        ledger=ledger,
+        read=_times_in_words(data, times_read(own), len(own), len(ledger) - len(own)),
+        tested=own[-1].examples if own else None,
         quarantined=_count_rows(reports / QUARANTINE),
         data_docs=DATA_DOCS if (reports / DATA_DOCS).is_file() else None,
         mlflow=_mlflow_pages(workspace),
@@ -49,9 +59,28 @@ def facts_of(workspace: Path) -> Facts:
 def read_ledger(path: Path) -> tuple[LedgerEntry, ...]:
     """The test-set ledger, oldest first."""
     return tuple(
-        LedgerEntry(*(_text(entry.get(key)) for key in ("when", "reader", "data", "figure")))
+        LedgerEntry(
+            when=_text(entry.get("when")),
+            reader=_text(entry.get("reader")),
+            data=_text(entry.get("name") or entry.get("data")),
+            examples=_text(entry.get("examples")),
+            figure=_text(entry.get("figure")),
+        )
         for entry in journal.entries(path)
     )
+
+
+def _times_in_words(data: str, times: int, own: int, others: int) -> str:
+    """How often the labels of `data` told something new, in `own` readings, beside those of `others`."""
+    counted = {0: "have not been read", 1: "have been read once"}.get(times, f"have been read {times} times")
+    told = [f"The test labels of {data} {counted}."]
+    if times > 1:
+        told.append("Each reading after the first makes the figure a little less of a test.")
+    if own > times:
+        told.append("A reading again of the same model's answers tells nothing new, and is not counted.")
+    if others:
+        told.append(f"{others} {'reading is' if others == 1 else 'readings are'} of other data sets.")
+    return " ".join(told)
 
 
 def _text(value: Any) -> str:

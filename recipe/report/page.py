@@ -2,14 +2,15 @@
 
 import base64
 import csv
+import io
 import itertools
-import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
 
 from recipe.evidence import Finding, Verdict
 from recipe.report.facts import Facts
@@ -21,7 +22,6 @@ PAGE = "index.html"
 PREVIEW_ROWS = 8
 CELL_LENGTH = 90
 CELL_DECIMALS = 4  # the same down a column, so that digits stand under each other
-PNG_HEADER = struct.Struct(">8x8xII")  # signature, length and name of the first chunk, then width and height
 PIXEL_RATIO = 1.5  # figures are drawn at 144 dots an inch, a page has 96
 
 FINAL = "squeeze/final_test"
@@ -171,8 +171,9 @@ def _pictures(reports: Path, finding: Finding) -> Iterator[Picture]:
         if path is None:
             continue
         data = path.read_bytes()
-        width, height = PNG_HEADER.unpack_from(data)
-        caption = words(name.rpartition(".")[2]).capitalize()
+        with Image.open(io.BytesIO(data)) as picture:
+            width, height = picture.size
+            caption = picture.info.get("Title") or words(name.rpartition(".")[2]).capitalize()
         source = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
         size = round(width / PIXEL_RATIO), round(height / PIXEL_RATIO)
         yield Picture(source, f"{caption}. {finding.summary}", caption, *size)

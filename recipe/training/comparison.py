@@ -206,9 +206,12 @@ def row(comparison: Comparison, least: float) -> dict[str, object]:
 def learning_curves(experiment: Experiment, trainings: Mapping[str, Training]) -> Figure:
     """Validation loss against epochs of each training by name: the mean of the seeds, and their range.
 
-    Where the best epoch is kept, the lowest loss so far.
+    Where the best epoch is kept, the lowest loss so far, and the legend says so.
     """
-    lines = {name: _curve(experiment, training) for name, training in trainings.items()}
+    lines = {
+        f"{name}, lowest so far" if training.keep_best else name: _curve(experiment, training)
+        for name, training in trainings.items()
+    }
     positive = all(np.min(np.asarray(line.y, dtype=float)) > 0 for line in lines.values())
     return drawing.curves(lines, "epoch", "validation loss", "Validation loss on the way", log_y=positive)
 

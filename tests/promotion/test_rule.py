@@ -285,7 +285,7 @@ def test_the_picture_has_a_row_for_all_examples_and_each_class_that_was_tested()
     figure = draw(decide(contest(40, 10, 1000, parts=parts), BETTER), BETTER)
     [chart] = figure.axes
     assert [label.get_text() for label in chart.get_yticklabels()] == ["all examples", r"class a\$b"]
-    assert chart.get_title(loc="left") == "The rule promotes the challenger"
+    assert figure.get_suptitle() == "The rule promotes the challenger"
     assert [text.get_text() for text in chart.texts] == ["no difference"]
     [other] = draw(decide(contest(40, 10, 1000), NOT_WORSE), NOT_WORSE).axes
     assert [text.get_text() for text in other.texts] == ["no difference", "margin"]

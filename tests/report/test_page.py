@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from recipe import drawing
+from recipe.dataset.test_ledger import LEDGER, record_reading
 from recipe.evidence import at_most
 from recipe.report.build import rebuild_report
 from recipe.report.findings import STAGES
@@ -51,6 +53,19 @@ def test_the_page_stands_alone_with_its_pictures_inside(workspace: Path) -> None
     loaded = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "srcset")]
     assert all((address or "").startswith("data:") for address in loaded)
     assert not re.search(r"url\(|@import", rebuild_report(workspace).read_text(encoding="utf-8"))
+
+
+def test_a_caption_says_what_is_to_be_seen(workspace: Path) -> None:
+    path = workspace / "reports" / "data" / "figures" / "data.distributions.columns.png"
+    path.parent.mkdir(parents=True)
+    figure = drawing.curves({"a": drawing.Curve([1, 2], [3, 4])}, "epoch", "loss in $", "The first → last <steps>")
+    path.write_bytes(drawing.to_png(figure))
+    relative = path.relative_to(workspace / "reports").as_posix()
+    measure(workspace, "data", found("data/distributions", "Seen.", figures={"columns": relative}))
+    page = Outline(rebuild_report(workspace))
+    (picture,) = page.all("img")
+    assert picture["alt"] == "The first → last <steps>. Loss in $ against epoch. Seen."
+    assert "The first → last <steps>. Loss in $ against epoch" in page.text
 
 
 def test_labels_and_file_names_of_users_are_shown_and_not_obeyed(workspace: Path) -> None:
@@ -130,12 +145,26 @@ def test_the_page_tells_who_read_the_test_set_and_what_was_left_out(workspace: P
     quarantine.parent.mkdir()
     quarantine.write_text('id,path,reason\n1,a.png,"cut\noff"\n', encoding="utf-8")
     (workspace / ".recipe").mkdir(exist_ok=True)
-    entry = '{"when": "2026-11-23T20:40:11Z", "reader": "squeeze/final_test", "data": "digits", "figure": 0.98888}\n'
-    (workspace / ".recipe" / "test_ledger.jsonl").write_text(entry + '{"when": "cut', encoding="utf-8")
+    record_reading(workspace, "squeeze/final_test", "5f1", 360, 0.98888, "digits", "a net")
+    with open(workspace / LEDGER, "a", encoding="utf-8") as ledger:
+        ledger.write('{"when": "cut')
     text = Outline(rebuild_report(workspace)).text
     assert "1 example was left out" in text
-    assert "read once in this workspace" in text
-    assert "squeeze/final_test digits 0.9889" in text
+    assert "The test labels of digits have been read once. when" in text
+    assert "squeeze/final_test digits 360 0.9889" in text
+
+
+def test_the_page_counts_the_readings_of_its_own_data_set(workspace: Path) -> None:
+    measure(workspace, "ingest")
+    for data, model in (("wine", "a"), ("digits", "a"), ("tango", "a"), ("gnome", "a"), ("digits", "a")):
+        record_reading(workspace, "squeeze/final_test", f"state of {data}", 189, 0.968, data, model)
+    text = Outline(rebuild_report(workspace)).text
+    assert "The test labels of digits have been read once. A reading again of the same" in text
+    assert "not counted. 3 readings are of other data sets." in text
+    assert "a little less of a test" not in text
+    record_reading(workspace, "squeeze/final_test", "state of digits", 189, 0.97, "digits", "b")
+    text = Outline(rebuild_report(workspace)).text
+    assert "The test labels of digits have been read 2 times. Each reading after the first makes" in text
 
 
 def test_every_link_within_the_page_leads_somewhere_and_every_heading_follows_its_parent(workspace: Path) -> None:

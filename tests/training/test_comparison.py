@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from recipe.training.comparison import Change, compare, gain, validation, with_seeds
+from recipe.training.comparison import Change, compare, gain, learning_curves, validation, with_seeds
 from recipe.training.experiment import Experiment
 from recipe.training.fit import MEMORY
 
@@ -72,3 +72,10 @@ def test_a_change_that_hurts_has_a_negative_gain_that_does_not_hold(digits_cnn: 
     assert not found.gain.holds()
     assert found.metric < found.control_metric
     assert math.isclose(found.control_loss - found.loss, found.gain.value, rel_tol=1e-9)
+
+
+def test_the_legend_says_where_a_curve_is_the_lowest_loss_so_far(digits_cnn: Experiment) -> None:
+    stopped = digits_cnn.training.having(keep_best=True)
+    figure = learning_curves(digits_cnn, {"control": digits_cnn.training, "early stopping": stopped})
+    names = [line.get_label() for line in figure.axes[0].lines]
+    assert names == ["control", "early stopping, lowest so far"]

@@ -18,7 +18,6 @@ from recipe import drawing
 from recipe.diagnostics.causes import constant_in_words, not_held
 from recipe.diagnostics.first_steps import FirstSteps, root_mean_square, take_first_steps
 from recipe.diagnostics.probes import Constant, Units, constant_units, everything, some, stir, watch_units
-from recipe.drawing import Curve
 from recipe.evidence import Finding, at_most, practice
 from recipe.settings.strict import Strict
 from recipe.training.experiment import Experiment
@@ -37,7 +36,6 @@ IN_WORDS = {
 }
 SLOWER = (0.1, 0.01, 1e-3, 1e-4)  # times the learning rate, tried where the loss rises
 RISEN = 1.5  # times the untouched net's loss: more than the noise of a few batches explains
-TICKS = 15  # layers that an axis has room for
 NAMED = 6  # parameters that a sentence has room for
 
 
@@ -204,12 +202,10 @@ def _layers_in_words(worst: _Worst) -> Iterator[str]:
 
 
 def _figure(steps: FirstSteps) -> Figure:
-    """The gradients of the weight matrices from the first layer to the last."""
-    sizes = list(steps.of_weight_matrices.values())
-    places = range(1, len(sizes) + 1)
-    line = Curve(places, [_median(one) for one in sizes], [min(one) for one in sizes], [max(one) for one in sizes])
+    """The gradients of the weight matrices, a row each from the first layer down to the last."""
+    rows = {
+        name.removesuffix(".weight"): (_median(sizes), min(sizes), max(sizes))
+        for name, sizes in steps.of_weight_matrices.items()
+    }
     title = "Gradients through the layers: median and range over the steps"
-    label = "weight matrix, in the model's order"
-    figure = drawing.curves({"gradient": line}, label, "root mean square", title, log_y=True)
-    figure.axes[0].set_xticks(places[:: 1 + len(places) // TICKS])
-    return figure
+    return drawing.intervals(rows, "root mean square of a weight matrix's gradient", title, log_x=True)

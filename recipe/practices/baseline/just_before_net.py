@@ -168,7 +168,7 @@ def _histogram(inputs: dict[str, Tensor]) -> object:
         edges = np.histogram_bin_edges(np.concatenate(list(finite.values())), BINS)
         for name, values in finite.items():
             chart.hist(values, edges.tolist(), histtype="step", density=True, label=name, linewidth=1.4)
-        chart.set_yscale("log")
+        drawing.scale_by_ratio(chart, "y")
         chart.legend(frameon=False, fontsize=8)
     drawing.label(chart, "value that enters the net", "density", "Inputs of the two splits")
     return figure

@@ -1,5 +1,9 @@
 """baseline/predictions: the evaluation set's predictions, looked at."""
 
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+
 import pandas as pd
 import torch
 from pydantic import Field
@@ -15,6 +19,7 @@ from recipe.statistics.clusters import share_interval
 from recipe.training.evaluation import Evaluation
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
+from recipe.training.split import Split
 
 SHOWN_CLASSES = 30  # the worst of them, where there are more
 FAR = 3.5  # robust standard deviations: a residual beyond is flagged (Iglewicz and Hoaglin 1993)
@@ -112,11 +117,17 @@ def _classes(exp: Experiment, evaluation: Evaluation, table: pd.DataFrame) -> tu
     wrong = table[table["flagged"]].sort_values("probability", ascending=False, kind="stable").index.tolist()
     figures |= _gallery(exp, table, worst, "worst", "The highest losses: given → predicted")
     figures |= _gallery(exp, table, wrong, "surest_mistakes", "The surest mistakes: given → predicted")
-    name, (share, low, high) = next(iter(hardest.items()))
-    return (
-        f"{counted(len(wrong), 'mistake')}; the hardest class is {name}, {share:.3f} [{low:.3f}, {high:.3f}] right",
-        figures,
-    )
+    return f"{_mistakes(len(wrong))}{_hardest(hardest) if wrong else ''}", figures
+
+
+def _mistakes(count: int) -> str:
+    return counted(count, "mistake") if count else "no mistake"
+
+
+def _hardest(recall: Mapping[str, tuple[float, float, float]]) -> str:
+    """The first class of `recall`, the hardest first, in words."""
+    name, (share, low, high) = next(iter(recall.items()))
+    return f"; the hardest class is {name}, {share:.3f} [{low:.3f}, {high:.3f}] right"
 
 
 def _recall(evaluation: Evaluation, chosen: Tensor) -> tuple[float, float, float]:
@@ -140,9 +151,33 @@ def _residuals(exp: Experiment, evaluation: Evaluation, table: pd.DataFrame) -> 
 
 
 def _gallery(exp: Experiment, table: pd.DataFrame, places: list[int], name: str, title: str) -> dict[str, object]:
-    places = places[: exp.stages.baseline.predictions.shown]
-    if not places:
-        return {}
     given, predicted = table["given"].to_dict(), table["predicted"].to_dict()
-    captions = [f"{given[i]} → {predicted[i]}" for i in places]
-    return {name: picture(exp, exp.validation.at(torch.tensor(places)), captions, title)}
+    times = times_shown(exp.validation, {i: f"{given[i]} → {predicted[i]}" for i in places})
+    shown = list(times)[: exp.stages.baseline.predictions.shown]
+    if not shown:
+        return {}
+    captions = [f"{given[i]} → {predicted[i]}{f' ×{times[i]}' if times[i] > 1 else ''}" for i in shown]
+    return {name: picture(exp, exp.validation.at(torch.tensor(shown)), captions, title)}
+
+
+def times_shown(split: Split, captions: Mapping[int, str]) -> dict[int, int]:
+    """The places in `captions`, of copies under one caption only the first, and how many examples each stands for."""
+    alone = _alone(split)
+    first: dict[tuple[str, bytes], int] = {}
+    times: Counter[int] = Counter()
+    for i, caption in captions.items():
+        times[i if alone[i] else first.setdefault((caption, _digest(split, i)), i)] += 1
+    return dict(times)
+
+
+def _alone(split: Split) -> list[bool]:
+    """Which examples (N,) share their cluster with no other, so that they have no copy."""
+    if split.groups is None:
+        return [True] * len(split)
+    _, cluster, sizes = split.groups.unique(return_inverse=True, return_counts=True)
+    return [size == 1 for size in sizes[cluster].tolist()]
+
+
+def _digest(split: Split, place: int) -> bytes:
+    inputs, _ = split.batch(torch.tensor([place]))
+    return hashlib.sha256(inputs.cpu().numpy().tobytes()).digest()

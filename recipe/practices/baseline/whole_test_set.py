@@ -73,7 +73,11 @@ def whole_test_set(exp: Experiment) -> Finding:
             at_most(modes.distance if modes else 0.0, "max_mode_distance", otherwise="warn"),
             at_most(modes.hastiest.replaced if modes else 0.0, "max_replaced", otherwise="warn"),
         ),
-        figures={"figure": drawing.intervals({"validation": (evaluation.metric, low, high)}, name, title="Whole set")},
+        figures={
+            "figure": drawing.intervals(
+                {"validation": (evaluation.metric, low, high)}, name, title="On the whole validation set"
+            )
+        },
     )
 
 

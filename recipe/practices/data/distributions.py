@@ -137,7 +137,7 @@ def _classes(dataset: Dataset) -> pd.Series:
 def _draw_columns(columns: pd.DataFrame, classes: pd.Series) -> "Figure":
     across = min(3, columns.shape[1])
     down = -(-columns.shape[1] // across)
-    figure, charts = drawing.new_grid(down, across, width=2.6 * across + 1.0, height=1.9 * down + 0.4)
+    figure, charts = drawing.new_grid(down, across, width=2.6 * across + 1.0, height=1.9 * down + 0.6)
     shown = list(classes.value_counts().index[:MOST_CLASSES])
     shown = sorted(shown) if classes.nunique() <= MOST_CLASSES else []
     for chart, name in zip(charts.flat, columns, strict=False):
@@ -148,6 +148,7 @@ def _draw_columns(columns: pd.DataFrame, classes: pd.Series) -> "Figure":
     if shown:
         handles, names = charts.flat[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside right upper", frameon=False, fontsize=8)
+    drawing.entitle(figure, f"What the columns hold{', by class' if shown else ''}")
     return figure
 
 

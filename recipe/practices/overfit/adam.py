@@ -100,14 +100,12 @@ def _figure(
     rate: float, factors: NDArray[np.float64], reached: NDArray[np.float64], start: float, worst: float
 ) -> object:
     shown = np.minimum(reached, worst)  # a diverged training is drawn at the top
-    figure = drawing.curves(
+    return drawing.curves(
         {"after the short training": drawing.Curve(rate * factors, shown)},
         "learning rate",
         "training loss",
         "Range test",
         references={"a constant guess": start},
         log_x=True,
+        marks={"present": rate},
     )
-    figure.axes[0].axvline(rate, color=drawing.PALETTE[1], linewidth=1.2)
-    figure.axes[0].annotate("present", (rate, 0.95), xycoords=("data", "axes fraction"), fontsize=7.5)
-    return figure

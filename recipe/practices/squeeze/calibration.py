@@ -51,7 +51,7 @@ def calibration(exp: Experiment) -> Finding:
         advice="Do not read the probabilities as such: train for less long, with more regularization, or with more "
         "validation examples to fit the temperature on.",
         requirements=(at_most(error if beyond else 0.0, "max_error", otherwise="warn"),),
-        figures={"reliability": _reliability({"before": before, "after": after}, targets)},
+        figures={"reliability": _reliability(_drawn(temperature, before), targets)},
     )
 
 
@@ -82,6 +82,13 @@ def _interval(joint: Tensor, targets: Tensor, groups: Tensor | None) -> tuple[fl
     return max(0.0, min(low, error)), max(high, error)
 
 
+def _drawn(temperature: Temperature, before: Tensor) -> dict[str, Tensor]:
+    """What is shown: one line where the temperature is kept, since before and after are then the same."""
+    if temperature.kept:
+        return {"as it is, at temperature 1": temperature.joint}
+    return {"before": before, f"after, at temperature {temperature.value:.2f}": temperature.joint}
+
+
 def _reliability(kinds: dict[str, Tensor], targets: Tensor) -> object:
     """Accuracy against confidence, in bins that hold equally many examples."""
     lines = {}
@@ -94,5 +101,5 @@ def _reliability(kinds: dict[str, Tensor], targets: Tensor) -> object:
         y = torch.stack([correct[part].mean() for part in parts])
         lines[kind] = drawing.Curve(x.numpy(), y.numpy())
         lowest = min(lowest, x.min().item())
-    lines["ideal"] = drawing.Curve([lowest, 1.0], [lowest, 1.0])
+    lines["ideal"] = drawing.Curve([lowest, 1.0], [lowest, 1.0], ideal=True)
     return drawing.curves(lines, "confidence", "accuracy", title="Reliability")

@@ -109,6 +109,7 @@ def _by_size(exp: Experiment, outputs: Tensor, targets: Tensor) -> Figure:
         chart.fill_between(sizes, low, high, alpha=0.18, linewidth=0)
         chart.set_xticks(sizes)
         drawing.label(chart, "members", title)
+    drawing.entitle(figure, "What more members gain over one, with 95 % intervals")
     return figure
 
 

@@ -20,7 +20,6 @@ from recipe.tuning.search import Trial, in_order, rungs, validation_losses
 from recipe.tuning.space import Axis, Space, draw_scale, space_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 EDGE = 0.1  # of an axis: a best value this close to an end may have a better one beyond it
@@ -133,7 +132,8 @@ def _history(exp: Experiment, trials: Sequence[Trial]) -> Figure:
         [*numbers, len(trials) - 1], [*best, best[-1]], where="post", color=drawing.PALETTE[1], label="best so far"
     )
     drawing.label(chart, "trial", "validation loss", "The search")
-    _scale_losses(chart)
+    drawing.mark_whole_numbers(chart, "x")
+    drawing.scale_by_ratio(chart, "y")
     chart.legend(frameon=False, fontsize=8)
     return figure
 
@@ -156,19 +156,9 @@ def _slices(exp: Experiment, space: Space, trials: Sequence[Trial]) -> Figure:
             losses = [trial.losses[first] for trial in kind]
             chart.plot([trial.point[axis.name] for trial in kind], losses, "o", color=colour, markersize=4.5)
         draw_scale(chart, axis)
-        _scale_losses(chart)
         drawing.label(chart, axis.name, f"loss, epoch {first}" if number % columns == 0 else "")
     for chart in list(charts.flat)[len(space.axes) :]:
         chart.set_visible(False)
+    drawing.scale_by_ratio(charts[0, 0], "y")  # which all of them share
+    drawing.entitle(figure, f"The validation loss of every trial after epoch {first}, against what it tried")
     return figure
-
-
-def _scale_losses(chart: Axes) -> None:
-    """Losses on a logarithmic scale, in plain numbers."""
-    from matplotlib.ticker import FormatStrFormatter, NullFormatter
-
-    chart.set_yscale("log")
-    low, high = chart.get_ylim()
-    few = high / low < 10**1.5
-    chart.yaxis.set_major_formatter(FormatStrFormatter("%.2g"))
-    chart.yaxis.set_minor_formatter(FormatStrFormatter("%.2g") if few else NullFormatter())

@@ -84,6 +84,7 @@ def _drawn(tried: Pilot) -> Figure:
         drawing.label(chart, tried.x.name, tried.y.name if kind == "grid" else "", kind)
         draw_scale(chart, tried.x, "x")
         draw_scale(chart, tried.y, "y")
+    drawing.entitle(figure, "What a grid and what random search tried of two settings")
     figure.colorbar(dots, ax=list(charts.flat), label="validation loss", shrink=0.9)
     return figure
 

@@ -18,10 +18,11 @@ from recipe.practices.baseline.just_before_net import just_before_net
 from recipe.practices.baseline.linear import linear
 from recipe.practices.baseline.loss_at_init import loss_at_init
 from recipe.practices.baseline.overfit_one_batch import overfit_one_batch
-from recipe.practices.baseline.predictions import predictions
+from recipe.practices.baseline.predictions import predictions, times_shown
 from recipe.practices.baseline.simplify import simplify
 from recipe.practices.baseline.special_case import special_case
 from recipe.training.experiment import ADAM
+from recipe.training.split import Split
 from tests.practices.baseline.conftest import Make
 
 ENTROPY = np.random.default_rng()  # seeded by nothing: another number at every call
@@ -227,6 +228,25 @@ def test_every_example_is_in_the_table_of_predictions_the_most_suspicious_first(
     assert table["score"].between(0, 1).all()
     assert 1 - table["flagged"].mean() == pytest.approx(finding.measured)
     assert {"confusion", "classes", "worst", "surest_mistakes"} <= set(finding.figures)
+
+
+def test_where_nothing_is_wrong_no_class_is_called_the_hardest(on_digits: Make) -> None:
+    experiment = on_digits(Cnn)
+    experiment = replace(
+        experiment, validation=experiment.train.head(20), training=experiment.training.having(epochs=30)
+    )
+    summary = experiment.examine(predictions).summary
+    assert summary.endswith("; no mistakes.")
+    assert "hardest" not in summary
+
+
+def test_of_copies_one_is_shown_with_how_many_there_are(digits: tuple[Tensor, Tensor]) -> None:
+    images, labels = (part[[0, 1, 1, 2, 1, 1]] for part in digits)
+    split = Split(images, labels, groups=torch.tensor([4, 7, 7, 7, 7, 9]))
+    captions = {4: "1 → 7", 3: "2 → 7", 1: "1 → 7", 5: "1 → 7", 2: "1 → 8", 0: "0 → 7"}
+    # 1, 2 and 4 are copies, of which 2 is taken for another digit; 3 is in their group; 5 is by itself.
+    assert times_shown(split, captions) == {4: 2, 3: 1, 5: 1, 2: 1, 0: 1}
+    assert list(times_shown(split, captions)) == [4, 3, 5, 2, 0]
 
 
 def test_a_regressions_predictions_are_listed_and_drawn(on_diabetes: Make) -> None:

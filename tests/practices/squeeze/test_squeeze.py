@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from recipe.dataset.test_ledger import LEDGER, readings, record_reading, times_read
 from recipe.models import Cnn, Linear, Mlp
-from recipe.practices.squeeze.calibration import calibration
+from recipe.practices.squeeze.calibration import _drawn, _reliability, calibration
 from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.final_test import final_test
 from recipe.statistics.metrics import metrics_of
@@ -196,6 +196,16 @@ def test_probabilities_that_no_temperature_mends_are_warned_of(experiment: Exper
     finding = of(SurerOfSome, replace(experiment, validation=wrong), keep_best=False).examine(calibration)
     assert finding.verdict == "warn"
     assert finding.measured is not None and finding.measured > 0.1
+
+
+@pytest.mark.parametrize(
+    ("factor", "names"), [(1.0, ["as it is, at temperature 1", "ideal"]), (8.0, ["before", "after"])]
+)
+def test_a_kept_temperature_is_one_line_and_another_two(factor: float, names: list[str]) -> None:
+    outputs, targets = drawn(400, factor, seed=0)
+    figure = _reliability(_drawn(choose_temperature(outputs, targets), outputs[0].log_softmax(1)), targets)
+    shown = [line.get_label() for line in figure.axes[0].lines]  # type: ignore[attr-defined]
+    assert all(label.startswith(name) for label, name in zip(shown, names, strict=False))
 
 
 def test_calibration_is_skipped_for_a_regression(diabetes_mlp: Experiment) -> None:
