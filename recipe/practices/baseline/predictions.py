@@ -121,7 +121,7 @@ def _classes(exp: Experiment, evaluation: Evaluation, table: pd.DataFrame) -> tu
 
 
 def _mistakes(count: int) -> str:
-    return counted(count, "mistake") if count else "no mistake"
+    return counted(count, "mistake") if count else "no mistakes"
 
 
 def _hardest(recall: Mapping[str, tuple[float, float, float]]) -> str:
