@@ -145,9 +145,10 @@ def _notes_on_shape(decoded: Sequence[_Decoded], stored: Stored) -> Iterator[str
     count, most = sum(times > STRETCHED for times in stretched), int(np.argmax(stretched))
     if count:
         (width, height), are = decoded[most].size, "image is" if count == 1 else "images are"
+        worst = "it is" if count == 1 else "most so is"
         yield (
             f"{count:,} {are} far from the shape that all are brought to, {stored.width} wide and {stored.height} "
-            f"high, and squeezed by more than {STRETCHED} times; most so is {decoded[most].file.name}, {width} wide "
+            f"high, and squeezed by more than {STRETCHED} times; {worst} {decoded[most].file.name}, {width} wide "
             f"and {height} high. Crop such images, or choose data.image.size=[height,width]."
         )
 
