@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from recipe.dataset.columns import is_text, numbers_of
 from recipe.dataset.preparation import as_text
 
+SATURATED_IMAGE = "saturated"  # the reason of an image that is white all over
+VANISHED = "white on the white put behind it"  # of such a one that has transparency: what was drawn may be pale
 TORN = "partly missing"  # the reason of an image of which a band at one side is a single value
 CHUNK = 2_048  # images measured at once
 SMALLEST_SIDE = 8  # of an image in which noise can be told from a picture
@@ -25,7 +27,9 @@ def blank_images(images: NDArray[np.uint8], most_flat: float, most_noise: float,
     flat = measured["deviation"] <= most_flat
     mean = measured["mean"]
     reason = (
-        pd.Series("constant", index=measured.index).mask(mean <= BLACK, "black").mask(mean >= SATURATED, "saturated")
+        pd.Series("constant", index=measured.index)
+        .mask(mean <= BLACK, "black")
+        .mask(mean >= SATURATED, SATURATED_IMAGE)
     )
     score = 1 - 0.1 * measured["deviation"] / max(most_flat, 1e-12)
 

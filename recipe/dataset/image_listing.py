@@ -38,7 +38,7 @@ from recipe.settings import Data, nearest
 
 LABELS = "labels.csv"
 NOT_EXAMPLES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # left by file managers; so is what starts with a dot
-NO_FILE_INSIDE = "it is a link that leads outside data.path or to a folder, or no file at all"
+LINK_TO_ITSELF = "it is a link that leads to itself"
 DEEPEST_CONTRAST = 0.5  # the standard deviation of values in 0..1, half of them 0 and half 1
 MEASURED: dict[str, tuple[float, float | None] | None] = {  # of each image, and the range that it is in
     "width": (1, None),
@@ -165,7 +165,7 @@ def _by_labels(root: Path, data: Data) -> Listing:
         listed[TIME] = times.values.iloc[rows].reset_index(drop=True)
     files = [ImageFile(path, listed["path"][row], listed["label"][row], row) for row, (_, path) in enumerate(kept)]
     quantity = notes_on_target(labels, data.label, data.target)
-    notes = [*notes_on_labels(labels, data.label), *quantity, *_unlisted(root, set(names))]
+    notes = [*notes_on_labels(labels, data.label), *quantity, *_unlisted(root, set(names)), *_notes_on_links(files)]
     notes += _notes_on_time(table.frame, readings, times, data) if listed["split"].isna().all() else ()
     images = f"{root.name}: {LABELS} names {len(names):,} images"
     taken = [images, labels_taken(labels, data.label, data.target), groups_taken(listed, roles.group)]
@@ -215,7 +215,7 @@ def _notes_on_time(
 
 def _inside(root: Path, name: str) -> tuple[Path | None, str, str]:
     """The file that a labels.csv names, or why it is refused and the kind of that."""
-    relative, circle = PurePosixPath(name), (None, "it is a link that leads to itself", "outside")
+    relative, circle = PurePosixPath(name), (None, LINK_TO_ITSELF, "outside")
     try:
         if not name or relative.is_absolute() or ".." in relative.parts or not _leads_inside(root / name, root):
             return None, "the path is empty or leads outside data.path", "outside"
@@ -278,7 +278,8 @@ def _by_folders(root: Path, data: Data) -> Listing:
         if splits and parts[0] not in splits and len(parts) > 1:
             outside[parts[0]] += 1
         elif path is None:
-            rejected.append(Rejected(name, NO_FILE_INSIDE, "outside", parts[depth] if len(parts) > depth + 1 else ""))
+            label = parts[depth] if len(parts) > depth + 1 else ""
+            rejected.append(Rejected(name, _why_no_file(root, "/".join(parts)), "outside", label))
         elif len(parts) < depth + 2:
             if is_image_name(name):
                 rejected.append(Rejected(name, "it lies in no class folder", "label"))
@@ -305,7 +306,11 @@ def _by_folders(root: Path, data: Data) -> Listing:
         ImageFile(path, name, label, row)
         for row, ((path, name, *_), label) in enumerate(zip(kept, table["label"], strict=True))
     ]
-    notes = [*notes_on_labels(labels, "the folders"), *_empty_classes(root, [*folders, *left_out])]
+    notes = [
+        *notes_on_labels(labels, "the folders"),
+        *_empty_classes(root, [*folders, *left_out]),
+        *_notes_on_links(files),
+    ]
     notes += [_not_read(root, folder, count) for folder, count in outside.items()]
     if strays:
         notes.append(f"Beside the folders lie files that are not read: {len(strays)}, such as {strays[0]}.")
@@ -322,6 +327,18 @@ def _by_folders(root: Path, data: Data) -> Listing:
         folders_left_out_taken(left_out),
     ]
     return Listing(root, files, table, labels.task, rejected, [], notes, taken, labels.as_json())
+
+
+def _notes_on_links(files: Sequence[ImageFile]) -> Iterator[str]:
+    """That files are links, each of which is an example, and so a copy of what it leads to."""
+    links = [file.name for file in files if file.path.is_symlink()]
+    if len(links) == 1:
+        yield f"1 of {counted(len(files), 'file')} is a link to another of the folder, and an example too: {links[0]}."
+    elif links:
+        yield (
+            f"{len(links):,} of {len(files):,} files are links to others of the folder, and each is an example too; "
+            f"the first is {links[0]}."
+        )
 
 
 def _without_ignored_classes(
@@ -383,7 +400,7 @@ def _inputs(root: Path, data: Data, task: Task, classes: Sequence[str]) -> Listi
         raise DataError(f"{root} holds no files: set data.path to a folder of images.")
     table = pd.DataFrame({"path": [shown("/".join(parts)) for parts, _ in inside]}, dtype="str")
     rejected = [
-        Rejected(shown("/".join(parts)), "the link leads outside the folder or to a folder", "outside")
+        Rejected(shown("/".join(parts)), _why_no_file(root, "/".join(parts)), "outside")
         for parts, path in named
         if path is None
     ]
@@ -470,6 +487,22 @@ def _links_inside(entry: os.DirEntry[str], root: Path) -> bool:
         if error.errno != errno.ELOOP:
             raise
         return False
+
+
+def _why_no_file(root: Path, name: str) -> str:
+    """Why what `files_below` finds under a `name` is no file to read."""
+    path = root / name
+    if not path.is_symlink():
+        return "it is no file, but a pipe or a device"
+    try:
+        target = path.resolve(strict=True)
+    except RuntimeError:  # pathlib's word for ELOOP, until 3.13
+        return LINK_TO_ITSELF
+    except OSError as error:
+        return LINK_TO_ITSELF if error.errno == errno.ELOOP else "it is a link that leads to nothing"
+    if not target.is_relative_to(root):
+        return "it is a link that leads outside data.path"
+    return "it is a link to a folder" if target.is_dir() else "it is a link to no file, but a pipe or a device"
 
 
 def located_files(root: Path) -> dict[str, Path]:

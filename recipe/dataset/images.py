@@ -34,6 +34,7 @@ from recipe.errors import DataError
 from recipe.settings import Image as ImageSettings
 
 LONGER_SIDE = 64  # pixels: what the default models are made for; data.image.size overrules it
+STRETCHED = 1.5  # times that the proportion of the sides changes, beyond which it is told: a square of a photo is 1.5
 CHUNK = 256  # images a task of the pool: enough to hide its cost, little enough to hold
 EXIF_ORIENTATION = 0x0112
 TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap height and width
@@ -69,13 +70,14 @@ class Stored:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """One image: what is written of it (C, H, W), its facts for the manifest, whether it has colour, and what it has
-    that is left out: further frames, transparency, depth.
+    """One image: what is written of it (C, H, W), its facts for the manifest, its upright width and height, whether it
+    has colour, and what it has that is left out: further frames, transparency, depth.
     """
 
     file: ImageFile
     pixels: np.ndarray
     facts: dict[str, Any]
+    size: tuple[int, int]
     colour: bool
     frames: bool
     transparency: bool
@@ -120,7 +122,7 @@ def decode_images(listing: Listing, settings: ImageSettings, source: str, out: P
         listing.task,
         refused,
         user_columns=listing.user_columns,
-        notes=[*listing.notes, *_left_out(decoded)],
+        notes=[*listing.notes, *_left_out(decoded), *_notes_on_shape(decoded, stored)],
         taken=[*listing.taken, f"stored as {stored.channels} x {stored.height} x {stored.width} bytes"],
         readings=listing.times.readings if listing.times else {},
         label_reading=listing.label_reading,
@@ -135,6 +137,26 @@ def _left_out(decoded: Sequence[_Decoded]) -> Iterator[str]:
         if having:
             count = f"{counted(len(having), 'image')} of {len(decoded):,}"
             yield f"{count} {does if len(having) == 1 else do} {told}; the first is {having[0]}."
+
+
+def _notes_on_shape(decoded: Sequence[_Decoded], stored: Stored) -> Iterator[str]:
+    """How many images lose their shape, since all are brought to one size, and which does most."""
+    stretched = [_stretched(item.size, stored) for item in decoded]
+    count, most = sum(times > STRETCHED for times in stretched), int(np.argmax(stretched))
+    if count:
+        (width, height), are = decoded[most].size, "image is" if count == 1 else "images are"
+        worst = "it is" if count == 1 else "most so is"
+        yield (
+            f"{count:,} {are} far from the shape that all are brought to, {stored.width} wide and {stored.height} "
+            f"high, and squeezed by more than {STRETCHED} times; {worst} {decoded[most].file.name}, {width} wide "
+            f"and {height} high. Crop such images, or choose data.image.size=[height,width]."
+        )
+
+
+def _stretched(size: tuple[int, int], stored: Stored) -> float:
+    """By how many times the proportion of an image's sides (width, height) changes: 1 or more."""
+    change = size[0] * stored.height / (size[1] * stored.width)
+    return max(change, 1 / change)
 
 
 def store_pictures(pictures: Pictures, source: str, out: Path) -> Examples:
@@ -206,7 +228,7 @@ def _decode(file: ImageFile, stored: Stored) -> _Decoded | Rejected:
         "brightness": levels.mean() / 255,
         "contrast": levels.std() / 255,
     }
-    return _Decoded(file, prepared, facts, colour, frames, transparency, depth)
+    return _Decoded(file, prepared, facts, image.size, colour, frames, transparency, depth)
 
 
 def _content_id(pixels: np.ndarray) -> str:

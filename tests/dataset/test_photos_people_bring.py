@@ -1,5 +1,6 @@
 """Folders of images as people have them: what is read as what, and what is left out is told."""
 
+import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,6 +121,47 @@ def test_links_that_lead_nowhere_are_named_and_passed_over(
     assert len(dataset.manifest) == 60
     assert set(dataset.quarantine["path"]) == {"0/dead.png", "0/self.png", "cats"}
     assert set(dataset.quarantine["kind"]) == {"outside"}
+
+
+def test_of_a_link_in_quarantine_it_is_told_where_it_leads(
+    prepare: Prepare, digit_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.png").write_bytes((digit_folder / "0" / "00.png").read_bytes())
+    (digit_folder / "0" / "outside.png").symlink_to(tmp_path / "secret.png")
+    (digit_folder / "0" / "folder").symlink_to(digit_folder / "1")
+    (digit_folder / "0" / "dead.png").symlink_to(digit_folder / "gone.png")
+    (digit_folder / "0" / "self.png").symlink_to("self.png")
+    os.mkfifo(digit_folder / "0" / "pipe.png")
+    quarantine = prepare(kind="image_folder", path=digit_folder).quarantine
+    assert dict(zip(quarantine["path"], quarantine["reason"], strict=True)) == {
+        "0/outside.png": "it is a link that leads outside data.path",
+        "0/folder": "it is a link to a folder",
+        "0/dead.png": "it is a link that leads to nothing",
+        "0/self.png": "it is a link that leads to itself",
+        "0/pipe.png": "it is no file, but a pipe or a device",
+    }
+
+
+def test_images_that_are_links_to_others_are_counted(prepare: Prepare, digit_folder: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        (digit_folder / "0" / name).symlink_to("00.png")
+    dataset = prepare(kind="image_folder", path=digit_folder)
+    assert told(dataset, "3 of 63 files are links to others of the folder", "the first is 0/a.png")
+
+
+def test_images_far_from_the_shape_of_the_others_are_counted_and_the_farthest_is_named(
+    prepare: Prepare, digit_folder: Path
+) -> None:
+    for name, size in {"sheet.png": (96, 8), "wide.png": (16, 8), "nearly.png": (11, 8)}.items():
+        Image.open(digit_folder / "0" / "00.png").resize(size).save(digit_folder / "0" / name)
+    dataset = prepare(kind="image_folder", path=digit_folder)
+    assert told(dataset, "2 images are far from the shape", "8 wide and 8 high", "0/sheet.png, 96 wide and 8 high")
+
+
+def test_images_of_one_shape_are_nothing_to_tell_whatever_their_size(prepare: Prepare, digit_folder: Path) -> None:
+    for path in sorted(digit_folder.rglob("*.png"))[:9]:
+        Image.open(path).resize((16, 16)).save(path)
+    assert prepare(kind="image_folder", path=digit_folder).notes == ()
 
 
 def test_files_are_found_in_either_form_of_unicode(prepare: Prepare, digit_folder: Path) -> None:

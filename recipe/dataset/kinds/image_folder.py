@@ -11,7 +11,7 @@ import pandas as pd
 from recipe import drawing
 from recipe.dataset import preparation as preparation_code
 from recipe.dataset.beside import Beside, beside, label_faults
-from recipe.dataset.blankness import CHUNK, TORN, blank_images, largest_band
+from recipe.dataset.blankness import CHUNK, SATURATED_IMAGE, TORN, VANISHED, blank_images, largest_band
 from recipe.dataset.image_listing import (
     LABELS,
     MEASURED,
@@ -24,7 +24,7 @@ from recipe.dataset.image_listing import (
 from recipe.dataset.images import decode_images, pixel_statistics
 from recipe.dataset.kind import Kind, Preparation, RawInputs, Rows, Vectors
 from recipe.dataset.manifest import Examples, Rejected
-from recipe.dataset.preparation import prepare_named, refuse_bomb
+from recipe.dataset.preparation import ALPHA_MODES, prepare_named, refuse_bomb
 from recipe.dataset.readings import Reading
 from recipe.dataset.stored import Dataset
 from recipe.dataset.table_files import read_table
@@ -251,6 +251,9 @@ def _are_copies(pair: np.ndarray) -> bool:
 
 def _blank(dataset: Dataset, settings: Any, start: int) -> pd.DataFrame:
     found = blank_images(dataset.inputs, settings.flat, settings.noise, settings.band)
+    if "mode" in dataset.manifest:
+        on_white = dataset.manifest["mode"].iloc[found["row"]].isin(ALPHA_MODES).to_numpy()
+        found["reason"] = found["reason"].mask(on_white & (found["reason"] == SATURATED_IMAGE), VANISHED)
     torn = (found["reason"] == TORN) & (found["row"] >= start)
     if not start or not torn.any():
         return found

@@ -1,12 +1,11 @@
 """baseline/just_before_net: a look at the very tensors that enter the net."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from recipe.diagnostics.distortion import Distortion, distortion
 from recipe.diagnostics.probes import everything, some
 from recipe.evidence import Finding, at_least, at_most, practice
 from recipe.settings.strict import Strict
+from recipe.statistics.clusters import effective_count
 from recipe.training.experiment import Experiment
 
 CHANCE = 1e-6  # p-value, over all columns, below which two splits are not one distribution; healthy sets stay silent
@@ -58,7 +58,7 @@ def just_before_net(exp: Experiment) -> Finding:
     values = both[both.isfinite()].double()
     broken = both.numel() - len(values)
     mean, std = (values.mean().item(), values.std().item()) if len(values) > 1 else (float("nan"), float("nan"))
-    columns = _columns(exp, inputs["train"], inputs["validation"])
+    columns = _columns(exp, *(_Sample(inputs[name], part.groups) for name, part in parts.items()))
     furthest = max(columns, key=lambda column: column.distance)
     summary = (
         f"{len(both)} examples {tuple(both.shape[1:])} as the net gets them: mean {mean:.3g}, standard deviation "
@@ -67,7 +67,8 @@ def just_before_net(exp: Experiment) -> Finding:
         else f"{len(both)} examples as the net gets them hold no finite number"
     )
     if broken:
-        summary += f"; {broken} numbers are NaN or infinite, the first in {_first_broken(exp, both)}"
+        numbers, the_first = ("number is", "") if broken == 1 else ("numbers are", "the first ")
+        summary += f"; {broken} {numbers} NaN or infinite, {the_first}in {_first_broken(exp, both)}"
     if max(std, abs(mean)) > UNSCALED:
         summary += "; the inputs are not scaled"
     if furthest.distance:
@@ -118,7 +119,8 @@ def _distorted_in_words(distorted: Distortion | None) -> str:
 class Column:
     """One feature, or one statistic of an image's channel, over the training examples.
 
-    `distance` is Kolmogorov and Smirnov's between train and validation where chance does not explain it, else 0.
+    `distance` is Kolmogorov and Smirnov's between train and validation where chance does not explain it, else 0. Copies
+    and groups tell less than as many examples on their own, and chance makes more of them.
     """
 
     name: str
@@ -129,15 +131,33 @@ class Column:
     distance: float
 
 
-def _columns(exp: Experiment, train: Tensor, validation: Tensor) -> list[Column]:
+@dataclass(frozen=True)
+class _Sample:
+    """Inputs (N, ...), columns (N, F) or values (N,) of a split, and the clusters (N,) they come in, if any."""
+
+    values: Tensor
+    groups: Tensor | None
+
+    def column(self, place: int) -> "_Sample":
+        """The values of one column (N,) that are finite numbers."""
+        values = self.values[:, place]
+        kept = values.isfinite()
+        return _Sample(values[kept], None if self.groups is None else self.groups[kept])
+
+    def draws(self) -> float:
+        """How many independent examples these tell as much as."""
+        return len(self.values) if self.groups is None else effective_count(self.values, self.groups)
+
+
+def _columns(exp: Experiment, train: _Sample, validation: _Sample) -> list[Column]:
     """Each feature; of images, each channel's mean and spread, since the pixels of one image are not independent."""
-    if train.dim() > 2:
-        names = [f"channel {i} {statistic}" for statistic in ("mean", "spread") for i in range(train.shape[1])]
-        train, validation = _per_channel(train), _per_channel(validation)
+    if train.values.dim() > 2:
+        channels = range(train.values.shape[1])
+        names = [f"channel {i} {statistic}" for statistic in ("mean", "spread") for i in channels]
+        train, validation = (replace(sample, values=_per_channel(sample.values)) for sample in (train, validation))
     else:
-        names = exp.input_names(train.shape[1])
-    ones, others = train.numpy(), validation.numpy()
-    return [_column(name, ones[:, i], others[:, i], len(names)) for i, name in enumerate(names)]
+        names = exp.input_names(train.values.shape[1])
+    return [_column(name, train.column(i), validation.column(i), len(names)) for i, name in enumerate(names)]
 
 
 def _per_channel(images: Tensor) -> Tensor:
@@ -145,15 +165,17 @@ def _per_channel(images: Tensor) -> Tensor:
     return torch.cat([places.mean(2), places.std(2)], 1)
 
 
-def _column(name: str, train: NDArray[np.float32], validation: NDArray[np.float32], tried: int) -> Column:
-    from scipy.stats import ks_2samp
+def _column(name: str, train: _Sample, validation: _Sample, tried: int) -> Column:
+    from scipy.stats import ks_2samp, kstwo
 
-    one, other = train[np.isfinite(train)], validation[np.isfinite(validation)]
+    one, other = train.values.numpy(), validation.values.numpy()
     if not len(one) or not len(other):
         return Column(name, math.nan, math.nan, math.nan, math.nan, float(len(one) != len(other)))
-    test = ks_2samp(one, other, method="asymp")
-    distance = float(test.statistic) if test.pvalue * tried < CHANCE else 0.0
-    return Column(name, float(one.mean()), float(one.std()), float(one.min()), float(one.max()), distance)
+    distance = float(ks_2samp(one, other, method="asymp").statistic)
+    sizes = train.draws(), validation.draws()
+    p_value = float(kstwo.sf(distance, max(1, round(sizes[0] * sizes[1] / sum(sizes)))))
+    seen = distance if p_value * tried < CHANCE else 0.0
+    return Column(name, float(one.mean()), float(one.std()), float(one.min()), float(one.max()), seen)
 
 
 def _first_broken(exp: Experiment, inputs: Tensor) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import Field
 
+from recipe.dataset.blankness import VANISHED
 from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
@@ -46,8 +47,20 @@ def blank(dataset: Dataset) -> Finding:
     table = pd.concat([known, found[["reason", "score"]].reset_index(drop=True)], axis=1)
     shown, why = dataset.inputs[places[:SHOWN]], list(table["reason"][:SHOWN])
     drawn = kind.draw(shown, why, "Examples that hold nothing") if len(table) else None
+    return _finding(table, len(dataset.manifest), _advice(table), {"blank": drawn} if drawn else {})
+
+
+def _advice(table: pd.DataFrame) -> str:
+    """What to do; of pictures with transparency the white that is put behind them may be at fault."""
     advice = "Look at what the table lists and delete what is no example; a net learns to guess on it."
-    return _finding(table, len(dataset.manifest), advice, {"blank": drawn} if drawn else {})
+    vanished = int((table["reason"] == VANISHED).sum())
+    if not vanished:
+        return advice
+    have, them = ("has", "it") if vanished == 1 else ("have", "them")
+    return (
+        f"{advice} Of these {vanished} {have} transparency, which is laid on white, and what is pale vanishes there: "
+        f"save {them} on a ground that shows what was drawn."
+    )
 
 
 @practice("data/blank")

@@ -130,13 +130,37 @@ def test_numbers_that_are_not_finite_are_counted_before_they_enter_the_net(on_di
     )
     finding = experiment.examine(just_before_net)
     assert finding.verdict == "fail"
-    assert "1 numbers are NaN or infinite, the first in d" in finding.summary
+    assert "; 1 number is NaN or infinite, in d" in finding.summary
 
 
 def test_a_validation_split_that_is_prepared_otherwise_is_caught(on_digits: Make) -> None:
     experiment = on_digits(Cnn)
     brighter = replace(experiment.validation, view=lambda batch: batch + 1)
     finding = experiment.variant("brighter", validation=brighter).examine(just_before_net)
+    assert finding.verdict == "fail"
+    assert "channel 0 mean is distributed otherwise in validation than in train" in finding.summary
+
+
+def test_copies_that_validation_holds_are_no_other_distribution(on_digits: Make) -> None:
+    experiment = on_digits(Cnn)
+    split = experiment.validation
+    brightest = split.inputs.flatten(1).mean(1).argsort(descending=True)[:4]
+    rows = torch.cat([torch.arange(len(split)), brightest.repeat_interleave(60)])
+    copied = split.at(rows)
+    told_apart = experiment.variant("copied", validation=copied).examine(just_before_net)
+    as_copies = experiment.variant("copied", validation=replace(copied, groups=rows)).examine(just_before_net)
+    assert "is distributed otherwise in validation" in told_apart.summary
+    assert as_copies.verdict == "pass"
+    assert "distributed otherwise" not in as_copies.summary
+
+
+@pytest.mark.parametrize("groups", [10, 100])
+def test_a_validation_split_that_is_prepared_otherwise_is_caught_in_groups_too(on_digits: Make, groups: int) -> None:
+    experiment = on_digits(Cnn)
+    brighter = replace(experiment.validation, view=lambda batch: batch + 1)
+    brighter = replace(brighter, groups=torch.arange(len(brighter)) % groups)
+    train = replace(experiment.train, groups=torch.arange(len(experiment.train)) % groups)
+    finding = experiment.variant("brighter", train=train, validation=brighter).examine(just_before_net)
     assert finding.verdict == "fail"
     assert "channel 0 mean is distributed otherwise in validation than in train" in finding.summary
 

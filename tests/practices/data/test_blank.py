@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,20 @@ def test_black_saturated_constant_and_noise_images_are_named() -> None:
     assert reasons == {"digit-0": "black", "digit-1": "saturated", "digit-2": "constant", "digit-3": "noise"}
     assert finding.verdict == "warn"
     assert finding.table["score"].is_monotonic_decreasing
+
+
+def test_pale_images_with_transparency_are_told_to_vanish_on_white_and_white_ones_without_are_not() -> None:
+    images, labels = digits()
+    images = images.copy()
+    images[:2] = 255
+    white = arrays(images, labels)
+    modes = ["LA", "L", *["L"] * (len(images) - 2)]
+
+    finding = blank(replace(white, manifest=white.manifest.assign(mode=modes)))
+
+    assert finding.table["reason"].tolist() == ["white on the white put behind it", "saturated"]
+    assert "Of these 1 has transparency, which is laid on white, and what is pale vanishes there" in finding.advice
+    assert "transparency" not in blank(white).advice
 
 
 def test_one_blank_image_holds_nothing_and_two_hold_nothing() -> None:
