@@ -46,7 +46,7 @@ def blank(dataset: Dataset) -> Finding:
     table = pd.concat([known, found[["reason", "score"]].reset_index(drop=True)], axis=1)
     shown, why = dataset.inputs[places[:SHOWN]], list(table["reason"][:SHOWN])
     drawn = kind.draw(shown, why, "Examples that hold nothing") if len(table) else None
-    advice = "Look at what the table lists and delete what is no example; a net learns to guess on it."
+    advice = "Where the table lists any, look at them and delete what is no example: a net learns to guess on it."
     return _finding(table, len(dataset.manifest), advice, {"blank": drawn} if drawn else {})
 
 
@@ -54,7 +54,9 @@ def blank(dataset: Dataset) -> Finding:
 def blank_of_delivery(examined: Examined) -> Finding:
     """Every delivered example holds something: no image is one colour, noise or half there, no row is empty."""
     table = examined.blank[["id", "path", "reason"]].assign(score=1.0)
-    return _finding(table, examined.total, "Ask the sender for what the table lists; it is set aside.", {})
+    return _finding(
+        table, examined.total, "Where the table lists any, ask the sender for them: they are set aside.", {}
+    )
 
 
 def _finding(table: pd.DataFrame, total: int, advice: str, figures: dict[str, Any]) -> Finding:

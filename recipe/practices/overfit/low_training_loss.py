@@ -71,7 +71,8 @@ def low_training_loss(exp: Experiment) -> Finding:
         f"{reached.metric:.4f}.{remark}",
         measured=share,
         expected=0.0,
-        advice="Make the model larger, train longer, or mend the first of the likely causes; regularise only then.",
+        advice="Where the training set is not memorised, make the model larger, train longer, or mend the first of "
+        "the likely causes; regularise only then.",
         requirements=(at_most(share, "max_loss_share"),),
         figures={"loss": _figure(run, guess, until)},
     )
