@@ -5,6 +5,7 @@ import math
 from recipe.evidence import Finding
 
 DIGITS = 4
+PERCENT = ("accuracy", "balanced_accuracy")  # the metrics that people say in percent
 SMALL, LARGE, LARGEST_COUNT = 1e-4, 1e6, 1e9  # beyond them powers of ten read better
 
 
@@ -34,6 +35,25 @@ def interval(bounds: tuple[float | None, float | None] | None) -> str:
     if decimals is None:
         return f"{number(low)} to {number(high)}"
     return _signed(f"{low:,.{decimals}f} to {high:,.{decimals}f}")
+
+
+def scored(metric: str, value: float | None) -> str:
+    """A value of `metric` as a person says it: `98.6 %`, `0.467`."""
+    if value is None or not math.isfinite(value):
+        return number(value)
+    if metric in PERCENT:
+        return f"{value:.1%}".replace("%", " %")
+    return _signed(f"{value:.3f}") if abs(value) < 10 else number(value)
+
+
+def scored_interval(metric: str, bounds: tuple[float, float] | None) -> str:
+    """`[97.1, 99.3]`, in the unit of `scored`; nothing where there is no interval."""
+    return f"[{', '.join(scored(metric, end).removesuffix(' %') for end in bounds)}]" if bounds else ""
+
+
+def metric_in_words(metric: str) -> str:
+    """`balanced_accuracy` as a person says it."""
+    return {"F1": "macro F1"}.get(metric, metric.replace("_", " "))
 
 
 def expectation(finding: Finding) -> str:

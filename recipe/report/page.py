@@ -15,7 +15,7 @@ from PIL import Image
 from recipe.evidence import Finding, Verdict
 from recipe.report.facts import Facts
 from recipe.report.findings import STAGES, RunResult, StageResult
-from recipe.report.numbers import duration, expectation, interval, number
+from recipe.report.numbers import duration, expectation, interval, metric_in_words, number, scored, scored_interval
 from recipe.runtime.workspace import write_whole
 
 PAGE = "index.html"
@@ -50,10 +50,11 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """What the final metric is compared with: its name, its metric, and the practice that measured it."""
+class Predictor:
+    """A predictor on the test set: its name, its value by the metric so called, and the practice that measured it."""
 
     name: str
+    metric: str
     measured: float | None
     interval: tuple[float, float] | None
     practice: str
@@ -101,6 +102,7 @@ def render(reports: Path, result: RunResult, facts: Facts, opening: Opening | No
         lstrip_blocks=True,
     )
     environment.filters.update(number=number, interval=interval, duration=duration, words=words)
+    environment.globals.update(scored=scored, scored_interval=scored_interval, metric_in_words=metric_in_words)
     template = environment.get_template("page.html.j2")
     return template.render(
         run=result.run,
@@ -109,7 +111,7 @@ def render(reports: Path, result: RunResult, facts: Facts, opening: Opening | No
         sections=_sections(result, STAGES if opening is None else [stage.stage for stage in result.stages]),
         found={verdict: [one for one in result.findings if one.verdict == verdict] for verdict in ("fail", "warn")},
         final=_find(result, FINAL),
-        baselines=_baselines(reports, _find(result, FINAL)),
+        predictors=_predictors(reports, _find(result, FINAL)),
         seconds=sum(stage.seconds for stage in result.stages),
         facts=facts,
         expectation=expectation,
@@ -147,16 +149,23 @@ def _sections(result: RunResult, names: Sequence[str]) -> list[Section]:
     ]
 
 
-def _baselines(reports: Path, final: Finding | None) -> list[Baseline]:
-    """What the final metric stands beside: the other predictors on the same test examples, from its own table."""
+def _predictors(reports: Path, final: Finding | None) -> list[Predictor]:
+    """The final predictor and those beside it on the same test examples, by the metric that decides, from its table."""
     path = _inside(reports, final.table) if final and final.table else None
     if path is None:
         return []
     with open(path, encoding="utf-8", newline="") as handle:
-        _, *others = csv.DictReader(handle)
+        rows = list(csv.DictReader(handle))
     return [
-        Baseline(row["predictor"], float(row["figure"]), (float(row["low"]), float(row["high"])), FINAL)
-        for row in others
+        Predictor(
+            row["predictor"],
+            row.get("metric", ""),
+            float(row["figure"]),
+            (float(row["low"]), float(row["high"])),
+            FINAL,
+        )
+        for row in rows
+        if row.get("metric") == rows[0].get("metric")
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from recipe.evidence import Finding, Verdict, worst
 from recipe.report import markdown
 from recipe.report.findings import STAGES, reached, taken
+from recipe.report.numbers import scored, scored_interval
 from recipe.runtime.workspace import fingerprint
 from recipe.settings import Settings
 from recipe.settings.identity import plain
@@ -20,7 +21,6 @@ from recipe.tracking.pipeline_run import CODE, DATA_VERSION, NOT_IN_PARAMS, NOTE
 from recipe.tracking.registry import TEST_METRIC
 
 FINAL_TEST = "squeeze/final_test"
-PERCENT = ("accuracy", "balanced_accuracy")  # the metrics that people say in percent
 UNMET: tuple[Verdict, ...] = ("fail", "warn")
 MET_OR_NOT: tuple[Verdict, ...] = ("pass", *UNMET)
 NOTE_LENGTH = TAG_LENGTH = 8000  # MLflow's limit of a tag and of a description, mlflow/utils/validation.py
@@ -116,8 +116,8 @@ def _name(pipeline: Pipeline, findings: Sequence[Finding], last: str) -> str:
     if test is None or test.measured is None:
         told += [] if last == STAGES[-1] else ["to", last]
     else:
-        low, high = (_figure(metric, end).removesuffix(" %") for end in test.interval or (test.measured,) * 2)
-        told += [_figure(metric, test.measured), metric, f"[{low}, {high}]"]
+        interval = scored_interval(metric, test.interval or (test.measured, test.measured))
+        told += [scored(metric, test.measured), metric, interval]
     unmet = Counter(finding.verdict for finding in findings if finding.verdict in UNMET)
     verdicts = [f"{unmet[verdict]} {verdict}" for verdict in UNMET if unmet[verdict]]
     return ", ".join([" ".join(filter(None, told)), *(verdicts or ["pass"])])
@@ -137,11 +137,6 @@ def _verdicts(before: str, findings: Sequence[Finding], settings: Settings) -> s
     while len("\n".join(lines)) > TAG_LENGTH:
         lines.pop(0)
     return "\n".join(lines)
-
-
-def _figure(metric: str, value: float) -> str:
-    """A value of `metric` as a person says it, `98.6 %` or `0.467`."""
-    return f"{value:.1%}".replace("%", " %") if metric in PERCENT else f"{value:.3f}"
 
 
 def _test(findings: Iterable[Finding]) -> Finding | None:

@@ -1,7 +1,7 @@
 import pytest
 
 from recipe.evidence import Finding
-from recipe.report.numbers import duration, expectation, interval, number
+from recipe.report.numbers import duration, expectation, interval, metric_in_words, number, scored, scored_interval
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,23 @@ def test_a_number_reads_as_a_person_writes_it(value: float | None, text: str) ->
 def test_both_ends_of_an_interval_have_the_same_decimals() -> None:
     assert interval((0.008, 0.034)) == "0.0080 to 0.0340"
     assert interval(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "bounds", "text"),
+    [
+        ("accuracy", 0.96825, (0.933, 0.985), "accuracy 96.8 % [93.3, 98.5]"),
+        ("balanced_accuracy", 1.0, (1.0, 1.0), "balanced accuracy 100.0 % [100.0, 100.0]"),
+        ("F1", 0.4671, (0.4, 0.5), "macro F1 0.467 [0.400, 0.500]"),
+        ("R2", -0.25, (-0.5, 0.1), "R2 −0.250 [−0.500, 0.100]"),
+        ("RMSE", 12345.678, (12000.0, 13000.5), "RMSE 12,346 [12,000, 13,000]"),
+        ("AUC", 0.9, None, "AUC 0.900 "),
+    ],
+)
+def test_a_metric_is_said_by_name_and_in_its_unit(
+    metric: str, value: float, bounds: tuple[float, float] | None, text: str
+) -> None:
+    assert f"{metric_in_words(metric)} {scored(metric, value)} {scored_interval(metric, bounds)}" == text
 
 
 def test_an_expectation_comes_with_its_tolerance() -> None:

@@ -113,13 +113,25 @@ def test_every_stage_is_on_the_strip_and_says_what_became_of_it(workspace: Path)
 
 
 def test_a_finished_run_leads_with_its_test_figure_beside_the_baselines(workspace: Path) -> None:
-    rows = ["predictor,figure,low,high", "ensemble of 3,0.98888,0.968,0.996", "linear,0.9519,0.925,0.971"]
+    rows = [
+        "predictor,metric,figure,low,high",
+        "ensemble of 3,accuracy,0.98888,0.968,0.996",
+        "linear,accuracy,0.9519,0.925,0.971",
+        "linear,F1,0.94,0.92,0.96",
+    ]
     final = found("squeeze/final_test", measured=0.98888, interval=(0.968, 0.996))
     measure(workspace, "squeeze", with_table(workspace, final, rows))
+    record_reading(workspace, "squeeze/final_test", "5f1", 1360, 0.98888, "digits", "a net")
     text = Outline(rebuild_report(workspace)).text
-    assert "On the test set 0.9889 0.9680 to 0.9960" in text
-    assert "linear 0.9519 0.9250 to 0.9710" in text
+    assert "On the test set accuracy 98.9 % [96.8, 99.6] on 1,360 test examples" in text
+    assert "linear 95.2 % [92.5, 97.1]" in text
+    assert "94.0" not in text
     assert "Every gate is open." in text
+
+
+def test_a_finished_run_whose_table_is_gone_still_leads_with_its_figure(workspace: Path) -> None:
+    measure(workspace, "squeeze", found("squeeze/final_test", measured=0.98888, interval=(0.968, 0.996)))
+    assert "On the test set 0.9889 0.9680 to 0.9960" in Outline(rebuild_report(workspace)).text
 
 
 def test_a_skipped_practice_says_why_and_shows_no_figure(workspace: Path) -> None:

@@ -51,8 +51,9 @@ def dependencies(exp: Experiment) -> Finding:
         summary=f"{_summary(reaches[by], by, own)}{refusal}.",
         measured=worst,
         expected=0.0,
-        advice="Look for a view or reshape where a transpose or permute is meant, for a softmax, mean, sort or norm "
-        "over dimension 0, and for normalisation that uses the batch's own statistics in evaluation.",
+        advice="Where examples reach each other, look for a view or reshape where a transpose or permute is meant, "
+        "for a softmax, mean, sort or norm over dimension 0, and for normalisation that uses the batch's own "
+        "statistics in evaluation.",
         requirements=(at_most(worst, "max_crossing"), at_least(own, "min_own")),
         figures={"reach": _map(reaches[by], by)},
     )

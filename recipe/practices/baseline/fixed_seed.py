@@ -43,8 +43,8 @@ def fixed_seed(exp: Experiment) -> Finding:
     return Finding(
         summary=summary,
         measured=float(steps + weights + outputs),
-        advice="Draw every random number from torch's, numpy's or Python's global generator, which the seed sets, "
-        "and use deterministic kernels.",
+        advice="Where two trainings differ, draw every random number from torch's, numpy's or Python's global "
+        "generator, which the seed sets, and use deterministic kernels.",
         requirements=(at_most(steps + weights + outputs, "max_differences"),),
     )
 

@@ -81,9 +81,10 @@ def gradients(exp: Experiment) -> Finding:
         summary=f"{'; '.join(parts)}.",
         measured=float(still + broken),
         expected=0.0,
-        advice="Give the optimizer all of model.parameters(), use every layer in forward and detach nothing on the way "
-        "to the loss; where the loss rises or units die, lower the learning rate, and start the weights at a scale "
-        "that fits (He et al. 2015); where units never vary, normalise over the features and not over one number.",
+        advice="Where a parameter does not learn, give the optimizer all of model.parameters(), use every layer in "
+        "forward and detach nothing on the way to the loss; where the loss rises or units die, lower the learning "
+        "rate, and start the weights at a scale that fits (He et al. 2015); where units never vary, normalise over "
+        "the features and not over one number.",
         requirements=(
             at_most(still, "max_still"),
             at_most(broken, "max_not_finite"),

@@ -50,8 +50,9 @@ def init_bias(exp: Experiment) -> Finding:
         f"leaves to learn with the last bias set, and by {share[False]:.1%} without.",
         measured=share[True],
         expected=0.0,
-        advice="Give the model a last torch.nn.Linear with a bias that adds to its outputs, or set that bias yourself "
-        "to the targets' mean or the log class frequencies; scale the inputs.",
+        advice="Where a shift would lower the first loss, give the model a last torch.nn.Linear with a bias that adds "
+        "to its outputs, or set that bias yourself to the targets' mean or the log class frequencies; scale the "
+        "inputs.",
         requirements=(at_most(share[True], "max_share"),),
         figures={
             "first_steps": drawing.curves(

@@ -65,8 +65,8 @@ def input_independent(exp: Experiment) -> Finding:
         measured=gain.mean().item(),
         interval=mean_interval(gain, exp.validation.groups),
         expected="clearly above 0",
-        advice="See that each input travels with its own label, through every shuffle, sort and join, and that the "
-        "model uses what it is given.",
+        advice="Where the inputs make no difference, see that each travels with its own label, through every shuffle, "
+        "sort and join, and that the model uses what it is given.",
         requirements=(
             at_least(compared.certainty, "min_certainty", otherwise),
             at_least(max(compared.metric_lead, compared.loss_lead), "min_lead", otherwise),

@@ -82,8 +82,9 @@ def just_before_net(exp: Experiment) -> Finding:
         summary=f"{summary}.",
         measured=std,
         expected="mean 0, standard deviation 1",
-        advice="Scale the inputs by the training set's mean and standard deviation (data.transform), pixels from 0..1 "
-        "and not 0..255; fill what is missing; prepare every split by the same code and the same numbers.",
+        advice="Where they are out of scale, scale the inputs by the training set's mean and standard deviation "
+        "(data.transform), pixels from 0..1 and not 0..255; fill what is missing; prepare every split by the same "
+        "code and the same numbers.",
         requirements=(
             at_most(broken, "max_not_finite"),
             at_most(std, "max_std"),

@@ -87,8 +87,9 @@ def overfit_one_batch(exp: Experiment) -> Finding:
         summary=f"{summary}.",
         measured=best.share,
         expected=0.0,
-        advice="Look for the bug before anything else: scores into the loss and not probabilities, outputs and targets "
-        "of one shape, each label with its own input, every layer in the optimizer, a learning rate that fits.",
+        advice="Where the batch is not overfitted, look for the bug before anything else: scores into the loss and "
+        "not probabilities, outputs and targets of one shape, each label with its own input, every layer in the "
+        "optimizer, a learning rate that fits.",
         requirements=(
             at_most(best.share, "max_loss_share"),
             at_most(best.rate_factor if solved else 1.0, "max_rate_factor", otherwise="warn"),

@@ -48,7 +48,8 @@ def predictions(exp: Experiment) -> Finding:
         summary=f"{evaluation.name} {evaluation.metric:.4f} [{low:.4f}, {high:.4f}]; {detail}.",
         measured=evaluation.metric,
         interval=(low, high),
-        advice="Look at the mistakes it is surest of: they are wrong labels, missing variety, or a bug.",
+        advice="Where there are mistakes, look at those it is surest of: they are wrong labels, missing variety, or a "
+        "bug.",
         figures=figures,
         table=table,
     )

@@ -29,8 +29,8 @@ def simplify(exp: Experiment) -> Finding:
     return Finding(
         summary=summary + (f" The model's own default of {', '.join(off)} is off too." if off else ""),
         measured=float(len(active)),
-        advice="Turn them off until the skeleton is verified and overfits (model.dropout=0, optimizer.weight_decay=0); "
-        "the stage regularize brings each back where it shows a gain.",
+        advice="Where one is on, turn it off until the skeleton is verified and overfits (model.dropout=0, "
+        "optimizer.weight_decay=0); the stage regularize brings each back where it shows a gain.",
         requirements=(at_most(len(active), "max_regularizers"),),
     )
 

@@ -52,7 +52,7 @@ def blank(dataset: Dataset) -> Finding:
 
 def _advice(table: pd.DataFrame) -> str:
     """What to do; of pictures with transparency the white that is put behind them may be at fault."""
-    advice = "Look at what the table lists and delete what is no example; a net learns to guess on it."
+    advice = "Where the table lists any, look at them and delete what is no example: a net learns to guess on it."
     vanished = int((table["reason"] == VANISHED).sum())
     if not vanished:
         return advice
@@ -67,7 +67,9 @@ def _advice(table: pd.DataFrame) -> str:
 def blank_of_delivery(examined: Examined) -> Finding:
     """Every delivered example holds something: no image is one colour, noise or half there, no row is empty."""
     table = examined.blank[["id", "path", "reason"]].assign(score=1.0)
-    return _finding(table, examined.total, "Ask the sender for what the table lists; it is set aside.", {})
+    return _finding(
+        table, examined.total, "Where the table lists any, ask the sender for them: they are set aside.", {}
+    )
 
 
 def _finding(table: pd.DataFrame, total: int, advice: str, figures: dict[str, Any]) -> Finding:

@@ -59,7 +59,8 @@ def corrupt_labels(dataset: Dataset) -> Finding:
         summary=summary + ".",
         measured=len(table) / total,
         interval=wilson(len(table), total),
-        advice="Write each listed label as the class that was meant, perhaps the one suggested, or delete the row.",
+        advice="Where the table lists labels, write each as the class that was meant, perhaps the one suggested, or "
+        "delete the row.",
         requirements=(
             at_most(len(table), "max_examples", otherwise="warn"),
             at_most(len(refused) / total, "max_share"),
@@ -85,8 +86,8 @@ def corrupt_labels_of_delivery(examined: Examined) -> Finding:
         summary=summary,
         measured=count / total,
         interval=wilson(count, total),
-        advice="Ask the sender to write each listed label as the class that was meant; add a class that is new to the "
-        "data set by hand, since the model must learn it from several examples.",
+        advice="Where the table lists labels, ask the sender to write each as the class that was meant; add a class "
+        "that is new to the data set by hand, since the model must learn it from several examples.",
         requirements=(
             at_most(count, "max_examples", otherwise="warn"),
             at_most(count / total, "max_share"),

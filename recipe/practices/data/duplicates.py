@@ -56,7 +56,8 @@ def duplicates(dataset: Dataset) -> Finding:
         + (_chance_in_words(chance, copied, contradicted) if chance.most_pairs else ""),
         measured=copies / count,
         interval=wilson(copies, count),
-        advice="Keep one of each group; where the labels of a group differ, decide which is right.",
+        advice="Where examples are copies, keep one of each group; where the labels of a group differ, decide which "
+        "is right.",
         requirements=(
             at_most(copied / count, "max_share", otherwise="warn"),
             at_most(contradicted, "max_conflicts"),
@@ -82,7 +83,8 @@ def duplicates_of_delivery(examined: Examined) -> Finding:
         summary=summary if known or conflicts else f"None of {total} examples is in the data set already.",
         measured=known / total,
         interval=wilson(known, total),
-        advice="Decide which label is right where there are two, and ask the sender why known examples came again.",
+        advice="Where there are two labels, decide which is right; where known examples came again, ask the sender "
+        "why.",
         requirements=(
             at_most(conflicts, "max_conflicts", otherwise="warn"),
             at_most(conflicts / total, "max_conflict_share"),

@@ -37,7 +37,10 @@ def expectations(dataset: Dataset) -> Finding:
 
     The Data Docs go to reports/data/data_docs/ of the workspace.
     """
-    advice = "Open data_docs/index.html in reports/data, and mend the rows that it names, or the expectation."
+    advice = (
+        "Where one is not met, open data_docs/index.html in reports/data, and mend the rows that it names, or the "
+        "expectation."
+    )
     return _finding(validate(dataset), advice)
 
 
@@ -45,7 +48,10 @@ def expectations(dataset: Dataset) -> Finding:
 def expectations_of_delivery(examined: Examined) -> Finding:
     """The tabular facts of the data set hold in the delivery: columns, ranges, known values, and your own suites."""
     placed = replace(examined.dataset, manifest=examined.dataset.manifest.assign(split=TRAIN))
-    advice = "Ask the sender what has changed in the columns that the table names, or mend the expectation."
+    advice = (
+        "Where one is not met, ask the sender what has changed in the columns that the table names, or mend the "
+        "expectation."
+    )
     return _finding(validate(placed, examined.reference), advice)
 
 

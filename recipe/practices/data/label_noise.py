@@ -53,8 +53,8 @@ def label_noise_of_delivery(examined: Examined) -> Finding:
         f"{doubted} {'is' if doubted == 1 else 'are'} in doubt where chance makes {SURE * len(table):.1f}.",
         measured=probe.wrong_share,
         interval=probe.interval,
-        advice="Ask the sender how the labels were made: a shuffled column, another coding, or a file joined to the "
-        "wrong rows looks like this; the table lists the most doubtful first.",
+        advice="Where labels are in doubt, ask the sender how they were made: a shuffled column, another coding, or a "
+        "file joined to the wrong rows looks like this; the table lists the most doubtful first.",
         requirements=(
             at_most(low, "max_share"),
             at_most(low, "max_doubt", otherwise="warn"),

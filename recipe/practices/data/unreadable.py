@@ -44,7 +44,7 @@ def unreadable(dataset: Dataset) -> Finding:
         summary=summary,
         measured=count / total,
         interval=wilson(count, total),
-        advice="Mend or delete what the table lists; it was left out of this run.",
+        advice="Where the table lists any, mend or delete them: they were left out of this run.",
         requirements=(
             at_most(count, "max_examples", otherwise="warn"),
             at_most(left_out / total, "max_share"),
@@ -61,4 +61,6 @@ def unreadable_of_delivery(examined: Examined) -> Finding:
     """
     finding = unreadable.measure(examined.dataset)
     told = " ".join([finding.summary, *examined.dataset.notes])
-    return replace(finding, summary=told, advice="Ask the sender for what the table lists; it is set aside.")
+    return replace(
+        finding, summary=told, advice="Where the table lists any, ask the sender for them: they are set aside."
+    )

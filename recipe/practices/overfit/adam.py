@@ -59,7 +59,7 @@ def adam(exp: Experiment) -> Finding:
         + _in_words(float(rate), nearest, len(trained[0].history.train_loss)),
         measured=off,
         expected="below 10",
-        advice=f"Try optimizer.lr={float(rate) * nearest:.1g}."
+        advice=f"Where the present rate is far off, try optimizer.lr={float(rate) * nearest:.1g}."
         if well.size
         else "No rate around this one brings the loss down: look for a fault before looking for a rate.",
         requirements=(at_most(off, "max_factor", otherwise="warn"),),

@@ -55,8 +55,8 @@ def constant_rate(exp: Experiment) -> Finding:
         else f"The learning rate stays at {', '.join(f'{rate:g}' for rate in first)} over {steps} steps"
         + (", but a schedule is attached to the optimizer." if attached else "."),
         measured=float(len(moved)),
-        advice="Take the schedule out of the optimizer: one taken over from elsewhere decays too early or too late for "
-        "these data. The time for it comes when all else is tuned.",
+        advice="Where the rate moves, take the schedule out of the optimizer: one taken over from elsewhere decays "
+        "too early or too late for these data. The time for it comes when all else is tuned.",
         requirements=(at_most(max(len(moved), int(attached)), "max_schedules"),),
         figures={
             "rate": drawing.curves(

@@ -64,7 +64,7 @@ def low_training_loss(exp: Experiment) -> Finding:
         remark = (
             f" The model is linear in its inputs and cannot memorise: it is held to its own optimum, {optimum:.4g}."
         )
-    advice = "Make the model larger or train longer; regularise only then."
+    advice = "Where the training set is not memorised, make the model larger or train longer; regularise only then."
     if not last <= until:  # told in the advice, which is for who does not pass: a threshold may allow more than this
         advice = f"Mend the first of the likely causes: {'; '.join(_causes(exp, run, floor))}. Regularise only then."
     return Finding(

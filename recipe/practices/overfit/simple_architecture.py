@@ -47,8 +47,8 @@ def simple_architecture(exp: Experiment) -> Finding:
         measured=first.gain.value,
         interval=(first.gain.low, first.gain.high),
         expected="no worse than the simplest",
-        advice=f"Start from {simplest.model.name} and come back to your own model when all around it is verified: one "
-        "that loses to the simplest has a fault, or the wrong shape for these data.",
+        advice=f"Where your own model loses, start from {simplest.model.name} and come back to it when all around it "
+        "is verified: one that loses to the simplest has a fault, or the wrong shape for these data.",
         requirements=(at_least(rival.gain.high, "min_gain", otherwise="warn"),) if rival else (),
         figures={"curves": learning_curves(exp, {own.model.name.rpartition(".")[2]: own, **trainings})},
         table=pd.DataFrame([row(one, 0.0) for one in gains.values()]),

@@ -46,7 +46,7 @@ def combination(exp: Experiment) -> Finding:
         measured=together.gain.value if together else None,
         interval=(together.gain.low, together.gain.high) if together else None,
         expected=None if together else "two changes that hold",
-        advice="The changes get in each other's way, so the best goes on alone; the search may find a milder mix.",
+        advice="Where the changes get in each other's way, the best goes on alone; the search may find a milder mix.",
         requirements=(at_least(together.gain.value, "min_gain", otherwise="warn"),) if together else (),
         figures={"gains": _figure(choice)} if choice.singles else {},
         table=pd.DataFrame([row(one, _least(exp)) for one in choice.everything]),

@@ -37,7 +37,7 @@ def dropout(exp: Experiment) -> Finding:
         advice="Beside batch norm, keep dropout after the last norm or leave it out: the norm gathers its statistics "
         "with units missing and uses them with all of them."
         if norms
-        else "Leave it out, or try a lower rate.",
+        else "Where no gain holds, leave it out, or try a lower rate.",
         requirements=(at_most(norms, "max_batch_norms", otherwise="warn"),),
         remark=f" The model has {norms} batch norm layers, which sit badly with dropout." if norms else "",
     )

@@ -50,7 +50,8 @@ def first_layer(exp: Experiment) -> Finding:
         f"{high:.3g}]: {'no different from noise' if measured >= low else 'they have structure'}.",
         measured=measured,
         expected=f"below {low:.3g}, where noise begins",
-        advice="Weights like noise are trained too little or regularised too little: train longer, or decay them more.",
+        advice="Where the weights look like noise, train longer, or decay them more: they are trained or regularised "
+        "too little.",
         figures={"weights": _figure(exp, filters)},
     )
 

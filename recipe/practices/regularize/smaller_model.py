@@ -30,7 +30,7 @@ def smaller_model(exp: Experiment) -> Finding:
     return finding(
         exp,
         [compare(exp, exp.training, change) for change in changes],
-        advice="Keep the larger model: its capacity is used, and other means regularise it.",
+        advice="Where no gain holds, keep the larger model: its capacity is used, and other means regularise it.",
     )
 
 

@@ -30,7 +30,7 @@ def weight_decay(exp: Experiment) -> Finding:
     return finding(
         exp,
         [compare(exp, exp.training, change) for change in changes],
-        advice="Leave it as it is, or search the decay together with the learning rate.",
+        advice="Where no gain holds, leave it as it is, or search the decay together with the learning rate.",
     )
 
 

@@ -48,8 +48,8 @@ def calibration(exp: Experiment) -> Finding:
         measured=error,
         interval=_interval(after, targets, groups),
         expected=None if beyond else f"up to {chance:.4f}, which is chance",
-        advice="Do not read the probabilities as such: train for less long, with more regularization, or with more "
-        "validation examples to fit the temperature on.",
+        advice="Where the error is beyond the limit, do not read the probabilities as such: train for less long, with "
+        "more regularization, or with more validation examples to fit the temperature on.",
         requirements=(at_most(error if beyond else 0.0, "max_error", otherwise="warn"),),
         figures={"reliability": _reliability(_drawn(temperature, before), targets)},
     )

@@ -61,7 +61,8 @@ def bayesian(exp: Experiment) -> Finding:
         measured=gain.mean().item(),
         interval=mean_interval(gain, exp.validation.groups),
         expected="at least 0",
-        advice="Most trials diverge: lower the ranges under stages.tune.space, above all that of the learning rate.",
+        advice="Where most trials diverge, lower the ranges under stages.tune.space, above all that of the learning "
+        "rate.",
         requirements=(at_most(diverged, "max_diverged", otherwise="warn"),),
         figures={"history": _history(exp, trials), "slices": _slices(exp, space, trials)},
         table=_table(space, trials),
