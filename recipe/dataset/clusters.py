@@ -92,10 +92,11 @@ def equal_by_chance(columns: Iterable[pd.Series], count: int) -> float:
     Of examples without columns, such as images, none.
     """
     pairs = count * (count - 1) / 2
-    shares = [_equal_pairs(column) / max(pairs, 1) for column in columns]
+    shares = [equal_pairs(column) / max(pairs, 1) for column in columns]
     return math.prod(shares) * pairs if shares else 0.0
 
 
-def _equal_pairs(column: pd.Series) -> float:
+def equal_pairs(column: pd.Series) -> float:
+    """How many pairs of rows have the same value in `column`; missing is a value."""
     counts = column.value_counts(dropna=False).to_numpy(dtype=float)
     return float((counts * (counts - 1)).sum() / 2)

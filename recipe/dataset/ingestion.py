@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from recipe.dataset.builtin import builtin_kind, read_builtin
+from recipe.dataset.clusters import equal_by_chance, equal_pairs
 from recipe.dataset.kind import Kind, kind_named
 from recipe.dataset.labels import class_names, coded, label_numbers
-from recipe.dataset.manifest import COLUMNS, Examples, quarantine_of
+from recipe.dataset.manifest import COLUMNS, Examples, numbered, quarantine_of
+from recipe.dataset.roles import content_columns
 from recipe.dataset.splits import SPLITS, TRAIN, split_examples
 from recipe.dataset.store import whole_folder
 from recipe.dataset.stored import FACTS, INPUTS, MANIFEST, PREPARATION, PREPARED, QUARANTINE, ROWS, TARGETS
@@ -25,6 +27,7 @@ from recipe.runtime.workspace import fingerprint, private_folder, write_json
 from recipe.settings import Data, Settings
 from recipe.settings.kinds import BUILTIN
 
+MOST_BY_CHANCE = 2.0  # times the equal pairs that chance makes of independent columns: more of them are copies
 NO_PARTS = {"pixels": None, "features": None, "columns": None}  # of preparation.json, which not every kind has
 
 
@@ -103,7 +106,7 @@ def _split(examples: Examples, classes: list[str] | None, data: Data, where: obj
     if data.split.by == "chance":
         labels = examples.manifest["label"]
         strata = labels if classes else pd.Series("", index=labels.index, dtype="str")
-        return split_examples(examples.manifest, strata, data.split, ledger, where)
+        return split_examples(_told_apart(examples, data), strata, data.split, ledger, where)
     if examples.manifest["split"].notna().any():
         raise DataError(
             f"{where} has a split of its own, and data.split.by=time would make another: leave data.split.by=time out, "
@@ -121,6 +124,21 @@ def _split(examples: Examples, classes: list[str] | None, data: Data, where: obj
             f"come later by '{examples.time_column}': leave data.split.by=time out, or bring more from before."
         )
     return splits
+
+
+def _told_apart(examples: Examples, data: Data) -> pd.DataFrame:
+    """The manifest, with a content for each row of a table so coarse that chance alone makes equal ones.
+
+    Those are no copies: kept together they would leave a split with a few kinds of rows, all of each.
+    """
+    manifest = examples.manifest
+    if manifest["content_id"].is_unique:
+        return manifest
+    columns = (examples.rows[name] for name in content_columns(examples.rows.columns, data))
+    by_chance, found = equal_by_chance(columns, len(manifest)), equal_pairs(manifest["content_id"])
+    if by_chance < 1 or found > MOST_BY_CHANCE * by_chance:
+        return manifest
+    return manifest.assign(content_id=numbered(manifest["content_id"]))
 
 
 def ledger_of(workspace: Path, path: Path, data: Data, split_given: bool) -> Path:

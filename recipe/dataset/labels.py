@@ -17,6 +17,7 @@ from recipe.settings import Data
 
 # A numeric label with more distinct values than this is a quantity. Digits, ratings and small counts stay classes;
 # the limit is ours, and data.task overrules it.
+FEWEST_OF_A_CLASS = 2  # in the mean, of numbers that are taken for classes: 16 values on 18 rows are a quantity
 MOST_CLASSES_OF_A_NUMBER = 20
 # Unless it numbers classes: whole numbers from 0 or 1 on without a gap, the rarest a tenth as common as the mean.
 EVEN_SHARE = 0.1
@@ -98,7 +99,7 @@ def task_of(labels: pd.Series, wanted: str, style: str | None) -> tuple[Task, Wh
         return "classification", "words"
     numbers = as_numbers(labels.dropna(), style)
     values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
-    if len(values) <= MOST_CLASSES_OF_A_NUMBER:
+    if len(values) <= MOST_CLASSES_OF_A_NUMBER and counts.sum() >= FEWEST_OF_A_CLASS * len(values):
         return "classification", "few numbers"
     are_numbered = values[0] in (0, 1) and np.array_equal(values, np.arange(len(values)) + values[0])
     if are_numbered and counts.min() >= EVEN_SHARE * counts.mean():

@@ -58,6 +58,7 @@ SECONDS_A_DAY = 86_400
 DAYS_A_YEAR = 365.2425  # the mean Gregorian year
 LARGEST_NUMBER = 1e150  # whose square double precision still holds; what is standardised by it fits single precision
 SERIAL = r"[2-5]\d{4}(?:\.\d+)?"  # 1954 to 2064 as Excel counts days where a cell has lost its format
+CENTURY = re.compile("(19|20)%y")  # in a format: what two digits for a year leave out
 FIRST_SERIAL = "1899-12-30"  # Excel's day 0, with the leap day of 1900 that there never was
 
 
@@ -346,12 +347,22 @@ def as_dates(values: pd.Series, date_format: str, absent: Iterable[str] = MISSIN
     """Any column as naive UTC timestamps; NaT where there is none.
 
     Args:
+        date_format: as strptime has it; of two digits for a year `19%y` or `20%y` says the century, which the cells
+            leave out.
         serials: whether a number is a day as Excel counts them.
     """
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return pd.to_datetime(values, utc=True).dt.tz_localize(None)
     text = as_text(values, absent)
-    dates = pd.to_datetime(text, format=date_format, errors="coerce", utc=True).dt.tz_localize(None)
+    century = CENTURY.search(date_format)
+    written = CENTURY.sub("%y", date_format)
+    dates = pd.to_datetime(text, format=written, errors="coerce", utc=True).dt.tz_localize(None)
+    if century:
+        off = dates.dt.year // 100 - int(
+            century[1]
+        )  # strptime takes 69 to 99 for 1969 to 1999, and 00 to 68 for 2000 on
+        dates = dates.where(off != 1, dates - pd.DateOffset(years=100))
+        dates = dates.where(off != -1, dates + pd.DateOffset(years=100))
     days = text.where(text.str.fullmatch(SERIAL, na=False)) if serials else text.iloc[:0]
     if days.notna().any():
         counted = pd.to_datetime(days.astype("float64"), unit="D", origin=FIRST_SERIAL)

@@ -80,6 +80,8 @@ def without_ignored(frame: pd.DataFrame, where: object, data: Data) -> pd.DataFr
         DataError: one of them is not there.
     """
     for name in data.ignore:
+        if name == data.label:
+            raise DataError(f"data.ignore names '{name}', which is the label of {where}: leave it out of data.ignore.")
         if name not in frame.columns:
             raise DataError(no_column(where, "data.ignore", name, frame.columns, "name it as the file does"))
     return frame.drop(columns=list(data.ignore))

@@ -13,7 +13,7 @@ from recipe.dataset.beside import READY, Beside, beside, label_faults
 from recipe.dataset.kind import RawInputs
 from recipe.dataset.labels import label_text
 from recipe.dataset.manifest import COLUMNS_NAMED, Examples, no_column, optional
-from recipe.dataset.preparation import as_dates, as_text, signs
+from recipe.dataset.preparation import CENTURY, as_dates, as_text, signs
 from recipe.dataset.readings import Reading
 from recipe.dataset.roles import content_columns, roles_in
 from recipe.dataset.stored import Dataset
@@ -200,7 +200,7 @@ def _cells(values: pd.Series, column: dict[str, Any]) -> pd.Series:
     if isinstance(values.dtype, pd.StringDtype):
         return values
     if column.get("kind") == "date" and pd.api.types.is_datetime64_any_dtype(values.dtype):
-        written = as_dates(values, "").dt.strftime(DATES.get(column["format"], column["format"]))
+        written = as_dates(values, "").dt.strftime(CENTURY.sub("%y", DATES.get(column["format"], column["format"])))
         return written.astype("str")
     text = as_text(values).astype("str")
     if column.get("kind") == "number" and signs(column["style"])[1] == ",":

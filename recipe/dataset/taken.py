@@ -12,12 +12,13 @@ from recipe.dataset.date_formats import exchanged
 from recipe.dataset.delimited import Table
 from recipe.dataset.labels import MOST_CLASSES_OF_A_NUMBER, Labels, label_numbers
 from recipe.dataset.number_styles import other_style
-from recipe.dataset.preparation import as_text
+from recipe.dataset.preparation import CENTURY, as_dates, as_text
 from recipe.dataset.readings import CELL_SHOWN, Reading
 from recipe.dataset.roles import Roles
 from recipe.dataset.target_scale import LOG
 from recipe.settings import Data
 
+HARDLY_YET = 2050  # a year in which few rows of today were written: of two digits, the last century was meant
 NAMED = 6  # of columns, in a line
 COMMA = "decimal commas"
 KINDS = {"number": ("number", "numbers"), "date": ("date", "dates"), "category": ("category", "categories")}
@@ -143,8 +144,8 @@ def notes_on_inputs(preparation: Mapping[str, Any], rows: pd.DataFrame) -> Itera
     """What the net sees little of."""
     for column in preparation["columns"]:
         if column["kind"] == "category" and column["other"]:
-            text = as_text(rows[column["name"]]).dropna()
-            rest = ~text.isin(column["categories"])
+            text = as_text(rows[column["name"]])
+            rest = text.notna() & ~text.isin(column["categories"])
             if rest.mean() > MOST_IN_OTHER:
                 yield (
                     f"'{column['name']}' has {text.nunique():,} values, of which "
@@ -184,6 +185,15 @@ def _notes_on_column(name: str, reading: Reading, column: pd.Series) -> Iterator
             f"No row settles whether '{name}' has the day or the month first: '{example}' is read as {reading.format} "
             f"({asked}={exchanged(reading.format)} otherwise)."
         )
+    if reading.kind == "date" and "%y" in reading.format and not CENTURY.search(reading.format):
+        text = as_text(column, reading.missing)
+        late = text[as_dates(text, reading.format).dt.year >= HARDLY_YET]
+        if len(late):
+            yield (
+                f"'{name}' has two digits for the year, and {counted(len(late), 'date comes', 'dates come')} out after "
+                f"{HARDLY_YET}, such as '{late.iloc[0]}' ({asked}={reading.format.replace('%y', '19%y')} puts all into "
+                "the last century)."
+            )
     if reading.is_ambiguous and reading.kind == "number":
         yield (
             f"No row settles whether '{name}' has thousands or decimals: it is read as numbers such as {reading.style} "

@@ -13,6 +13,7 @@ from recipe.dataset.times import is_dated, times_read
 from recipe.settings import Data
 
 FEWEST_ROWS, FEWEST_DATES = 50, 20  # of fewer a rank correlation of 0.9 may be chance, or the dates are a few batches
+FEWEST_INPUTS = 2  # the date and another: a split by time takes the date from the inputs
 IN_ORDER = 0.9  # rank correlation, or the share of steps that go one way: by chance 50 rows reach 0.5 and 0.75
 
 
@@ -22,15 +23,16 @@ def offer_of_time(frame: pd.DataFrame, readings: Mapping[str, Reading], data: Da
     Birthdays, or any date that has nothing to do with when a row was written, lie in an order of chance.
     """
     dated = [name for name, reading in readings.items() if is_dated(reading)]
-    if data.split.by == "time":
+    if data.split.by == "time" or len(readings) < FEWEST_INPUTS:
         return []
     name = next((name for name in dated if _is_in_order(epoch_days(times_read(frame[name], readings[name])))), None)
     if name is None:
         return []
     column = shlex.quote(f"data.split.column={name}")
     return [
-        f"The rows lie in the order of '{name}', and a split by chance trains on what comes after its test: "
-        f"data.split.by=time{f' {column}' if len(dated) > 1 else ''} trains on the earliest and tests on the latest."
+        f"The rows lie in the order of '{name}', as a whole or in stretches, and a split by chance trains on what "
+        f"comes after its test: data.split.by=time{f' {column}' if len(dated) > 1 else ''} trains on the earliest and "
+        "tests on the latest."
     ]
 
 

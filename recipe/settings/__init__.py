@@ -322,6 +322,8 @@ def _sentence(error: ValidationError, origin: str) -> str:
         return f"The setting '{key}' in {origin} does not exist{nearest(location[-1], _fields(location[:-1]))}."
     if first["type"] == "missing":
         return f"The setting '{key}' in {origin} is missing: give it as an override, {key}=..."
+    if not key:  # settings that do not go together, each of which fits
+        return f"The settings in {origin} do not fit together: {_reason(first, location)}."
     given = _shown(first["input"])
     fit = f"is {given}, which does not fit" if given else "does not fit together"
     return f"The setting '{key}' in {origin} {fit}: {_reason(first, location)}."

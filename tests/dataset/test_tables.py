@@ -217,9 +217,9 @@ def test_breast_cancer_and_diabetes_run_through_the_table_source(prepare: Prepar
         (b"a,label\n1,x\n2,y\n3,z\n", "Each of the 3 classes of .* has one example only"),
         (b"split,label\ntrain,x\ntest,y\n", "has no column beside 'label' to learn from"),
         (b"a,split,label\n1,fold1,x\n2,fold2,y\n3,fold1,x\n", "holds 'fold1', which is none of train"),
-        (b"a,label\n1,x\n1,y\n1,x\n1,y\n", "are too few for train, validation and test"),
+        (b"a,b,c,label\n" + b"1,1,1,x\n2,2,2,y\n" * 2, "are too few for train, validation and test"),
         (b'a,label\n"1,x\n' + b"2,y\n" * 300, "has a quote in line 2 that is never closed"),
-        (b"a,label\n" + b"1,x\n" * 9 + b"2,y\n" * 9, "are too few for train, validation and test"),
+        (b"a,b,c,label\n" + b"1,1,1,x\n" * 9 + b"2,2,2,y\n" * 9, "are too few for train, validation and test"),
     ],
 )
 def test_a_file_that_is_no_table_is_one_clear_sentence(

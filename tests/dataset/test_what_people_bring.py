@@ -532,3 +532,67 @@ def test_a_packed_file_gives_the_data_set_its_name_without_the_packing(tmp_path:
     (tmp_path / "houses.csv.gz").write_bytes(gzip.compress(b"a,label\n1,x\n"))
     settings = parse_settings(compose(ROOT, ["data=table", f"data.path={tmp_path / 'houses.csv.gz'}"]))
     assert settings.data.name == "houses"
+
+
+# What real tables of packages showed
+
+
+def test_two_digits_of_the_last_century_are_told_of_and_read_as_asked(
+    prepare: Prepare, patients: pd.DataFrame, table: Path
+) -> None:
+    days = pd.Series(pd.date_range("1955-03-01", periods=ROWS, freq="45D"))  # 1955 to 1984
+    patients.assign(born=days.dt.strftime("%d/%m/%y")).to_csv(table, index=False)
+    guessed = prepare(kind="table", path=table)
+    assert told(guessed, "'born' has two digits for the year", "data.read_as.born=%d/%m/19%y")
+    asked = prepare(kind="table", path=table, read_as={"born": "%d/%m/19%y"})
+    assert_entered(asked, "born", days.to_numpy())
+    assert not told(asked, "two digits")
+
+
+def test_two_digits_of_this_century_are_no_concern(prepare: Prepare, patients: pd.DataFrame, table: Path) -> None:
+    patients.assign(seen=DAYS.dt.strftime("%d/%m/%y")).to_csv(table, index=False)
+    assert not told(prepare(kind="table", path=table), "two digits")
+
+
+def test_numbers_that_hardly_repeat_are_a_quantity_however_few_the_rows(prepare: Prepare, table: Path) -> None:
+    few = pd.DataFrame({"age": range(18), "boats": [*range(3, 17), 3, 4, 5, 6]})
+    few.to_csv(table, index=False)
+    assert prepare(kind="table", path=table, label="boats").preparation["task"] == "regression"
+    pd.DataFrame({"age": range(18), "boats": [0, 1, 2] * 6}).to_csv(table, index=False)
+    assert prepare(kind="table", path=table, label="boats").preparation["task"] == "classification"
+
+
+def test_a_designed_experiment_is_split_within_its_cells(prepare: Prepare, table: Path) -> None:
+    """Two treatments by three doses, ten animals each: equal rows are no copies, and a split has some of each cell."""
+    lengths = np.random.default_rng(0).normal(18, 7, 60).round(1)
+    cells = [(treatment, dose) for treatment in ("juice", "acid") for dose in (0.5, 1.0, 2.0) for _ in range(10)]
+    frame = pd.DataFrame(cells, columns=["treatment", "dose"]).assign(length=lengths)
+    frame.to_csv(table, index=False)
+    dataset = prepare(kind="table", path=table, label="length")
+    for split in ("train", "validation", "test"):
+        assert len(frame.iloc[dataset.where(split)][["treatment", "dose"]].drop_duplicates()) >= 4
+    again = prepare(kind="table", path=table, label="length")
+    assert again.manifest["split"].tolist() == dataset.manifest["split"].tolist()
+
+
+def test_the_label_among_what_is_ignored_is_said_to_be_the_label(
+    prepare: Prepare, patients: pd.DataFrame, table: Path
+) -> None:
+    patients.to_csv(table, index=False)
+    with pytest.raises(DataError, match=r"data\.ignore names 'label', which is the label of"):
+        prepare(kind="table", path=table, ignore=["label"])
+
+
+def test_the_share_that_shares_a_feature_is_of_all_rows(prepare: Prepare, patients: pd.DataFrame, table: Path) -> None:
+    names = np.array([f"name {number}" for number in range(ROWS)], dtype=object)
+    names[::2] = "Smith"
+    names[::3] = None
+    patients.assign(name=names).to_csv(table, index=False)
+    dataset = prepare(kind="table", path=table)
+    rare = pd.Series(names).map(pd.Series(names).value_counts()).eq(1).mean()
+    assert not told(dataset, "share one") or told(dataset, f"{rare:.0%} of the rows")
+
+
+def test_a_split_by_time_is_not_offered_where_the_date_is_all_there_is(prepare: Prepare, table: Path) -> None:
+    pd.DataFrame({"when": DAYS.astype("str"), "label": np.arange(ROWS) * 0.5}).to_csv(table, index=False)
+    assert not told(prepare(kind="table", path=table), "data.split.by=time")
