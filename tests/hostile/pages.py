@@ -133,7 +133,7 @@ def _report(workspace: Path, settings: Settings, cells: Sequence[str]) -> Path:
     baseline = StageResult("baseline", _findings(reports, cells), 1.0)
     result = RunResult({**describe(settings), "model": cells[1]}, (*stages, baseline))
     save(reports, result)
-    return write_page(reports, result, facts_of(workspace))
+    return write_page(reports, result, facts_of(workspace, settings.data.name))
 
 
 def _findings(reports: Path, cells: Sequence[str]) -> tuple[Finding, ...]:
