@@ -16,6 +16,7 @@ WHY = Attribution(
     a="digits/3",
     b="digits/4",
     metric="accuracy",
+    lower_is_better=False,
     examples=270,
     value=0.974,
     steps=(
