@@ -28,6 +28,7 @@ SEQUENTIAL = "Blues"
 DPI = 144
 TITLE_SIZE = 10
 REFERENCE_SIZE = 7.5  # points, of the names of reference lines
+LONGEST_REFERENCE = 120.0  # points
 REFERENCE_GAP = 7.0  # points between the chart and the name of a line
 LABEL_LENGTH = 24
 ROW, NARROWEST_ROW, ROOMY_ROWS, MOST_ROWS = 0.32, 0.14, 20, 70  # inches a row; beyond 20 narrower, beyond 70 not named
@@ -122,7 +123,7 @@ def curves(
     figure, chart = new_figure()
     for position, (name, line) in enumerate(lines.items()):
         style = REFERENCE_STYLE if line.ideal else _line_style(position, line)
-        (drawn,) = chart.plot(line.x, line.y, label=plain(name), **style)
+        (drawn,) = chart.plot(line.x, line.y, label=plain(shortened(name, LONGEST_NAME, NAME_SIZE)), **style)
         if line.low is not None and line.high is not None:
             chart.fill_between(line.x, line.low, line.high, color=drawn.get_color(), alpha=0.18, linewidth=0)
     label(chart, x_label, y_label, title)
@@ -153,7 +154,7 @@ def intervals(
     pitch = min(ROW, max(NARROWEST_ROW, ROOMY_ROWS * ROW / max(len(values), 1)))
     step = math.ceil(max(len(values), 1) / MOST_ROWS)
     size, crowding = min(NAME_SIZE, 0.85 * 72 * pitch), pitch / ROW
-    names = [shortened(" ".join(name.split()), LONGEST_NAME, size) for name in values]
+    names = [shortened(name, LONGEST_NAME, size) for name in values]
     wide = max((text_width(name, size) for name in names), default=0.0)
     width = 6.0 + max(0.0, wide - USUAL_NAME) / 72
     figure, chart = new_figure(width, height=1.2 + max(2 * ROW, pitch * len(values) / step))
@@ -184,7 +185,8 @@ def bars(
     places = np.arange(len(labels))
     for position, (name, heights) in enumerate(groups.items()):
         offset = (position - (len(groups) - 1) / 2) * width
-        chart.bar(places + offset, np.asarray(heights, dtype=float), width * 0.94, label=plain(name))
+        shown = plain(shortened(name, LONGEST_NAME, NAME_SIZE))
+        chart.bar(places + offset, np.asarray(heights, dtype=float), width * 0.94, label=shown)
     _tick_labels(chart, labels, axis="x")
     chart.grid(visible=False, axis="x")
     label(chart, x_label, y_label, title)
@@ -350,8 +352,8 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
 
 
 def shortened(text: str, width: float, size: float) -> str:
-    """`text` with as much of its middle left out as lets it be drawn in `width` points."""
-    short = text
+    """`text` on one line, with as much of its middle left out as lets it be drawn in `width` points."""
+    short = text = " ".join(text.split())
     for left in range(len(text) - 1, 1, -1):
         if text_width(short, size) <= width:
             break
@@ -428,7 +430,7 @@ def _references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], up
     notes = []
     for name, level in levels.items():
         note: dict[str, Any] = {
-            "text": plain(name),
+            "text": plain(shortened(name, LONGEST_REFERENCE, REFERENCE_SIZE)),
             "fontsize": REFERENCE_SIZE,
             "color": INK,
             "textcoords": "offset points",

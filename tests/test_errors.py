@@ -65,4 +65,4 @@ def test_the_reports_links_to_mlflow_hold_no_password(tmp_path: Path) -> None:
     record = {"uri": "https://me:hush@mlflow.example/", "experiment_id": "1", "run_id": "ab12", "hash": "0"}
     write_json(tmp_path / ".recipe" / "mlflow_runs.json", {"data": record})
 
-    assert facts_of(tmp_path).mlflow == {"data": "https://mlflow.example/#/experiments/1/runs/ab12"}
+    assert facts_of(tmp_path, "digits").mlflow == {"data": "https://mlflow.example/#/experiments/1/runs/ab12"}

@@ -133,7 +133,7 @@ def _report(workspace: Path, settings: Settings, cells: Sequence[str]) -> Path:
     baseline = StageResult("baseline", _findings(reports, cells), 1.0)
     result = RunResult({**describe(settings), "model": cells[1]}, (*stages, baseline))
     save(reports, result)
-    return write_page(reports, result, facts_of(workspace))
+    return write_page(reports, result, facts_of(workspace, settings.data.name))
 
 
 def _findings(reports: Path, cells: Sequence[str]) -> tuple[Finding, ...]:
@@ -158,7 +158,7 @@ def _findings(reports: Path, cells: Sequence[str]) -> tuple[Finding, ...]:
 def _attribution(cells: Sequence[str]) -> Attribution:
     steps = tuple(Step(cell, cell, cell, 0.9, -0.01, -0.02, 0.0, 0.5, False) for cell in cells)
     whole = Step("in all", "", "", 0.9, -0.5, -0.6, -0.4, 1.0, True)
-    return Attribution(cells[0], cells[1], cells[2], 100, 0.95, steps, whole, 0.01, 2, tuple(cells))
+    return Attribution(cells[0], cells[1], cells[2], False, 100, 0.95, steps, whole, 0.01, 2, tuple(cells))
 
 
 def _delivery(report: Path, cells: Sequence[str]) -> Path:
