@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from recipe import drawing
 from recipe.evidence import Finding, at_least, at_most, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.mcnemar import Counts
-from recipe.statistics.metrics import Metric
+from recipe.statistics.metrics import R2, Metric
 from recipe.statistics.paired import chance, intervals
 from recipe.training.baselines import linear_training
 from recipe.training.ensemble import average, ensemble_temperature, train_members
@@ -62,7 +63,7 @@ def final_test(exp: Experiment) -> Finding:
     predictors = _predictors(exp, test)
     ours = predictors[0].evaluation
     strongest = max(predictors[2:], key=lambda one: one.evaluation.score)
-    lead = ours.score - strongest.evaluation.score
+    lead = min(ours.score - strongest.evaluation.score, _over_own_mean(ours))
     metric = exp.objective.metric
     rivals = {
         one.name: Rival(ours.score - one.evaluation.score, _chance(ours, one.evaluation, metric))
@@ -73,8 +74,9 @@ def final_test(exp: Experiment) -> Finding:
     better = "below" if exp.objective.metric.is_error else "above"
     return Finding(
         summary=f"{ours.name} {ours.metric:.4f} [{low:.4f}, {high:.4f}] on {len(test)} test examples; the strongest "
-        f"baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}{_as_good(ours, rivals)}. The test set has "
-        f"been read {readings} time{'s' if readings > 1 else ''}; nobody has annotated it to compare with.",
+        f"baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}{_as_good(ours, rivals)}"
+        f"{_worse_than_mean(ours)}. The test set has been read {readings} time{'s' if readings > 1 else ''}; nobody has "
+        "annotated it to compare with.",
         measured=ours.metric,
         interval=(low, high),
         expected=f"{better} {strongest.evaluation.metric:.4f}, beyond chance",
@@ -95,6 +97,15 @@ def _chance(ours: Evaluation, theirs: Evaluation, metric: Metric) -> float:
     """The p-value of the hypothesis that a baseline is as good: McNemar's for accuracy, else by flips of signs."""
     differences = (ours.scores_by(metric) - theirs.scores_by(metric)).numpy()
     return chance(differences, metric.scored, groups=_clusters(ours))
+
+
+def _over_own_mean(ours: Evaluation) -> float:
+    """How far R2 lies above that of the test targets' own mean, which is 0; of other metrics no matter."""
+    return ours.metric if ours.objective.metric.name == R2 else math.inf
+
+
+def _worse_than_mean(ours: Evaluation) -> str:
+    return "; an R2 below 0 is worse than the mean of these examples" if _over_own_mean(ours) < 0 else ""
 
 
 def _clusters(evaluation: Evaluation) -> Counts | None:

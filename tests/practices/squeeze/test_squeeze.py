@@ -258,6 +258,20 @@ def test_an_error_is_the_better_the_smaller_it_is(diabetes: tuple[Tensor, Tensor
     assert finding.interval is not None and finding.interval[0] < table["figure"]["ensemble of 2"] < finding.interval[1]
 
 
+def test_a_model_below_every_guess_of_the_mean_is_warned_of_though_it_beats_the_baselines(
+    diabetes: tuple[Tensor, Tensor],
+) -> None:
+    """As where the test lies after what was trained on: all that was learnt is the level of before."""
+    rows, targets = diabetes
+    made = make_experiment(
+        Mlp, (rows[:250], targets[:250]), (rows[250:330], targets[250:330]), optimizer=FAST, epochs=10
+    )
+    later = 0.2 * targets[330:] + 3 + 2 * rows[330:, 2:3].clamp(-0.5, 0.5)
+    finding = replace(made, test=HeldOut(lambda reader: Split(rows[330:], later))).examine(final_test)
+    assert finding.measured is not None and finding.measured < 0
+    assert finding.verdict == "warn" and "worse than the mean of these examples" in finding.summary
+
+
 def test_a_model_with_the_larger_error_is_warned_of(diabetes: tuple[Tensor, Tensor]) -> None:
     rows, targets = diabetes
     untrained = Component("optimizer", "torch.optim.SGD", {"lr": 0.0})
