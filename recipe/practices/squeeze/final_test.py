@@ -70,15 +70,11 @@ def final_test(exp: Experiment) -> Finding:
         for one in predictors[2:]
     }
     readings = exp.test.note("squeeze/final_test", len(test), ours.metric)
-    low, high = ours.interval()
-    better = "below" if exp.objective.metric.is_error else "above"
+    better = "below" if metric.is_error else "above"
     return Finding(
-        summary=f"{ours.name} {ours.metric:.4f} [{low:.4f}, {high:.4f}] on {len(test)} test examples; the strongest "
-        f"baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}{_as_good(ours, rivals)}"
-        f"{_worse_than_mean(ours)}. The test set has been read {readings} time{'s' if readings > 1 else ''}; nobody has "
-        "annotated it to compare with.",
+        summary=_in_words(ours, strongest, rivals, readings),
         measured=ours.metric,
-        interval=(low, high),
+        interval=ours.interval(),
         expected=f"{better} {strongest.evaluation.metric:.4f}, beyond chance",
         advice="Where a baseline is no worse, use the baseline; where chance may explain the lead, more independent "
         "test examples can tell; where the set has been read too often, its figure is no longer that of unseen data: "
@@ -93,6 +89,15 @@ def final_test(exp: Experiment) -> Finding:
     )
 
 
+def _in_words(ours: Evaluation, strongest: Predictor, rivals: Mapping[str, Rival], readings: int) -> str:
+    low, high = ours.interval()
+    figure = f"{ours.name} {ours.metric:.4f} [{low:.4f}, {high:.4f}] on {len(ours.targets)} test examples"
+    beside = f"the strongest baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}{_as_good(ours, rivals)}"
+    below = "; an R2 below 0 is worse than the mean of these examples" if _over_own_mean(ours) < 0 else ""
+    read = f"The test set has been read {readings} time{'s' if readings > 1 else ''}"
+    return f"{figure}; {beside}{below}. {read}; nobody has annotated it to compare with."
+
+
 def _chance(ours: Evaluation, theirs: Evaluation, metric: Metric) -> float:
     """The p-value of the hypothesis that a baseline is as good: McNemar's for accuracy, else by flips of signs."""
     differences = (ours.scores_by(metric) - theirs.scores_by(metric)).numpy()
@@ -102,10 +107,6 @@ def _chance(ours: Evaluation, theirs: Evaluation, metric: Metric) -> float:
 def _over_own_mean(ours: Evaluation) -> float:
     """How far R2 lies above that of the test targets' own mean, which is 0; of other metrics no matter."""
     return ours.metric if ours.objective.metric.name == R2 else math.inf
-
-
-def _worse_than_mean(ours: Evaluation) -> str:
-    return "; an R2 below 0 is worse than the mean of these examples" if _over_own_mean(ours) < 0 else ""
 
 
 def _clusters(evaluation: Evaluation) -> Counts | None:
@@ -120,8 +121,8 @@ def _as_good(ours: Evaluation, rivals: Mapping[str, Rival]) -> str:
     if rival.lead <= 0:
         return f": the {name} model is no worse, so use it"
     draws = len(ours.targets) if ours.groups is None else len(ours.groups.unique())
-    once = "" if ours.groups is None else f" of {draws} independent ones, copies and groups counted once"
-    return f": chance may explain the lead over the {name} model (p = {rival.chance:.2g}){once}"
+    once = "" if ours.groups is None else f", with {draws} independent examples, copies and groups counted once"
+    return f": chance may explain the lead over the {name} model (p = {rival.chance:.2g}{once})"
 
 
 def _predictors(exp: Experiment, test: Split) -> list[Predictor]:

@@ -312,7 +312,7 @@ def test_three_groups_of_copies_are_told_to_be_too_few_and_not_a_tie(experiment:
     grouped = replace(experiment, test=HeldOut(lambda reader: Split(images, labels, groups=three)))
     finding = grouped.examine(final_test)
     assert finding.verdict == "warn"
-    assert "chance may explain the lead" in finding.summary and "of 3 independent ones" in finding.summary
+    assert "chance may explain the lead" in finding.summary and "with 3 independent examples" in finding.summary
     assert "use it" not in finding.summary
 
 
