@@ -337,7 +337,7 @@ def test_a_shift_is_drawn_on_the_page_beside_what_was_expected(
     workspace, found, _, _ = of_tables
     report = (workspace / found["another-unit"].report).parent
     assert (report / "data" / "figures" / "data.drift.columns.png").is_file()
-    assert 'alt="Columns. ' in (report / "index.html").read_text()
+    assert 'alt="What has shifted. Share against mean radius' in (report / "index.html").read_text()
 
 
 def test_nothing_of_them_gets_into_the_table(of_tables: tuple[Path, dict[str, Outcome], bytes, str | None]) -> None:
