@@ -11,6 +11,7 @@ from recipe.dataset.preparation import as_text, epoch_days
 from recipe.dataset.splits import TEST
 from recipe.dataset.stored import Dataset
 from recipe.inspection.columns import dates_of, features
+from recipe.statistics.intervals import wilson
 
 Targets = NDArray[Any]  # int64 (N,) for classes, float32 (N, k) for a number
 
@@ -31,7 +32,8 @@ def column_scores(dataset: Dataset, most_rows: int, class_limit: float, number_l
 
     Args:
         most_rows: examples that are looked at, drawn at random.
-        class_limit, number_limit: the score from which a column leaks the label, by what the label is.
+        class_limit, number_limit: the score from which a column leaks the label, by what the label is; that of a class
+            beyond chance, or perfect.
     """
     rows = features(dataset)
     known = np.flatnonzero((dataset.manifest["split"] != TEST).to_numpy())
@@ -42,8 +44,16 @@ def column_scores(dataset: Dataset, most_rows: int, class_limit: float, number_l
     scores = {name: _best_score(rows[name].iloc[chosen], targets, is_class) for name in rows}
     names = pd.Series(list(scores), dtype="str")  # of no columns too
     table = pd.DataFrame({"column": names, "score": np.array(list(scores.values()), dtype=np.float64)})
-    table["leaks"] = table["score"] >= limit
+    least = np.array([_least(score, targets) if is_class else score for score in table["score"]])
+    table["leaks"] = (table["score"] >= limit) & ((least >= limit) | (table["score"] == 1))
     return table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+
+def _least(score: float, targets: Targets) -> float:
+    """The lower end of the 95 % interval of a scaled balanced accuracy, Wilson's: on few rows 0.95 may be luck."""
+    by_chance = 1 / len(np.unique(targets))
+    low, _ = wilson((score * (1 - by_chance) + by_chance) * len(targets), len(targets))
+    return (low - by_chance) / (1 - by_chance)
 
 
 def _best_score(column: pd.Series, targets: Targets, is_class: bool) -> float:
