@@ -16,6 +16,7 @@ from recipe.inspection.variance import Values, adjusted_share, label_indicators,
 COLUMNS = ["column", "groups", "rows", "score", "shared"]
 FEWEST_GROUPS = 20  # a column of fewer values is a category, of which new rows will have the same ones
 FEWEST_REPEATS = 30  # rows beyond the first of each group: fewer say too little of what they share
+LEAST_REPEATED = 0.25  # of the rows, beyond the first of each group: of 128 patients 203 visits have 0.37
 SHARED = 0.9  # of the variance of labels, or of each of half the other columns: what chance never gives 20 groups
 FEWEST_OTHERS = 2  # columns that are compared
 NEIGHBOURS = 0.75  # of that share, at most, where two values beside each other are one: more, and it is a quantity
@@ -56,7 +57,7 @@ def _codes(column: pd.Series) -> NDArray[np.int64] | None:
         return None
     codes, values = pd.factorize(as_text(column))
     known = codes[codes >= 0]
-    if len(values) < FEWEST_GROUPS or len(known) - len(values) < max(FEWEST_REPEATS, len(known) / 2):
+    if len(values) < FEWEST_GROUPS or len(known) - len(values) < max(FEWEST_REPEATS, LEAST_REPEATED * len(known)):
         return None
     return np.asarray(codes, dtype=np.int64)
 

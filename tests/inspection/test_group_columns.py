@@ -123,3 +123,13 @@ def test_the_shipped_tables_have_neither(prepare: Prepare) -> None:
         dataset = prepare(kind="builtin", name=name, path="-", label="target", task="auto")
         assert group_columns(dataset).empty
         assert numbered_categories(dataset) == {}
+
+
+def test_patients_who_mostly_came_once_are_named_too(prepare: Prepare, tmp_path: Path, patients: pd.DataFrame) -> None:
+    """As in a trial with 128 patients and 203 rows: one to three rows each, most of what was measured the same."""
+    visits = DRAW.choice([1, 2, 3], 250, p=[0.55, 0.3, 0.15])
+    once = patients.drop_duplicates().iloc[:250].reset_index(drop=True)
+    rows = once.loc[once.index.repeat(visits)].assign(id=np.repeat(1000 + 7 * np.arange(250), visits))
+    rows = rows.assign(day=DRAW.integers(0, 300, len(rows))).sample(frac=1, random_state=0)
+    found = group_columns(read(prepare, tmp_path, rows))
+    assert found["column"].tolist() == ["id"] and found["groups"].tolist() == [250]
