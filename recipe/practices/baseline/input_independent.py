@@ -26,6 +26,9 @@ ROUNDS = 300  # of shuffled targets; their spread is then known to 4 %
 CLEAR = 5.0  # standard errors; below, the net is trained for longer before anything is said
 UNRELATED = 3.0  # below, chance will do: shuffled labels reach 2.1 once the best epoch is taken, measured on 24 sets
 FEW = 30  # validation examples, clusters counted once; with fewer, chance often hides what a sound net has learnt
+FEW_CLUSTERS = (
+    100  # where there are copies, those in training hold a net up too: icons, 1.7 with 30, 6.6 without copies
+)
 ROUNDING = 1e-12  # a spread over shuffles below this is that of equal outputs
 
 
@@ -57,7 +60,7 @@ def input_independent(exp: Experiment) -> Finding:
         compared = _compare(exp, _longer(exp), others)
     real = compared.real
     gain = real.scores - max(others.values(), key=lambda one: one.score).scores
-    otherwise: Literal["warn", "fail"] = "warn" if _draws(exp) < FEW else "fail"
+    otherwise: Literal["warn", "fail"] = "warn" if _are_few(exp) else "fail"
     beside = ", ".join(f"{one.metric:.3f} with {kind}" for kind, one in others.items())
     return Finding(
         summary=f"{real.name} {real.metric:.3f} on real inputs, {beside}; the outputs fit their own targets better "
@@ -162,6 +165,10 @@ def _fit(outputs: Tensor, targets: Tensor) -> Tensor:
     return -functional.mse_loss(outputs, targets.double())
 
 
+def _are_few(exp: Experiment) -> bool:
+    return _draws(exp) < (FEW if exp.validation.groups is None else FEW_CLUSTERS)
+
+
 def _draws(exp: Experiment) -> int:
     """The validation examples, copies and groups counted once."""
     groups = exp.validation.groups
@@ -181,7 +188,8 @@ def _cause(exp: Experiment, compared: _Compared) -> str:
             return f": {IGNORES}"
         if trained.history.diverged or ignores_input(trained.model(exp), inputs):
             return ": training has left every example with the same outputs, so the learning rate is likely too high"
-    if (draws := _draws(exp)) < FEW:
+    if _are_few(exp):
+        draws = _draws(exp)
         once = "" if exp.validation.groups is None else ", copies and groups counted once,"
         return f": {draws} validation examples{once} are too few to tell whether the inputs help"
     if certainty < UNRELATED:
