@@ -13,7 +13,6 @@ from recipe.dataset.stored import Dataset
 
 FEWEST_GROUPS = 20  # as draws: a Kolmogorov-Smirnov distance of 0.4 is beyond chance in so many, Massey 1951
 
-
 Once = Literal["copies", "groups"]
 
 

@@ -494,12 +494,12 @@ def _why_no_file(root: Path, name: str) -> str:
     path = root / name
     if not path.is_symlink():
         return "it is no file, but a pipe or a device"
+    if _leads_to_itself(path):
+        return LINK_TO_ITSELF
     try:
         target = path.resolve(strict=True)
-    except RuntimeError:  # pathlib's word for ELOOP, until 3.13
-        return LINK_TO_ITSELF
-    except OSError as error:
-        return LINK_TO_ITSELF if error.errno == errno.ELOOP else "it is a link that leads to nothing"
+    except OSError:
+        return "it is a link that leads to nothing"
     if not target.is_relative_to(root):
         return "it is a link that leads outside data.path"
     return "it is a link to a folder" if target.is_dir() else "it is a link to no file, but a pipe or a device"

@@ -17,8 +17,8 @@ from recipe.settings import Data
 
 # A numeric label with more distinct values than this is a quantity. Digits, ratings and small counts stay classes;
 # the limit is ours, and data.task overrules it.
-FEWEST_OF_A_CLASS = 2  # in the mean, of numbers that are taken for classes: 16 values on 18 rows are a quantity
 MOST_CLASSES_OF_A_NUMBER = 20
+FEWEST_OF_A_CLASS = 2  # in the mean, of numbers that are taken for classes: 16 values on 18 rows are a quantity
 # Unless it numbers classes: whole numbers from 0 or 1 on without a gap, the rarest a tenth as common as the mean.
 EVEN_SHARE = 0.1
 

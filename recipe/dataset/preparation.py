@@ -357,10 +357,8 @@ def as_dates(values: pd.Series, date_format: str, absent: Iterable[str] = MISSIN
     century = CENTURY.search(date_format)
     written = CENTURY.sub("%y", date_format)
     dates = pd.to_datetime(text, format=written, errors="coerce", utc=True).dt.tz_localize(None)
-    if century:
-        off = dates.dt.year // 100 - int(
-            century[1]
-        )  # strptime takes 69 to 99 for 1969 to 1999, and 00 to 68 for 2000 on
+    if century:  # strptime takes 69 to 99 for 1969 to 1999, and 00 to 68 for 2000 on
+        off = dates.dt.year // 100 - int(century[1])
         dates = dates.where(off != 1, dates - pd.DateOffset(years=100))
         dates = dates.where(off != -1, dates + pd.DateOffset(years=100))
     days = text.where(text.str.fullmatch(SERIAL, na=False)) if serials else text.iloc[:0]

@@ -18,11 +18,9 @@ def by_cluster(values: Tensor, groups: Tensor | None) -> Tensor:
     """
     if groups is None:
         return values
-    _, cluster = groups.unique(return_inverse=True)
-    count = int(cluster.max()) + 1
     mean = values.mean(-1, keepdim=True)
-    sums = values.new_zeros(*values.shape[:-1], count).index_add_(-1, cluster, values - mean)
-    return mean + sums * (count / len(groups))
+    sums, sizes = cluster_sums(values - mean, groups)
+    return mean + sums * (len(sizes) / len(groups))
 
 
 def cluster_sums(values: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:

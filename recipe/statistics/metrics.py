@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recipe.dataset.manifest import Task
 from recipe.errors import SettingsError
-from recipe.settings.metrics import OF_CLASSES, OF_QUANTITIES
+from recipe.settings.metrics import OF_CLASSES, OF_QUANTITIES, deciding
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -79,7 +79,7 @@ def metrics_of(task: Task, names: Sequence[str] | None) -> tuple[Metric, ...]:
         raise SettingsError(
             f"metrics names {wrong[0]}, but the labels are {told}: choose among {', '.join(of_task)}, or set data.task."
         )
-    return tuple(METRICS[name] for name in names or of_task[:1])
+    return tuple(METRICS[name] for name in names or (deciding(task, None),))
 
 
 def accuracy(outputs: Floats, targets: Ints) -> Floats:

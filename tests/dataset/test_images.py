@@ -160,12 +160,17 @@ def test_sixteen_bits_are_scaled_to_eight() -> None:
     assert prepared.tolist() == [[[0, 1, 255]]]
 
 
+def move_into(folder: Path, split: str, places: range) -> None:
+    """The images of these places, of both classes, into a folder of their split."""
+    for label in ("0", "1"):
+        (folder / split / label).mkdir(parents=True)
+        for place in places:
+            (folder / label / f"{place:02}.png").rename(folder / split / label / f"{place:02}.png")
+
+
 def test_train_and_test_folders_are_the_users_split(prepare: Prepare, digit_folder: Path) -> None:
     for split, places in {"Train": range(20), "val": range(20, 25), "test": range(25, 30)}.items():
-        for label in ("0", "1"):
-            (digit_folder / split / label).mkdir(parents=True)
-            for place in places:
-                (digit_folder / label / f"{place:02}.png").rename(digit_folder / split / label / f"{place:02}.png")
+        move_into(digit_folder, split, places)
     for label in ("0", "1"):
         (digit_folder / label).rmdir()
     dataset = prepare(kind="image_folder", path=digit_folder)
@@ -192,10 +197,7 @@ def test_a_class_folder_to_ignore_is_left_out_and_told(prepare: Prepare, digit_f
 
 def test_a_class_folder_to_ignore_is_left_out_of_each_split(prepare: Prepare, digit_folder: Path) -> None:
     for split, places in {"train": range(20), "validation": range(20, 25), "test": range(25, 30)}.items():
-        for label in ("0", "1"):
-            (digit_folder / split / label).mkdir(parents=True)
-            for place in places:
-                (digit_folder / label / f"{place:02}.png").rename(digit_folder / split / label / f"{place:02}.png")
+        move_into(digit_folder, split, places)
         with_a_third_class(digit_folder, split)
     dataset = prepare(kind="image_folder", path=digit_folder, ignore=("2",))
     assert dataset.preparation["classes"] == ["0", "1"]
