@@ -24,13 +24,18 @@ def expected_seconds(experiment: Experiment, workers: int) -> dict[str, float]:
 
     Nothing where a step raises: what is wrong with it is for the practices to say.
     """
+    try:
+        step = seconds_per_step(experiment)
+    except Exception:  # whatever the user's net, loss or optimizer raises
+        return {}
+    return seconds_by_stage(experiment, workers, step)
+
+
+def seconds_by_stage(experiment: Experiment, workers: int, step: float) -> dict[str, float]:
+    """The same where a step takes ``step`` seconds."""
     training = experiment.training
     steps = training.epochs * steps_per_epoch(len(experiment.train), training.batch_size)
     validated = training.epochs * len(experiment.validation) / training.batch_size
-    try:
-        step = seconds_per_step(experiment)
-    except Exception:
-        return {}
     one = step * (steps + EVALUATED * validated)
     return {
         stage: BESIDE[stage] + one * count / (1 if stage == "baseline" else workers)

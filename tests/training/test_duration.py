@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from recipe.training.components import Component
-from recipe.training.duration import expected_seconds, seconds_per_step
+from recipe.training.duration import expected_seconds, seconds_by_stage, seconds_per_step
 from recipe.training.experiment import Budget, Experiment
 from recipe.training.fit import fit
 
@@ -18,7 +18,7 @@ def test_timing_a_step_changes_nothing_that_is_trained(digits_cnn: Experiment) -
 
 def test_more_seeds_folds_and_fewer_workers_take_longer(digits_cnn: Experiment) -> None:
     def regularize(workers: int = 2, **budget: int) -> float:
-        return expected_seconds(replace(digits_cnn, budget=Budget(**budget)), workers)["regularize"]
+        return seconds_by_stage(replace(digits_cnn, budget=Budget(**budget)), workers, step=0.002)["regularize"]
 
     assert regularize(seeds=20) > 2 * regularize(seeds=2)
     assert regularize(seeds=20, folds=5) > 2 * regularize(seeds=20)
