@@ -16,7 +16,13 @@ from typing import Any, Literal
 from recipe.errors import SettingsError
 
 Verdict = Literal["pass", "warn", "fail", "skip"]
-COLOURS = {"fail": "#b3261e", "warn": "#8a5a00", "pass": "#1b6e3c"}  # of verdicts in a notebook, as on the page
+Answer = Literal["holds", "refuted", "open"]
+COLOURS = {
+    "fail": "#b3261e",
+    "warn": "#8a5a00",
+    "pass": "#1b6e3c",
+    "holds": "#1b6e3c",
+}  # of verdicts in a notebook, as on the page
 ROWS_SHOWN = 10  # of a finding's table there
 SEVERITY: Mapping[Verdict, int] = {"skip": 0, "pass": 0, "warn": 1, "fail": 2}
 
@@ -58,7 +64,9 @@ def at_least(value: float, limit: float | str, otherwise: Literal["warn", "fail"
 class Finding:
     """What one practice saw. A practice fills in the first block; what runs it fills in the second.
 
-    One that requires nothing of its numbers is `knowledge`: it passes, since there is nothing that could fail.
+    One that requires nothing of its numbers is `knowledge`: it passes, since there is nothing that could fail. Where
+    the hypothesis was put to a test that stops nobody, `answer` says how that ended: it holds, it is refuted, or it is
+    open, since what was seen could not tell.
 
     `figures` maps a short name to a matplotlib Figure (once saved: to its path under `reports/`); `table` is a
     DataFrame as TABLES describes (once saved: its path). `advice` says what to do when a requirement does not hold.
@@ -74,6 +82,7 @@ class Finding:
     figures: Mapping[str, Any] = field(default_factory=dict)
     table: Any = None
     skipped: bool = False
+    answer: Answer | None = None
 
     practice: str = ""
     hypothesis: str = ""
@@ -83,7 +92,9 @@ class Finding:
 
     @property
     def word(self) -> str:
-        """The verdict as a person reads it; of what is knowledge, that word."""
+        """The verdict as a person reads it; of knowledge that word; of a test that stops nobody, how it ended."""
+        if self.answer and self.verdict == "pass":
+            return self.answer
         return "knowledge" if self.knowledge else self.verdict or ("skip" if self.skipped else "not judged")
 
     def _repr_html_(self) -> str:
@@ -174,7 +185,7 @@ def judge(finding: Finding, thresholds: Mapping[str, Mapping[str, Any]]) -> Find
             expected = f"{first.relation} {limits[0]:g}"
         elif tolerance is None and not isinstance(expected, str) and first.relation == "at most":
             tolerance = limits[0] * first.unit
-    knowledge = not finding.requirements
+    knowledge = not finding.requirements and finding.answer is None
     return replace(finding, verdict=verdict, knowledge=knowledge, expected=expected, tolerance=tolerance)
 
 

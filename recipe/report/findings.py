@@ -1,7 +1,7 @@
 """The findings of a run: what its stages measured, judged by the present thresholds, merged into findings.json."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -139,7 +139,7 @@ def save(reports: Path, result: RunResult) -> None:
 def to_json(result: RunResult) -> dict[str, Any]:
     """The content of findings.json."""
     return {
-        "run": {**result.run, "verdict": result.verdict, "knowledge": _knowledge(result.findings)},
+        "run": {**result.run, "verdict": result.verdict, **_beside_verdicts(result.findings)},
         "stages": [
             {
                 "stage": stage.stage,
@@ -162,8 +162,7 @@ def read(reports: Path) -> RunResult:
     path = reports / FINDINGS
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        known = content["run"].get("knowledge", ())
-        findings = [_from_entry(entry, entry["practice"] in known) for entry in content["findings"]]
+        findings = [_from_entry(entry, content["run"]) for entry in content["findings"]]
         stages = tuple(
             StageResult(
                 stage["stage"],
@@ -233,9 +232,15 @@ def _gather_tables(reports: Path, stages: list[str]) -> None:
             write_whole(folder / name, content)
 
 
-def _knowledge(findings: Iterable[Finding]) -> list[str]:
-    """The practices whose verdict is no test's: the entries of all practices have the same names."""
-    return [finding.practice for finding in findings if finding.knowledge]
+def _beside_verdicts(findings: Sequence[Finding]) -> dict[str, Any]:
+    """What a verdict leaves out, by practice, for the entries of all have the same names.
+
+    `knowledge` lists those whose verdict is no test's, `answers` holds how tests ended that stop nobody.
+    """
+    return {
+        "knowledge": [finding.practice for finding in findings if finding.knowledge],
+        "answers": {finding.practice: finding.answer for finding in findings if finding.answer},
+    }
 
 
 def _entry(finding: Finding) -> dict[str, Any]:
@@ -255,7 +260,9 @@ def _entry(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _from_entry(entry: Mapping[str, Any], knowledge: bool) -> Finding:
+def _from_entry(entry: Mapping[str, Any], run: Mapping[str, Any]) -> Finding:
     figures = {PurePosixPath(path).stem: path for path in entry["figures"]}
     interval = tuple(entry["interval"]) if entry["interval"] else None
-    return Finding(**{**entry, "figures": figures, "interval": interval, "knowledge": knowledge})
+    practice = entry["practice"]
+    knowledge, answer = practice in run.get("knowledge", ()), run.get("answers", {}).get(practice)
+    return Finding(**{**entry, "figures": figures, "interval": interval, "knowledge": knowledge, "answer": answer})

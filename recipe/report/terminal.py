@@ -13,6 +13,7 @@ from recipe.evidence import Finding, Verdict
 from recipe.report.numbers import expectation, number
 
 STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim", "knowledge": "cyan"}
+STYLES |= {"holds": "green", "refuted": "cyan", "open": "cyan"}
 WIDE = 100  # columns from which a table has room for summaries
 EXPECTED_WIDTH = 26
 

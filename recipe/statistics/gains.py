@@ -1,0 +1,254 @@
+"""What changes gain over a control: each trained from several seeds, all judged on the same examples.
+
+A gain is uncertain in two ways: other seeds would have given other nets, and other examples another mean. Few seeds
+tell little of the first, so what changes have in common is used: the spread over the seeds of one change is drawn
+towards that of all (Smyth 2004, Statistical Applications in Genetics and Molecular Biology 3:3). The uncertainties are
+put together as half-widths, squared, each with Student's quantile of its own degrees of freedom (Howe 1974, Journal of
+the American Statistical Association 69:789): where one of them rules it is exact, elsewhere a little too wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recipe.evidence import Answer
+from recipe.statistics.clusters import by_cluster
+from recipe.statistics.multiple_testing import holm
+
+LEVEL = 0.05  # of a stage's changes naming any that gains nothing; and of an interval that misses
+HALVINGS = 60  # of the logarithm of a p-value: known to the last digit
+LEAST_P = 1e-12  # smaller p-values are this one
+MOST_SEEDS = 100  # more are not asked of anybody
+FLOOR = 1e-5  # of the median variance: two seeds that happen to agree are not without spread (limma, squeezeVar)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a change gains, with its 95 % interval; not a number where a training diverged."""
+
+    value: float
+    low: float
+    high: float
+
+    def holds(self, least: float = 0.0) -> bool:
+        """Whether the whole interval lies above `least`."""
+        return self.low > least
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A change's gain among all that were tried beside it.
+
+    Attributes:
+        answer: `holds` where it is above the least beyond chance, for all that were tried (Holm 1979); `refuted`
+            where even the upper end of its interval is not worth having; else `open`: it could not be told.
+        p_value: the chance of such a gain where there is none, before Holm's correction.
+        least_seen: the smallest gain that would have held.
+        seeds_needed: how many seeds would make this gain hold; None where it is none, or no number would.
+    """
+
+    gain: Gain
+    answer: Answer
+    p_value: float
+    least_seen: float
+    seeds_needed: int | None
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One source of uncertainty: the variance that it adds to a gain, and the degrees of freedom that tell it."""
+
+    variance: float
+    freedom: float
+
+
+def gain(differences: Tensor, groups: Tensor | None = None) -> Gain:
+    """The mean of paired `differences` (seeds, N) with its 95 % interval, over new seeds and new examples.
+
+    Where `groups` (N,) name clusters, over new clusters. Two-way random effects (Searle, Casella and McCulloch 1992,
+    4.3): the mean square of the seeds, and what that of the examples has beyond the rest.
+    """
+    differences = by_cluster(differences, groups).double()
+    seeds, count = differences.shape
+    mean = differences.mean().item()
+    if not differences.isfinite().all() or min(seeds, count) < 2:
+        return Gain(mean, math.nan, math.nan)
+    by_seed = differences.mean(1).var().item() / seeds
+    by_example = max(0.0, differences.mean(0).var().item() - _rest(differences) / seeds) / count
+    half = _half_width([_Part(by_seed, seeds - 1), _Part(by_example, count - 1)], LEVEL / 2)
+    return Gain(mean, mean - half, mean + half)
+
+
+def judge_gains(
+    control: Tensor | Sequence[Tensor],
+    changed: Sequence[Tensor],
+    groups: Tensor | None = None,
+    paired: Sequence[bool] | None = None,
+    least: float = 0.0,
+    worthwhile: float = 0.0,
+) -> list[Judged]:
+    """What each of several changes gains over the control, judged together; losses are (seeds, N).
+
+    Each may have seeds of its own, and as many as it likes; one alone is taken to spread as the control does.
+
+    Args:
+        control: of all changes, or of each its own.
+        groups: (N,), number the clusters that the examples come in.
+        paired: which changes are the control's own trainings looked at otherwise, seed by seed.
+        least: the gain that one must be above to hold.
+        worthwhile: a gain that is surely smaller is refuted.
+    """
+    arms = [by_cluster(one, groups).double() for one in changed]
+    each = [control] * len(arms) if isinstance(control, Tensor) else control
+    controls = [by_cluster(one, groups).double() for one in each]
+    parts = _parts(controls, arms, list(paired or [False] * len(arms)))
+    values = [(usual.mean() - arm.mean()).item() for usual, arm in zip(controls, arms, strict=True)]
+    p_values = np.array([_p_value(value - least, one) for value, one in zip(values, parts, strict=True)])
+    rejected = holm(p_values, LEVEL)
+    left = max(1, int((~rejected).sum()))
+    return [
+        _judged(value, float(p), bool(holds), one, len(arm), left, max(least, worthwhile), least)
+        for value, p, holds, one, arm in zip(values, p_values, rejected, parts, arms, strict=True)
+    ]
+
+
+def _judged(
+    value: float, p: float, holds: bool, parts: list[_Part], seeds: int, left: int, worthwhile: float, least: float
+) -> Judged:
+    half = _half_width(parts, LEVEL / 2)
+    found = Gain(value, value - half, value + half)
+    if not math.isfinite(half) or not math.isfinite(value):
+        return Judged(Gain(value, math.nan, math.nan), "refuted" if parts else "open", 1.0, math.nan, None)
+    answer: Answer = "holds" if holds else "refuted" if found.high <= worthwhile else "open"
+    needed = None if holds else _seeds_needed(value - least, parts, seeds, LEVEL / left)
+    return Judged(found, answer, p, least + _half_width(parts, LEVEL / left), needed)
+
+
+def _parts(controls: Sequence[Tensor], arms: Sequence[Tensor], paired: Sequence[bool]) -> list[list[_Part]]:
+    """For each change what makes its gain uncertain: the control's seeds, its own, and the examples."""
+    several = [number for number, arm in enumerate(arms) if len(arm) > 1 and not paired[number]]
+    spread = dict(zip(several, _moderated([_of_seeds(arms[number]) for number in several]), strict=True))
+    parts: list[list[_Part]] = []
+    for number, (control, arm) in enumerate(zip(controls, arms, strict=True)):
+        if not control.isfinite().all() or min(control.shape) < 2:
+            parts.append([])
+        elif paired[number]:
+            parts.append(_of_pairs(control, arm))
+        else:
+            parts.append(_of_change(control, arm, _of_seeds(control), spread.get(number)))
+    return parts
+
+
+def _of_seeds(arm: Tensor) -> _Part:
+    """The variance of one seed's mean loss."""
+    return _Part(arm.mean(1).var().item(), len(arm) - 1)
+
+
+def _of_change(control: Tensor, arm: Tensor, usual: _Part, own: _Part | None) -> list[_Part]:
+    own = own or usual  # of one seed alone
+    by_example = (control.mean(0) - arm.mean(0)).var().item() - sum(_rest(one) / len(one) for one in (control, arm))
+    return [
+        replace(usual, variance=usual.variance / len(control)),
+        replace(own, variance=own.variance / len(arm)),
+        _Part(max(0.0, by_example) / arm.shape[1], arm.shape[1] - 1),
+    ]
+
+
+def _of_pairs(control: Tensor, arm: Tensor) -> list[_Part]:
+    differences = control[: len(arm)] - arm
+    seeds, count = differences.shape
+    by_example = differences.mean(0).var().item() - _rest(differences) / seeds
+    return [
+        _Part(differences.mean(1).var().item() / seeds, seeds - 1),
+        _Part(max(0.0, by_example) / count, count - 1),
+    ]
+
+
+def _rest(losses: Tensor) -> float:
+    """The variance of `losses` (seeds, N) that neither the seed nor the example explains; 0 of one seed."""
+    seeds, count = losses.shape
+    if seeds < 2:
+        return 0.0
+    rest = losses - losses.mean(1, keepdim=True) - losses.mean(0, keepdim=True) + losses.mean()
+    return rest.square().sum().item() / ((seeds - 1) * (count - 1))
+
+
+def _moderated(parts: Sequence[_Part]) -> list[_Part]:
+    """Each variance drawn towards what all have in common, with the degrees of freedom that it gains by that.
+
+    By how much is estimated from how far the variances lie apart beyond chance (Smyth 2004, section 6.2).
+    """
+    from scipy.special import digamma, polygamma
+
+    known = [one for one in parts if math.isfinite(one.variance)]
+    middle = float(np.median([one.variance for one in known])) if known else 0.0
+    if len(known) < 3 or middle <= 0:
+        return list(parts)
+    variance = np.maximum([one.variance for one in known], FLOOR * middle)
+    freedom = np.array([one.freedom for one in known])
+    logs = np.log(variance) - digamma(freedom / 2) + np.log(freedom / 2)
+    beyond = logs.var(ddof=1) - polygamma(1, freedom / 2).mean()
+    if beyond > 0:
+        prior = 2 * _trigamma_inverse(float(beyond))
+        common = math.exp(logs.mean() + digamma(prior / 2) - math.log(prior / 2))
+    else:
+        prior, common = math.inf, float(freedom @ variance / freedom.sum())
+    return [one if not math.isfinite(one.variance) else _drawn(one, common, prior, freedom) for one in parts]
+
+
+def _drawn(one: _Part, common: float, prior: float, freedom: NDArray[np.float64]) -> _Part:
+    total = float(freedom.sum())
+    if math.isinf(prior):
+        return _Part(common, total)
+    variance = (prior * common + one.freedom * one.variance) / (prior + one.freedom)
+    return _Part(variance, min(prior + one.freedom, total))
+
+
+def _trigamma_inverse(value: float) -> float:
+    """Where the trigamma function is `value`, by Newton's method on its inverse (Smyth 2004, appendix)."""
+    from scipy.special import polygamma
+
+    x = 0.5 + 1 / value
+    for _ in range(HALVINGS):
+        at = float(polygamma(1, x))
+        step = at * (1 - at / value) / float(polygamma(2, x))
+        x += step
+        if -step / x < 1e-8:
+            break
+    return x
+
+
+def _half_width(parts: Sequence[_Part], level: float) -> float:
+    """What the gain is off by at most, but for a chance of `level` on either side; infinite where it is not known."""
+    from scipy.special import stdtrit
+
+    if not parts or not all(math.isfinite(one.variance) for one in parts):
+        return math.inf
+    return math.sqrt(sum(float(stdtrit(one.freedom, 1 - level)) ** 2 * one.variance for one in parts))
+
+
+def _p_value(value: float, parts: Sequence[_Part]) -> float:
+    """The level at which the interval's lower end reaches zero; 1 where the gain is none."""
+    if not value > 0 or not parts or not all(math.isfinite(one.variance) for one in parts):
+        return 1.0
+    low, high = math.log(LEAST_P), math.log(0.5)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _half_width(parts, math.exp(middle)) <= value else (middle, high)
+    return math.exp(high)
+
+
+def _seeds_needed(value: float, parts: Sequence[_Part], seeds: int, level: float) -> int | None:
+    """The number of seeds that would make `value` hold, were all spread as they are."""
+    for more in range(seeds + 1, MOST_SEEDS + 1):
+        *of_seeds, of_examples = parts
+        scaled = [_Part(one.variance * seeds / more, one.freedom * more / seeds) for one in of_seeds]
+        if _half_width([*scaled, of_examples], level) <= value:
+            return more
+    return None

@@ -1,0 +1,100 @@
+"""Intervals of gains cover what they say, and changes that do nothing are rarely named."""
+
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from recipe.statistics.gains import gain, judge_gains
+
+EXAMPLES = 100
+ROUNDS = 400
+LEAST = 0.94 - 2 * math.sqrt(0.95 * 0.05 / ROUNDS)  # of so many rounds, two standard errors below
+
+
+def normal(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=generator, dtype=torch.double)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("ratio", [0.0, 1.0, 10.0, 50.0])
+def test_an_interval_covers_at_any_ratio_of_seed_to_example_variance(seeds: int, ratio: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    by_seed = math.sqrt(ratio / EXAMPLES)
+    covered = 0
+    for _ in range(ROUNDS):
+        differences = by_seed * normal(generator, seeds, 1) + normal(generator, 1, EXAMPLES)
+        found = gain(differences + normal(generator, seeds, EXAMPLES))
+        covered += found.low <= 0 <= found.high
+    assert covered / ROUNDS >= LEAST
+
+
+def idle(generator: torch.Generator, changes: int, seeds: int, spread: float) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    """Runs whose changes do nothing: losses of a control with twice the seeds, and of each change."""
+    for _ in range(200):
+        examples = normal(generator, 1, EXAMPLES)
+        control = examples + spread * normal(generator, 2 * seeds, 1) + normal(generator, 2 * seeds, EXAMPLES)
+        counts = [1 if number % 4 == 3 else seeds for number in range(changes)]
+        yield (
+            control,
+            [
+                examples
+                + 0.3 * normal(generator, 1, EXAMPLES)
+                + spread * normal(generator, count, 1)
+                + normal(generator, count, EXAMPLES)
+                for count in counts
+            ],
+        )
+
+
+@pytest.mark.parametrize(("changes", "seeds"), [(4, 3), (15, 2), (15, 3)])
+@pytest.mark.parametrize("spread", [0.02, 0.5])
+def test_a_run_of_idle_changes_names_one_in_five_of_a_hundred_at_most(changes: int, seeds: int, spread: float) -> None:
+    runs = [judge_gains(*run) for run in idle(torch.Generator().manual_seed(1), changes, seeds, spread)]
+    named = sum(any(one.answer == "holds" for one in run) for run in runs)
+    covered = [one.gain.low <= 0 <= one.gain.high for run in runs for one in run]
+    assert named / len(runs) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / len(runs))
+    assert sum(covered) / len(covered) >= 0.94
+
+
+def test_a_change_that_gains_much_holds_among_many_that_do_nothing() -> None:
+    control, changed = next(idle(torch.Generator().manual_seed(2), 12, 3, 0.1))
+    answers = [one.answer for one in judge_gains(control, [control[:3] - 2.0, *changed])]
+    assert answers[0] == "holds"
+    assert "holds" not in answers[1:]
+
+
+def test_a_change_that_loses_is_refuted_and_one_that_could_gain_is_open() -> None:
+    control, [idle_one, *_] = next(idle(torch.Generator().manual_seed(3), 2, 3, 0.1))
+    worse, unknown = judge_gains(control, [control[:3] + 3.0, idle_one])
+    assert (worse.answer, unknown.answer) == ("refuted", "open")
+    assert unknown.least_seen > unknown.gain.value
+
+
+def test_a_small_gain_says_how_many_seeds_would_see_it() -> None:
+    generator = torch.Generator().manual_seed(4)
+    examples = normal(generator, 1, EXAMPLES)
+    control, changed = (examples + 0.3 * normal(generator, count, 1) for count in (6, 3))
+    changed = changed - changed.mean() + control.mean() - 0.4
+    [found] = judge_gains(control, [changed])
+    assert found.answer == "open"
+    assert found.seeds_needed is not None and found.seeds_needed > 3
+
+
+def test_a_training_that_diverged_never_holds() -> None:
+    control = normal(torch.Generator().manual_seed(0), 4, EXAMPLES)
+    lost = control[:2].clone()
+    lost[0, 0] = math.inf
+    [found] = judge_gains(control, [lost])
+    assert found.answer == "refuted"
+    assert math.isnan(found.gain.low)
+
+
+def test_seeds_that_are_paired_tell_a_gain_that_unpaired_ones_hide() -> None:
+    generator = torch.Generator().manual_seed(5)
+    control = normal(generator, 6, EXAMPLES) * 0.01 + normal(generator, 6, 1)
+    looked_at = control - 0.1
+    apart, together = judge_gains(control, [looked_at, looked_at], paired=[False, True])
+    assert (apart.answer, together.answer) == ("open", "holds")
