@@ -154,6 +154,31 @@ class _Residual(nn.Module):
         return functional.relu(self.shortcut(inputs) + self.residual(inputs))
 
 
+class Shrink(nn.Module):
+    """Images averaged down to `size`, (height, width), before a model that knows no larger ones."""
+
+    def __init__(self, input_shape: Sequence[int], size: Sequence[int]) -> None:
+        super().__init__()
+        self.size = tuple(size)
+        self.output_shape = (input_shape[0], *self.size)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return functional.interpolate(inputs, self.size, mode="area")
+
+
+class Select(nn.Module):
+    """The columns of a table at the places `columns`, before a model that knows no others."""
+
+    def __init__(self, input_shape: Sequence[int], columns: Sequence[int]) -> None:
+        super().__init__()
+        self.output_shape = (len(columns),)
+        self.columns: Tensor
+        self.register_buffer("columns", torch.tensor(columns), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs[:, self.columns]
+
+
 def last_layer(model: nn.Module) -> nn.Linear | None:
     """The dense layer that gives the outputs: the last `nn.Linear` with a bias, or None where there is none."""
     layers = [module for module in model.modules() if isinstance(module, nn.Linear) and module.bias is not None]

@@ -150,11 +150,11 @@ def watch_units(model: nn.Module, inputs: Tensor, saturated: float) -> list[Unit
     def look(name: str, module: nn.Module, _: tuple[object, ...], output: Tensor) -> None:
         found.append(_units(name, module, output, saturated))
 
-    _look_at_each(model, inputs, lambda module: type(module) in (*DEAD, *SATURATING), look)
+    look_at_each(model, inputs, lambda module: type(module) in (*DEAD, *SATURATING), look)
     return found
 
 
-def _look_at_each(
+def look_at_each(
     model: nn.Module, inputs: Tensor, wanted: Callable[[nn.Module], bool], look: Callable[..., None]
 ) -> None:
     """Run `model` on `inputs`; `look` gets the name of each wanted module, the module, what it is given and gives."""
@@ -203,7 +203,7 @@ def constant_units(model: nn.Module, inputs: Tensor) -> list[Constant]:
         if isinstance(first, Tensor) and isinstance(output, Tensor) and len(first) == len(output) == len(inputs):
             found.append(Constant(name, _constant_share(module, first.float(), output.float())))
 
-    _look_at_each(model, inputs, _may_be_constant, look)
+    look_at_each(model, inputs, _may_be_constant, look)
     return sorted(found, key=lambda one: one.share, reverse=True)
 
 

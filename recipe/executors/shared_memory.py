@@ -72,7 +72,7 @@ def share(experiment: Experiment) -> Shared:
 
 
 def for_training(experiment: Experiment) -> Experiment:
-    """`experiment` without what no training needs: names and groups, pictures, the door to the test split."""
+    """`experiment` without what no training needs: names, groups, pictures, what is tried, the test split's door."""
     return replace(
         experiment,
         train=replace(experiment.train, ids=(), groups=None),
@@ -80,6 +80,7 @@ def for_training(experiment: Experiment) -> Experiment:
         decode=None,
         executor=None,
         test=None,
+        tried=(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from recipe.training.cross_validation import cross_validated
 from recipe.training.device import choose_device
 from recipe.training.duration import expected_seconds
 from recipe.training.experiment import Budget, Experiment, HeldOut, Training, component, training_from_json
+from recipe.training.handover import memorised_from_json, past_memorising
 from recipe.training.identity import digest, identity
 from recipe.training.objective import objective_of
 from recipe.training.prepared import build_transform, decoder, first_examples, split_of
@@ -59,7 +61,9 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     training = settings_training(settings, len(dataset.where("train")))
     chosen = workspace / "chosen" / f"{build_on}.json"
     if build_on and chosen.is_file():
-        training = training_from_json(json.loads(chosen.read_text(encoding="utf-8")))
+        training = _handed_over(
+            build_on, json.loads(chosen.read_text(encoding="utf-8")), settings, len(dataset.where("train"))
+        )
     return Experiment(
         train=split_of(dataset, "train", transform, settings),
         validation=split_of(dataset, "validation", transform, settings),
@@ -77,7 +81,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         device=device,
         stages=settings.stages,
         thresholds=settings.thresholds,
-        budget=Budget(**settings.budget.model_dump(include={"seeds", "trials", "members", "folds"})),
+        budget=Budget(**settings.budget.model_dump(include={"seeds", "trials", "members", "folds", "most_steps"})),
         executor=executor_of(settings, workspace, device),
         fingerprint=identity(workspace, settings),
         folder=str(stage.home / ".recipe" / TRAININGS),
@@ -97,6 +101,14 @@ def checked_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     if workers and not stage.only:
         progress.expect(expected_seconds(experiment, workers))
     return experiment
+
+
+def _handed_over(stage: str, content: Mapping[str, Any], settings: Settings, examples: int) -> Training:
+    """The training that `stage` chose; what overfit memorised with goes on past the turn of its validation loss."""
+    if stage != "overfit":
+        return training_from_json(content)
+    factor = settings.stages.regularize.early_stopping.past_memorising
+    return past_memorising(memorised_from_json(content), examples, factor, settings.budget.most_steps)
 
 
 def in_folds(experiment: Experiment) -> Experiment:

@@ -200,6 +200,7 @@ class Budget(Strict):
     name: str
     epochs: int = Field(ge=1)
     steps: int = Field(ge=1)
+    most_steps: int = Field(default=3000, ge=1)
     seeds: int = Field(ge=2)
     trials: int = Field(ge=2)
     members: int = Field(ge=2)

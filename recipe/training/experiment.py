@@ -28,7 +28,7 @@ from recipe.training.split import Split
 if TYPE_CHECKING:
     import pandas as pd
 
-ROLES = ("model", "optimizer", "augment", "scheduler")
+ROLES = ("model", "optimizer", "augment", "scheduler", "reduction")
 STEPS = ("total_steps", "T_max", "total_iters")  # OneCycleLR, CosineAnnealingLR; LinearLR, PolynomialLR, ConstantLR
 HAND_MADE = itertools.count()
 ADAM = Component("optimizer", "torch.optim.Adam", {"lr": 3e-4, "fused": True})
@@ -38,6 +38,7 @@ ADAM = Component("optimizer", "torch.optim.Adam", {"lr": 3e-4, "fused": True})
 class Training:
     """Everything that decides the bits of one training, apart from the data.
 
+    `reduction` is a module before the model that leaves part of the input out, such as `recipe.models.Shrink`;
     `scheduler` moves the learning rate, step by step; `share` is the part of the training examples that is used;
     `keep_best` ends with the weights of the lowest validation loss; `init_bias` sets the last bias to the best constant
     guess before the first step; `until` ends the training after the first epoch whose mean training loss is no higher.
@@ -47,6 +48,7 @@ class Training:
     optimizer: Component
     augment: Component | None = None
     scheduler: Component | None = None
+    reduction: Component | None = None
     epochs: int = 10
     batch_size: int = 64
     seed: int = 0
@@ -77,13 +79,15 @@ class Training:
 class Budget:
     """How much is trained: `seeds` of each side of a comparison, `trials` of the search, `members` of the ensemble.
 
-    In regularize and tune each in so many `folds`; None: once, judged on the validation split.
+    In regularize and tune each in so many `folds`; None: once, judged on the validation split. A control that goes on
+    until its validation loss turns takes `most_steps` at most, where it is not longer by itself.
     """
 
     seeds: int = 2
     trials: int = 6
     members: int = 2
     folds: int | None = None
+    most_steps: int = 3000
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class Experiment:
         test: the way to the test split; None where there is none.
         folds: where it is cross-validated, the experiment of each fold; `validation` holds out all that they do.
         by_time: whether validation and test are of later than training, and so may differ from it.
+        tried: the changes (`recipe.training.comparison.Change`) that are judged together, whichever practice asks.
     """
 
     train: Split
@@ -142,6 +147,7 @@ class Experiment:
     test: HeldOut | None = None
     folds: tuple[Experiment, ...] = ()
     by_time: bool = False
+    tried: tuple[Any, ...] = ()
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""
@@ -173,11 +179,14 @@ class Experiment:
         """
         training = training or self.training
         set_seed(training.seed if seed is None else seed)
-        model = training.model.build(input_shape=self.input_shape, n_outputs=self.objective.n_outputs)
+        reduction = training.reduction and training.reduction.build(input_shape=self.input_shape)
+        shape = reduction.output_shape if reduction else self.input_shape
+        model = training.model.build(input_shape=shape, n_outputs=self.objective.n_outputs)
         if not isinstance(model, nn.Module):
             raise TargetError(
                 f"model: {training.model.name} returned {type(model).__name__}: return a torch.nn.Module."
             )
+        model = nn.Sequential(reduction, model) if reduction else model
         self._settle_lazy_layers(model)
         if training.init_bias:
             set_last_bias(model, self.objective.prior_outputs(self.train.targets.cpu()))

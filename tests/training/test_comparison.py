@@ -23,11 +23,11 @@ def coverage(seed_std: float) -> float:
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says_where_examples_vary() -> None:
-    assert 0.92 <= coverage(seed_std=0.0) <= 1.0
+    assert 0.94 <= coverage(seed_std=0.0) <= 1.0
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says_where_seeds_vary() -> None:
-    assert 0.92 <= coverage(seed_std=0.5) <= 1.0
+    assert 0.94 <= coverage(seed_std=0.5) <= 1.0
 
 
 def test_an_interval_from_examples_alone_would_be_too_sure_where_seeds_vary() -> None:

@@ -17,6 +17,7 @@ from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 
 RECOMMENDED = "torch.optim.Adam at 0.0003"
+MARGIN = 1  # steps of the range test below the rate that falls furthest, which is close to where it breaks (Smith 2017)
 LAST = 0.2  # of the steps: their mean loss is where a short training has come to
 
 
@@ -44,10 +45,8 @@ def adam(exp: Experiment) -> Finding:
     if not rate:
         return skip(f"{optimizer.name} declares no lr, so there is no range to test.")
     settings: Settings = exp.stages.overfit.adam
-    factors = np.array(sorted({*settings.factors, 1.0}))
-    trained = fit_all(exp, [_short(exp, float(rate) * factor) for factor in factors])
+    factors, reached, steps = _range_test(exp, float(rate))
     start = exp.objective.prior_loss(exp.train.targets.cpu())
-    reached = np.array([_reached(run) for run in trained])
     worst = start + to_learn(start, floor_of(exp.objective, exp.train.targets))
     falls = start - reached
     well = factors[falls >= settings.enough * falls.max()] if falls.max() > 0 else np.array([])
@@ -55,8 +54,7 @@ def adam(exp: Experiment) -> Finding:
     off = max(nearest, 1 / nearest)
     present = f"{optimizer.name} at {float(rate):g}"
     return Finding(
-        summary=f"{present}{'' if present == RECOMMENDED else ', as told,'} "
-        + _in_words(float(rate), nearest, len(trained[0].history.train_loss)),
+        summary=f"{present}{'' if present == RECOMMENDED else ', as told,'} " + _in_words(float(rate), nearest, steps),
         measured=off,
         expected="below 10",
         advice=f"Where the present rate is far off, try optimizer.lr={float(rate) * nearest:.1g}."
@@ -65,6 +63,29 @@ def adam(exp: Experiment) -> Finding:
         requirements=(at_most(off, "max_factor", otherwise="warn"),),
         figures={"range_test": _figure(float(rate), factors, reached, start, worst)},
     )
+
+
+def steady_rate(exp: Experiment) -> float | None:
+    """The rate that goes on to the next stage: the present one, unless the range test says otherwise.
+
+    Where nobody has named another than 3e-4, it is one step of the test below the rate whose loss falls furthest, but
+    never lower than 3e-4: what memorises sooner leaves more of the budget to see what comes after. None where the
+    optimizer has no rate.
+    """
+    optimizer = exp.training.optimizer
+    rate = optimizer.default_of("lr") if optimizer.declares("lr") else None
+    if not rate or f"{optimizer.name} at {float(rate):g}" != RECOMMENDED:
+        return rate and float(rate)
+    factors, reached, _ = _range_test(exp, float(rate))
+    furthest = int(np.argmin(reached))
+    return float(f"{float(rate) * max(1.0, float(factors[max(0, furthest - MARGIN)])):.3g}")
+
+
+def _range_test(exp: Experiment, rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """The factors that were tried, the loss that each came to, and after how many steps."""
+    factors = np.array(sorted({*exp.stages.overfit.adam.factors, 1.0}))
+    trained = fit_all(exp, [_short(exp, rate * factor) for factor in factors])
+    return factors, np.array([_reached(run) for run in trained]), len(trained[0].history.train_loss)
 
 
 def _short(exp: Experiment, rate: float) -> Training:

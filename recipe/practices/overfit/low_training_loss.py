@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from pydantic import Field
@@ -15,10 +18,12 @@ from recipe.diagnostics.causes import likely_causes
 from recipe.diagnostics.probes import everything, some, some_unlike, stirred_model
 from recipe.evidence import Finding, at_most, practice
 from recipe.models import count_parameters
+from recipe.practices.overfit.adam import steady_rate
 from recipe.settings.strict import Strict
 from recipe.training.evaluation import evaluate
-from recipe.training.experiment import Experiment
+from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
+from recipe.training.handover import Memorised
 
 TRIED = 64  # examples on which likely causes, and a straight line, are looked for
 STRAIGHT = 1e-4  # of the outputs' spread: less is the rounding of float32
@@ -32,41 +37,46 @@ SOLVER_BATCH = 512  # examples at a time: memory, not the result, depends on it
 class Settings(Strict):
     target: float = Field(gt=0, lt=1)
     cap: int = Field(ge=1)
+    widenings: int = Field(ge=0)
 
 
 class Limits(Strict):
     max_loss_share: float = Field(gt=0)
+    max_own_share: float = Field(gt=0)
 
 
 @practice("overfit/low_training_loss")
 def low_training_loss(exp: Experiment) -> Finding:
     """The model memorises the training set: hardly anything is left of the loss of a constant guess.
 
-    Trained past the budget where that is needed, up to a cap. A model whose outputs are a straight line in its inputs
-    cannot memorise by construction, and is held to the lowest loss that it can reach, which a full-batch solver finds
-    because its loss is convex. Source: the recipe, 3, "overfit".
+    Trained past the budget where that is needed, up to a cap, at the rate that the range test is content with; where
+    that is not enough, at the present rate, and then with more width if the model has a setting for it. The smallest
+    that memorises goes on to the next stage; that the model itself does not is a warning. A model whose outputs are a
+    straight line in its inputs cannot memorise by construction, and is held to the lowest loss that it can reach, which
+    a full-batch solver finds because its loss is convex. Source: the recipe, 3, "overfit".
     """
-    settings: Settings = exp.stages.overfit.low_training_loss
-    guess = exp.objective.prior_loss(exp.train.targets.cpu())
-    lowest = lower_bound(exp.objective, exp.train.targets)
-    if reason := no_share(exp, some_unlike(exp, exp.train, TRIED), guess, lowest):
+    bounds = _bounds(exp)
+    if reason := no_share(
+        exp, some_unlike(exp, exp.train, TRIED), bounds.guess, lower_bound(exp.objective, exp.train.targets)
+    ):
         return unjudged("No training can be judged by its loss", reason)
-    optimum = own_optimum(exp) if is_straight(exp) else None
-    floor = or_zero(lowest, guess) if optimum is None else optimum
-    until = floor + settings.target * (guess - floor)
-    training = exp.training.having(epochs=exp.training.epochs * settings.cap, until=until)
-    [run] = fit_all(exp, [training])
+    guess, floor, until, optimum = bounds.guess, bounds.floor, bounds.until, bounds.optimum
+    tried = _tried(exp, bounds)
+    own, run = tried[0], tried[-1]
     reached = evaluate(run.model(exp), exp.objective, exp.train)
     share = (reached.loss - floor) / (guess - floor)
     last = run.history.epoch_loss()[-1].item()
-    remark = ""
+    wider = run.training.model != exp.training.model
+    remark = _width_in_words(exp, run) if wider else ""
     if optimum is not None:
-        remark = (
+        remark += (
             f" The model is linear in its inputs and cannot memorise: it is held to its own optimum, {optimum:.4g}."
         )
     advice = "Where the training set is not memorised, make the model larger or train longer; regularise only then."
     if not last <= until:  # told in the advice, which is for who does not pass: a threshold may allow more than this
-        advice = f"Mend the first of the likely causes: {'; '.join(_causes(exp, run, floor))}. Regularise only then."
+        advice = f"Mend the first of the likely causes: {'; '.join(_causes(exp, own, floor))}. Regularise only then."
+    elif wider:
+        advice = f"The model itself is too small to memorise: set model.width={run.training.model.default_of('width')}."
     return Finding(
         summary=f"After {run.history.epochs} epochs the training loss is {reached.loss:.3g}: {share:.1%} is left of "
         f"what was to be learnt from a constant guess at {guess:.3g}; the training {reached.name} is "
@@ -74,9 +84,90 @@ def low_training_loss(exp: Experiment) -> Finding:
         measured=share,
         expected=0.0,
         advice=advice,
-        requirements=(at_most(share, "max_loss_share"),),
+        requirements=(
+            at_most(share, "max_loss_share"),
+            *((at_most(_share(own, bounds), "max_own_share", otherwise="warn"),) if wider else ()),
+        ),
         figures={"loss": _figure(run, guess, until)},
     )
+
+
+def memorised(exp: Experiment) -> Memorised:
+    """What the next stage starts from: the smallest capacity that memorises, its rate, and the steps it took.
+
+    Where none does, or none can be judged by its loss, the experiment's own training.
+    """
+    bounds = _bounds(exp)
+    if no_share(exp, some_unlike(exp, exp.train, TRIED), bounds.guess, lower_bound(exp.objective, exp.train.targets)):
+        return Memorised(exp.training, None)
+    run = _tried(exp, bounds)[-1]
+    if not _has_memorised(run, bounds):
+        return Memorised(exp.training, None)
+    training = run.training.having(epochs=exp.training.epochs, until=None)
+    return Memorised(training, len(run.history.train_loss))
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """Training losses: of a constant guess, the lowest there can be, and where a set counts as memorised.
+
+    `optimum` is that of a model which is linear in its inputs; None of any other.
+    """
+
+    guess: float
+    floor: float
+    until: float
+    optimum: float | None
+
+
+def _bounds(exp: Experiment) -> _Bounds:
+    guess = exp.objective.prior_loss(exp.train.targets.cpu())
+    optimum = own_optimum(exp) if is_straight(exp) else None
+    floor = or_zero(lower_bound(exp.objective, exp.train.targets), guess) if optimum is None else optimum
+    target: float = exp.stages.overfit.low_training_loss.target
+    return _Bounds(guess, floor, floor + target * (guess - floor), optimum)
+
+
+def _tried(exp: Experiment, bounds: _Bounds) -> list[Trained]:
+    """What was trained until one memorised: the model itself first, and last the one that memorised, or the largest."""
+    runs: list[Trained] = []
+    for training in _attempts(exp):
+        epochs = training.epochs * exp.stages.overfit.low_training_loss.cap
+        runs += fit_all(exp, [training.having(epochs=epochs, until=bounds.until)])
+        if _has_memorised(runs[-1], bounds):
+            break
+    own = [run for run in runs if run.training.model == exp.training.model]
+    if not _has_memorised(runs[-1], bounds):
+        return [min(own, key=lambda run: _share(run, bounds))]
+    return [min(own, key=lambda run: _share(run, bounds)), runs[-1]]
+
+
+def _attempts(exp: Experiment) -> Iterator[Training]:
+    """The training at the rate that goes on, at its own rate, and then wider and wider."""
+    training, rate = exp.training, steady_rate(exp)
+    steady = training if rate is None else training.having(optimizer=training.optimizer.having(lr=rate))
+    yield steady
+    if rate is not None and rate != training.optimizer.default_of("lr"):
+        yield training
+    width = training.model.default_of("width") if training.model.declares("width") else None
+    if isinstance(width, int):
+        for doublings in range(1, exp.stages.overfit.low_training_loss.widenings + 1):
+            yield steady.having(model=training.model.having(width=width << doublings))
+
+
+def _has_memorised(run: Trained, bounds: _Bounds) -> bool:
+    return run.history.epoch_loss()[-1].item() <= bounds.until
+
+
+def _share(run: Trained, bounds: _Bounds) -> float:
+    """What is left of the loss that was to be learnt, over the last epoch; infinite where it diverged."""
+    left = (run.history.epoch_loss()[-1].item() - bounds.floor) / (bounds.guess - bounds.floor)
+    return left if math.isfinite(left) else math.inf
+
+
+def _width_in_words(exp: Experiment, run: Trained) -> str:
+    before, after = (one.model.default_of("width") for one in (exp.training, run.training))
+    return f" It took a width of {after} in place of {before}, from which the next stage starts."
 
 
 @torch.no_grad()

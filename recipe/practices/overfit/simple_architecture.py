@@ -51,7 +51,7 @@ def simple_architecture(exp: Experiment) -> Finding:
         "is verified: one that loses to the simplest has a fault, or the wrong shape for these data.",
         requirements=(at_least(rival.gain.high, "min_gain", otherwise="warn"),) if rival else (),
         figures={"curves": learning_curves(exp, {own.model.name.rpartition(".")[2]: own, **trainings})},
-        table=pd.DataFrame([row(one, 0.0) for one in gains.values()]),
+        table=pd.DataFrame([row(one) for one in gains.values()]),
     )
 
 

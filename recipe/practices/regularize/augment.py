@@ -12,7 +12,7 @@ from recipe.diagnostics.decoding import picture
 from recipe.diagnostics.probes import everything, some
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import Change, compare, finding
+from recipe.training.comparison import Change, compare_all, finding
 from recipe.training.experiment import Experiment, Training, set_seed
 from recipe.training.split import Split
 
@@ -35,7 +35,7 @@ def augment(exp: Experiment) -> Finding:
         return skip("No augmentation is at hand: name one with augment._target_.")
     found = finding(
         exp,
-        [compare(exp, exp.training, change) for change in changes],
+        compare_all(exp, changes),
         advice="Look at the picture: changes that a person would label otherwise are too strong, ones that hardly show "
         "too weak.",
     )

@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import Change, compare, finding
+from recipe.training.comparison import Change, compare_all, finding
 from recipe.training.experiment import Experiment, Training
 
 
@@ -33,7 +33,7 @@ def dropout(exp: Experiment) -> Finding:
     norms = _batch_norms(exp.new_model())
     return finding(
         exp,
-        [compare(exp, exp.training, change) for change in changes],
+        compare_all(exp, changes),
         advice="Beside batch norm, keep dropout after the last norm or leave it out: the norm gathers its statistics "
         "with units missing and uses them with all of them."
         if norms

@@ -1,34 +1,126 @@
-"""regularize/early_stopping: stop where the validation loss is lowest."""
+"""regularize/early_stopping: the control overfits, and is stopped where its validation loss is lowest."""
 
 from __future__ import annotations
 
-from recipe.evidence import Finding, practice, skip
-from recipe.training.comparison import Change, compare, finding, with_seeds
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+
+from recipe import drawing
+from recipe.evidence import Finding, at_least, practice, skip
+from recipe.settings.strict import Strict
+from recipe.training.comparison import CONTROL_SEEDS, Change, Comparison, compare_all, finding, with_seeds
 from recipe.training.experiment import Experiment
-from recipe.training.fit import fit_all
+from recipe.training.fit import Trained, fit_all
+from recipe.training.loop import steps_per_epoch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+LONGER = 1.5  # times, where a control has not turned
+LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
+
+
+class Settings(Strict):
+    past_memorising: float = Field(ge=1)
+
+
+class Limits(Strict):
+    min_rise: float
 
 
 @practice("regularize/early_stopping")
 def early_stopping(exp: Experiment) -> Finding:
-    """The weights of the epoch with the lowest validation loss are better than those of the last.
+    """The control overfits: its validation loss has turned, and the weights of its best epoch are better than the last.
 
-    Costs no training: the control's own way is looked back on. The epoch for each example is chosen by the other folds
-    of the validation split, because the best of many looks better on what chose it. Source: the recipe, 4.
+    What gives up training loss for validation loss can only be told on a net that overfits, so a control that has not
+    turned is a warning for the whole stage. Costs no training: the control's own way is looked back on. The epoch for
+    each example is chosen by the other folds of the validation split, because the best of many looks better on what
+    chose it. Source: the recipe, 4, "early stopping", and 3, "overfit" first.
     """
     changes = early_stopping_changes(exp)
     if not changes:
         return skip("Every training here keeps its best epoch already.")
-    best = [run.history.best_epoch for run in fit_all(exp, with_seeds(exp, exp.training))]
-    return finding(
+    [stopped] = compare_all(exp, changes)
+    runs = fit_all(exp, with_seeds(exp, exp.training, CONTROL_SEEDS * exp.budget.seeds))
+    best = [run.history.best_epoch for run in runs]
+    rise = _rise(stopped)
+    turned = rise >= exp.thresholds.regularize.early_stopping.min_rise
+    found = finding(
         exp,
-        [compare(exp, exp.training, change) for change in changes],
-        advice="Where the best epoch is the last, the training was cut short: raise budget.epochs.",
-        remark=f" The best epochs are {', '.join(map(str, best))} of {exp.training.epochs}.",
+        [stopped],
+        advice=_advice(exp, best),
+        requirements=(at_least(rise, "min_rise", otherwise="warn"),),
+        remark=f" The best epochs are {_range(best)} of {exp.training.epochs}"
+        + (
+            "."
+            if turned
+            else ": the control has not turned beyond chance, so the gains of this stage say little of overfitting."
+        ),
     )
+    return replace(found, figures={"control": _figure(runs)})
+
+
+def past_the_turn(exp: Experiment) -> Experiment:
+    """The experiment whose control is trained until its validation loss has turned, or as long as the budget allows."""
+    steps = steps_per_epoch(len(exp.train), exp.training.batch_size)
+    most = math.ceil(exp.budget.most_steps / steps)
+    while exp.training.epochs < most and early_stopping_changes(exp) and not _has_turned(exp):
+        epochs = min(most, math.ceil(LONGER * exp.training.epochs))
+        exp = replace(exp, training=exp.training.having(epochs=epochs))
+    return exp
+
+
+def _has_turned(exp: Experiment) -> bool:
+    [stopped] = compare_all(replace(exp, tried=()), early_stopping_changes(exp))
+    return _rise(stopped) >= exp.thresholds.regularize.early_stopping.min_rise
+
+
+def _rise(stopped: Comparison) -> float:
+    """By how much the validation loss rises at least from its best epoch to the last, as a share of it."""
+    return stopped.gain.low / max(abs(stopped.control_loss), LEAST_LOSS)
 
 
 def early_stopping_changes(exp: Experiment) -> list[Change]:
     """Keeping the best epoch, where that is not on already."""
     if exp.training.keep_best:
         return []
-    return [Change("early stopping", lambda training: training.having(keep_best=True))]
+    return [Change("early stopping", lambda training: training.having(keep_best=True), looked_at=True)]
+
+
+def _advice(exp: Experiment, best: list[int]) -> str:
+    if max(best) >= exp.training.epochs:
+        return "The best epoch is the last: train on (budget.most_steps), or make the model wider."
+    return (
+        "The loss rises too little to tell it from chance: train on (budget.most_steps), make the model wider, or take "
+        "a larger validation split."
+    )
+
+
+def _range(epochs: list[int]) -> str:
+    low, high = min(epochs), max(epochs)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _figure(runs: list[Trained]) -> Figure:
+    """Training and validation loss of the control, mean and range of its seeds, and where the latter turns."""
+    validation = torch.tensor([run.history.validation_loss for run in runs])
+    training = torch.stack([run.history.epoch_loss() for run in runs])
+    epochs = torch.arange(1, validation.shape[1] + 1).numpy()
+    lines = {
+        name: drawing.Curve(epochs, losses.mean(0).numpy(), losses.amin(0).numpy(), losses.amax(0).numpy())
+        for name, losses in (("training loss", training), ("validation loss", validation))
+    }
+    turn = int(validation.mean(0).argmin()) + 1
+    return drawing.curves(
+        lines,
+        "epoch",
+        "loss",
+        "The control, past the turn of its validation loss",
+        log_y=bool((training > 0).all() and (validation > 0).all()),
+        marks={"the turn": float(turn)},
+    )

@@ -7,7 +7,7 @@ from pydantic import Field
 from recipe.errors import TargetError
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import Change, compare, finding
+from recipe.training.comparison import Change, compare_all, finding
 from recipe.training.experiment import Experiment, Training
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
@@ -29,7 +29,7 @@ def smaller_model(exp: Experiment) -> Finding:
         return skip(f"{exp.training.model.name} declares no setting (width, hidden) that makes it smaller.")
     return finding(
         exp,
-        [compare(exp, exp.training, change) for change in changes],
+        compare_all(exp, changes),
         advice="Where no gain holds, keep the larger model: its capacity is used, and other means regularise it.",
     )
 

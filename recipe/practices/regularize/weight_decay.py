@@ -8,7 +8,7 @@ from pydantic import Field
 
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import Change, compare, finding
+from recipe.training.comparison import Change, compare_all, finding
 from recipe.training.experiment import Experiment, Training
 
 
@@ -29,7 +29,7 @@ def weight_decay(exp: Experiment) -> Finding:
         return skip(f"{exp.training.optimizer.name} has no weight_decay beside a learning rate.")
     return finding(
         exp,
-        [compare(exp, exp.training, change) for change in changes],
+        compare_all(exp, changes),
         advice="Where no gain holds, leave it as it is, or search the decay together with the learning rate.",
     )
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import Gain, gain
+from recipe.statistics.gains import Gain, gain
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
 from recipe.tuning.pilot import search_from_pilot
