@@ -8,13 +8,24 @@ from recipe.practices.regularize.dropout import dropout
 from recipe.practices.regularize.early_stopping import early_stopping
 from recipe.practices.regularize.first_layer import first_layer
 from recipe.practices.regularize.more_data import more_data
+from recipe.practices.regularize.pretrained import pretrained
 from recipe.practices.regularize.smaller_model import smaller_model
 from recipe.practices.regularize.weight_decay import weight_decay
 from recipe.runtime.workspace import write_json
 from recipe.training.experiment import training_to_json
 from recipe.training.fit import fit_all
 
-PRACTICES = (more_data, augment, smaller_model, dropout, weight_decay, early_stopping, first_layer, combination)
+PRACTICES = (
+    more_data,
+    augment,
+    pretrained,
+    smaller_model,
+    dropout,
+    weight_decay,
+    early_stopping,
+    first_layer,
+    combination,
+)
 
 
 def work(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from recipe.practices.regularize.augment import augment_changes
 from recipe.practices.regularize.dropout import dropout_changes
 from recipe.practices.regularize.early_stopping import early_stopping_changes
 from recipe.practices.regularize.more_data import more_data_trainings
+from recipe.practices.regularize.pretrained import pretrained_changes
 from recipe.practices.regularize.smaller_model import smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay_changes
 from recipe.settings.strict import Strict
@@ -69,6 +70,7 @@ def changes(exp: Experiment) -> list[Change]:
     """What the stage tries, one at a time."""
     return [
         *augment_changes(exp),
+        *pretrained_changes(exp),
         *smaller_model_changes(exp),
         *dropout_changes(exp),
         *weight_decay_changes(exp),
