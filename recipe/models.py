@@ -185,6 +185,13 @@ def last_layer(model: nn.Module) -> nn.Linear | None:
     return layers[-1] if layers else None
 
 
+def head_of(model: nn.Module, n_outputs: int) -> str:
+    """The name of the layer that gives the outputs: the last dense one of `n_outputs`, else the last that learns."""
+    layers = [(name, one) for name, one in model.named_modules() if any(True for _ in one.parameters(recurse=False))]
+    dense = [name for name, one in layers if isinstance(one, nn.Linear) and one.out_features == n_outputs]
+    return dense[-1] if dense else layers[-1][0] if layers else ""
+
+
 def set_last_bias(model: nn.Module, bias: Tensor) -> bool:
     """Set the last layer's bias to `bias` (n_outputs,); False where the model has no such layer."""
     layer = last_layer(model)

@@ -14,6 +14,7 @@ from recipe.practices.regularize.first_layer import first_layer
 from recipe.practices.regularize.input_size import input_size
 from recipe.practices.regularize.larger_early_stopped import larger_early_stopped
 from recipe.practices.regularize.more_data import more_data
+from recipe.practices.regularize.pretrained import pretrained
 from recipe.practices.regularize.smaller_model import smaller_model
 from recipe.practices.regularize.weight_decay import weight_decay
 from recipe.runtime.workspace import write_json
@@ -22,6 +23,7 @@ from recipe.training.experiment import training_to_json
 PRACTICES = (
     more_data,
     augment,
+    pretrained,
     input_size,
     smaller_model,
     batch_size,

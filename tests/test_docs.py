@@ -149,7 +149,9 @@ def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_data(folder: Path, overrides: Sequence[str]) -> None:
-    """The file or folder that `data.path` names."""
+    """The file or folder that `data.path` names, and the file of weights that `pretrained` does."""
     for override in overrides:
         if override.startswith("data.path="):
             (folder / override.partition("=")[2]).mkdir(exist_ok=True)
+        elif override.startswith("pretrained=") and ":" not in override:
+            (folder / override.partition("=")[2]).touch()

@@ -10,8 +10,17 @@ from recipe.report.findings import STAGES
 
 ROOT = Path(__file__).parent.parent
 
-# What only carries a run, or tells of it: no figure, picture or table comes from there.
-CARRIERS = ("recipe.errors", "recipe.executors", "recipe.runtime", "recipe.settings", "recipe.versioning.installed")
+# What only carries a run, or tells of it: no figure, picture or table comes from there. Of tracking, what fetches
+# pretrained weights by name and version; which ones they are, the hash of their content tells.
+CARRIERS = (
+    "recipe.errors",
+    "recipe.executors",
+    "recipe.runtime",
+    "recipe.settings",
+    "recipe.tracking.connection",
+    "recipe.tracking.registry",
+    "recipe.versioning.installed",
+)
 ROOMS = {f"recipe.{folder.name}" for folder in (ROOT / "recipe").iterdir() if folder.is_dir()}  # each says what it is
 
 

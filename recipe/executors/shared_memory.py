@@ -1,4 +1,5 @@
-"""An experiment on its way to worker processes of this machine: its data lie in files that all of them map, once.
+"""An experiment on its way to worker processes of this machine: its data and weights lie in files that all of them map,
+once.
 
 joblib writes each large array once, maps it into every worker, and removes it when the work is done; where this process
 is killed with all that it started, the next run removes it (recipe/versioning/leftovers.py).
@@ -23,6 +24,7 @@ from recipe.training.split import Split
 
 if TYPE_CHECKING:
     from recipe.training.experiment import Experiment
+    from recipe.training.weights import Weights
 
 FROM_BYTES = 2**16  # smaller arrays travel with each task, which costs less than a file
 PRIVATE_COPY = "c"  # how numpy maps a file: what a worker writes, by mistake, nobody else sees
@@ -49,11 +51,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Shared:
-    """An experiment without its data, and the data, by split and name."""
+    """An experiment without its data and pretrained weights, and those, by split and name."""
 
     experiment: Experiment
     train: dict[str, Block]
     validation: dict[str, Block]
+    pretrained: dict[str, Block]
 
     def whole(self) -> Experiment:
         """The experiment as a worker trains it."""
@@ -61,14 +64,21 @@ class Shared:
             self.experiment,
             train=_filled(self.experiment.train, self.train),
             validation=_filled(self.experiment.validation, self.validation),
+            pretrained=_with_state(self.experiment, {name: block.tensor() for name, block in self.pretrained.items()}),
         )
 
 
 def share(experiment: Experiment) -> Shared:
-    """`experiment` with its data apart."""
+    """`experiment` with its data and weights apart."""
     bare = for_training(experiment)
-    train, validation = _blocks(bare.train), _blocks(bare.validation)
-    return Shared(replace(bare, train=_emptied(bare.train), validation=_emptied(bare.validation)), train, validation)
+    weights = {} if bare.pretrained is None else {name: Block.of(one) for name, one in bare.pretrained.state.items()}
+    empty = replace(
+        bare,
+        train=_emptied(bare.train),
+        validation=_emptied(bare.validation),
+        pretrained=_with_state(bare, {}),
+    )
+    return Shared(empty, _blocks(bare.train), _blocks(bare.validation), weights)
 
 
 def for_training(experiment: Experiment) -> Experiment:
@@ -98,6 +108,11 @@ def shared_folder(experiment: Experiment) -> Iterator[dict[str, Any]]:
     finally:
         with suppress(OSError):  # joblib may still be at it, and clears it at the end
             folder.rmdir()
+
+
+def _with_state(experiment: Experiment, state: Mapping[str, Tensor]) -> Weights | None:
+    weights = experiment.pretrained
+    return None if weights is None else replace(weights, state=state)
 
 
 def _blocks(split: Split) -> dict[str, Block]:

@@ -27,11 +27,10 @@ from recipe.inference.inference import (
     output_columns,
 )
 from recipe.inference.safe_loading import load_program
-from recipe.runtime.stage_process import first_line
 from recipe.runtime.workspace import find_workspace
 from recipe.settings import load_settings
 from recipe.tracking.connection import connect, tracking_uri
-from recipe.tracking.registry import find_version
+from recipe.tracking.registry import fetch_version
 
 logger = logging.getLogger(__name__)
 
@@ -135,21 +134,8 @@ def registered_files(reference: str, uri: str | None = None) -> Iterator[Path]:
     """
     uri = uri or _tracking_uri(reference)
     client = connect(uri)
-    source = find_version(client, reference).source or ""
     with tempfile.TemporaryDirectory(prefix="recipe-model-") as beside:
-        yield _fetched(reference, source, Path(beside), uri)
-
-
-def _fetched(reference: str, source: str, folder: Path, uri: str) -> Path:
-    from mlflow.artifacts import download_artifacts
-
-    try:
-        return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri))
-    except Exception as error:  # each kind of store has errors of its own
-        raise ModelError(
-            f"The files of {reference} cannot be fetched from {source} ({first_line(error)}): give access to that "
-            "place, or register the model again."
-        ) from error
+        yield fetch_version(client, reference, Path(beside), uri)
 
 
 def _tracking_uri(reference: str) -> str:

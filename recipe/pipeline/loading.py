@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, float32, tensor
@@ -17,8 +20,9 @@ from recipe.dataset.target_scale import in_own_units
 from recipe.dataset.test_ledger import readings, record_reading, times_read
 from recipe.executors import executor_of, side_by_side
 from recipe.runtime import progress
-from recipe.runtime.workspace import TRAININGS, fingerprint
+from recipe.runtime.workspace import TRAININGS, fingerprint, private_folder
 from recipe.settings import Settings
+from recipe.settings.paths import REGISTERED
 from recipe.statistics.metrics import metrics_of
 from recipe.training.compiler import leave_compiler_out
 from recipe.training.components import Component
@@ -31,11 +35,13 @@ from recipe.training.identity import digest, identity
 from recipe.training.objective import objective_of
 from recipe.training.prepared import build_transform, decoder, first_examples, split_of
 from recipe.training.split import Split, View
+from recipe.training.weights import EXPORTED, Weights, WeightsError, read_weights
 
 if TYPE_CHECKING:
     from recipe.pipeline.stage import Stage
 
 DROPOUT = re.compile(r"dropout|^drop_|_drop$", re.IGNORECASE)  # dropout, attn_dropout, drop_rate, drop_path_rate
+ARTIFACTS, PROGRAM = "artifacts", "program.pt2"  # of an exported model: recipe/inference/export.py
 WEIGHTS = ("weight", "pos_weight")  # tensors of torch's losses
 
 
@@ -48,6 +54,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     Raises:
         TargetError: a `_target_` cannot be found or built.
         DataError: the prepared data cannot be read.
+        WeightsError: pretrained names what is not there, or cannot be read.
     """
     settings, workspace = stage.settings, stage.workspace
     leave_compiler_out()
@@ -75,6 +82,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         training=training,
         augment=component("augment", settings.augment),
         scheduler=component("scheduler", settings.scheduler),
+        pretrained=pretrained_weights(stage),
         classes=tuple(dataset.preparation["classes"] or ()),
         features=tuple(dataset.preparation["features"] or ()),
         decode=decoder(dataset, settings),
@@ -136,6 +144,43 @@ def with_test(experiment: Experiment, stage: Stage) -> Experiment:
         return times_read(readings(stage.home, settings.data.name))
 
     return replace(experiment, test=HeldOut(open_test, note_reading))
+
+
+def pretrained_weights(stage: Stage) -> Weights | None:
+    """The weights that the setting `pretrained` names; None where it names none.
+
+    Raises:
+        WeightsError, RegistryError: they are not there, or cannot be read.
+    """
+    named = stage.settings.pretrained
+    if named is None:
+        return None
+    if not named.startswith(REGISTERED):
+        return read_weights(stage.workspace / named, named)
+    return read_weights(_fetched(stage, named), named)
+
+
+def _fetched(stage: Stage, named: str) -> Path:
+    """The program of a registered model, beside the workspace's other private files: a version stays as it is.
+
+    Later stages need no registry.
+    """
+    from recipe.tracking.connection import connect, tracking_uri
+    from recipe.tracking.registry import fetch_version
+
+    uri = tracking_uri(stage.home, stage.settings)
+    file = private_folder(stage.home) / "pretrained" / f"{fingerprint([uri, named])}{EXPORTED}"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetched.", dir=file.parent) as beside:
+            files = fetch_version(connect(uri), named, Path(beside, "all"), uri) / ARTIFACTS
+            if not (files / PROGRAM).is_file():
+                raise WeightsError(
+                    f"pretrained={named} holds no {PROGRAM}, as a model that was traced has none, so that its weights "
+                    "have no names: give a checkpoint of it as a file."
+                )
+            Path(shutil.copyfile(files / PROGRAM, Path(beside, PROGRAM))).rename(file)
+    return file
 
 
 def _with_tensors(loss: Component | None) -> Component | None:

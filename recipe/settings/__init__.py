@@ -17,6 +17,7 @@ from recipe.settings.fanout import Fanout
 from recipe.settings.kinds import BUILTIN, FOLDER, in_words, kind_names
 from recipe.settings.metrics import metric_names
 from recipe.settings.monitor import Monitor
+from recipe.settings.paths import REGISTERED
 from recipe.settings.practice_settings import Declared, declared, section
 from recipe.settings.retrain import Retrain
 from recipe.settings.strict import Strict
@@ -30,6 +31,7 @@ PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
 WAYS = ("number", "category", "date")
 DATE = re.compile(r"(?=.*%)(?:[^%]|%[aAbBdfHIjmMpSyYzZ%])+")  # with directives that pandas reads
 NUMBER = re.compile(r"1(?:[ ,']?234\.5|[ .']234,5)")  # NUMBER_STYLES of recipe/dataset/preparation.py
+VERSION = re.compile(r"models:/+[^/@:]+/\d{1,9}")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
@@ -228,6 +230,7 @@ class Sources(Strict):
     transform: str
     augment: str
     scheduler: str
+    pretrained: str = "recipe/training/weights.py"
     imported_1: str
     imported_2: str
     imported_3: str
@@ -278,6 +281,7 @@ class Settings(Strict):
     optimizer: Part
     augment: Part
     scheduler: Part = Part()
+    pretrained: str | None = None
     budget: Budget
     fanout: Fanout
     metrics: tuple[str, ...] | None = None
@@ -293,6 +297,13 @@ class Settings(Strict):
     @classmethod
     def _are_metrics(cls, given: Any) -> Any:
         return metric_names(given)
+
+    @field_validator("pretrained")
+    @classmethod
+    def _is_always_the_same(cls, pretrained: str | None) -> str | None:
+        if pretrained is not None and pretrained.startswith(REGISTERED) and not VERSION.fullmatch(pretrained):
+            raise ValueError("a registered model is named by its version, models:/NAME/VERSION, which stays as it is")
+        return pretrained
 
     @model_validator(mode="after")
     def _folds_know_no_time(self) -> Self:

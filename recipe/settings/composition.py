@@ -13,7 +13,7 @@ from recipe.runtime.workspace import write_whole
 from recipe.settings import PARAMS, load_settings, parse_settings
 from recipe.settings.defaults import FOLLOWS, lookup
 from recipe.settings.overrides import PARTS, READ_AS, composed, dotted_items, overridden, plain
-from recipe.settings.paths import PATHS, make_lasting, require_data
+from recipe.settings.paths import PATHS, make_lasting, require_data, require_weights
 from recipe.settings.user_code import sources_behind
 from recipe.settings.yaml12 import read_yaml
 
@@ -103,8 +103,10 @@ def _checked(settings: dict[str, Any], workspace: Path, origin: str) -> dict[str
     """The settings, once they fit, their data are there, and it is known which files of the user's they name."""
     parse_settings(settings, origin=origin)
     require_data(settings, workspace)
+    weights = require_weights(settings, workspace)
     targets = {part: lookup(settings, part).get("_target_") for part in PARTS}
     settings["sources"] |= sources_behind(targets, settings["sources"], workspace)
+    settings["sources"] |= {"pretrained": weights} if weights else {}
     return settings
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from recipe.errors import DataError, SettingsError
 from recipe.settings.defaults import lookup
 
-PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites")
+PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites", "pretrained")
+REGISTERED = "models:"  # begins the name of a model in MLflow's registry, which is no path
+FINAL_MODEL = Path("models") / "final"  # what the pipeline makes in the end
 
 
 def make_lasting(settings: dict[str, Any], name: str, workspace: Path, counted_from: Path) -> None:
@@ -17,12 +19,11 @@ def make_lasting(settings: dict[str, Any], name: str, workspace: Path, counted_f
     Raises:
         SettingsError: it is empty.
     """
-    holder, _, key = name.rpartition(".")
-    section = lookup(settings, holder)
+    section, key = _held(settings, name)
     value = section.get(key)
     if value == "":
         raise SettingsError(f"The setting '{name}' is empty: give a path, {name}=...")
-    if isinstance(value, str):
+    if isinstance(value, str) and not value.startswith(REGISTERED):
         path = Path(os.path.normpath(counted_from / Path(value).expanduser()))
         section[key] = path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
 
@@ -30,11 +31,38 @@ def make_lasting(settings: dict[str, Any], name: str, workspace: Path, counted_f
 def make_paths_absolute(settings: dict[str, Any], workspace: Path) -> None:
     """Change every path in `settings` that counts from the workspace, so that it holds from anywhere."""
     for name in PATHS:
-        holder, _, key = name.rpartition(".")
-        section = lookup(settings, holder)
-        if section.get(key) is not None:
+        section, key = _held(settings, name)
+        if section.get(key) is not None and not section[key].startswith(REGISTERED):
             section[key] = str(workspace / section[key])
     settings["sources"] = {role: str(workspace / source) for role, source in settings["sources"].items()}
+
+
+def _held(settings: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    """The section that holds the setting of the dotted `name`, and its name there."""
+    holder, _, key = name.rpartition(".")
+    return lookup(settings, holder) if holder else settings, key
+
+
+def require_weights(settings: Mapping[str, Any], workspace: Path) -> str | None:
+    """The file of weights that `pretrained` names; None where it names none.
+
+    Raises:
+        SettingsError: it is not there, or is what this very pipeline makes.
+    """
+    named = settings.get("pretrained")
+    if named is None or named.startswith(REGISTERED):
+        return None
+    if not (workspace / named).is_file():
+        raise SettingsError(
+            f"pretrained={named} is no file: give one of weights, such as net.safetensors, net.pt or a model's "
+            "artifacts/program.pt2, or a registered model, models:/NAME/VERSION."
+        )
+    if Path(named).is_relative_to(FINAL_MODEL):
+        raise SettingsError(
+            f"pretrained={named} is what this run makes in the end: copy it to another folder, or name its registered "
+            "version, models:/NAME/VERSION."
+        )
+    return str(named)
 
 
 def require_data(settings: Mapping[str, Any], workspace: Path) -> None:

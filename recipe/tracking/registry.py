@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recipe.errors import RecipeError
+from recipe.runtime.stage_process import first_line
 from recipe.tracking.connection import TrackingError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ TEST_METRIC = "test_metric"  # the tag that names the metric of `test`, `test_lo
 
 
 class RegistryError(RecipeError):
-    """A registered model that is not there."""
+    """A registered model that is not there, or whose files are not."""
 
 
 def register_model(
@@ -107,6 +108,25 @@ def find_version(client: "MlflowClient", reference: str) -> "ModelVersion":
     raise RegistryError(
         f"'{reference}' is neither a folder that holds a model nor a registered one: registered are {names}."
     )
+
+
+def fetch_version(client: "MlflowClient", reference: str, folder: Path, uri: str) -> Path:
+    """Where the files of the version that `reference` names lie: in `folder`, where they are not on this machine.
+
+    Raises:
+        RegistryError: there is none such, or its files cannot be had.
+        TrackingError: the registry does not answer.
+    """
+    source = find_version(client, reference).source or ""
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri))
+    except Exception as error:  # each kind of store has errors of its own
+        raise RegistryError(
+            f"The files of {reference} cannot be fetched from {source} ({first_line(error)}): give access to that "
+            "place, or register the model again."
+        ) from error
 
 
 @contextmanager

@@ -24,6 +24,8 @@ from recipe.training.device import Device, on_any_device
 from recipe.training.loop import Augment, Optimizer, Scheduler, steps_per_epoch
 from recipe.training.objective import Objective, Task, check_loss, objective_of
 from recipe.training.split import Split
+from recipe.training.transfer import fits, load_weights
+from recipe.training.weights import Weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +44,8 @@ class Training:
     `scheduler` moves the learning rate, step by step; `share` is the part of the training examples that is used;
     `keep_best` ends with the weights of the lowest validation loss; `init_bias` sets the last bias to the best constant
     guess before the first step; `until` ends the training after the first epoch whose mean training loss is no higher.
+    `weights` is the digest of the pretrained weights that it starts from; `frozen` holds those of the body still, and
+    `new_head` takes none of the head.
     """
 
     model: Component
@@ -56,6 +60,9 @@ class Training:
     keep_best: bool = False
     init_bias: bool = True
     until: float | None = None
+    weights: str | None = None
+    frozen: bool = False
+    new_head: bool = False
 
     def having(self, **changes: Any) -> Training:
         """The same with other values."""
@@ -68,6 +75,8 @@ class Training:
         }
         if self.until is not None:
             flat["until"] = self.until
+        if self.weights is not None:
+            flat |= {"weights": self.weights, "weights.frozen": self.frozen, "weights.new_head": self.new_head}
         for role in ROLES:
             component: Component | None = getattr(self, role)
             flat[role] = component.identity if component else "none"
@@ -113,6 +122,7 @@ class Experiment:
         training: the base that every practice varies: model, optimizer, augmentation, budget, seed.
         augment: the augmentation at hand for regularize; no training uses it unless its own `augment` says so.
         scheduler: the schedule at hand for tune, in the same way.
+        pretrained: the weights at hand for regularize, in the same way.
         classes: their names, in the order of the outputs; empty for regression.
         features: the names of a table's prepared inputs; empty for images. See `input_names` for those of the net's.
         decode: turns what enters the net, on the CPU, back into what a person can look at: images (N, C, H, W) in
@@ -134,6 +144,7 @@ class Experiment:
     training: Training
     augment: Component | None = None
     scheduler: Component | None = None
+    pretrained: Weights | None = None
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     decode: Callable[[Tensor], Tensor | pd.DataFrame] | None = None
@@ -172,10 +183,11 @@ class Experiment:
         return list(self.features) if len(self.features) == count else [f"input {i}" for i in range(count)]
 
     def new_model(self, seed: int | None = None, training: Training | None = None) -> nn.Module:
-        """A fresh model, initialised from `seed` alone, on the experiment's device.
+        """A fresh model, initialised from `seed` and the training's weights alone, on the experiment's device.
 
         Raises:
             TargetError: it cannot be built, or what was built is not an `nn.Module`.
+            SettingsError: the weights that the training starts from are not those at hand.
         """
         training = training or self.training
         set_seed(training.seed if seed is None else seed)
@@ -186,11 +198,24 @@ class Experiment:
             raise TargetError(
                 f"model: {training.model.name} returned {type(model).__name__}: return a torch.nn.Module."
             )
-        model = nn.Sequential(reduction, model) if reduction else model
-        self._settle_lazy_layers(model)
+        whole = nn.Sequential(reduction, model) if reduction else model
+        self._settle_lazy_layers(whole)
         if training.init_bias:
             set_last_bias(model, self.objective.prior_outputs(self.train.targets.cpu()))
-        return model.to(self.device.torch)
+        if training.weights is not None:
+            self._start_from_weights(model, training)
+        return whole.to(self.device.torch)
+
+    def _start_from_weights(self, model: nn.Module, training: Training) -> None:
+        weights = self.pretrained
+        if weights is None or weights.digest != training.weights:
+            given = "null" if weights is None else f"{weights.name}, whose content is {weights.digest}"
+            raise SettingsError(
+                f"The training starts from weights with the content {training.weights}, but pretrained={given}: name "
+                "those weights, or run the stage regularize again."
+            )
+        found = fits(model, weights, self.objective.n_outputs, training.new_head)
+        load_weights(model, weights, found, training.frozen)
 
     def _settle_lazy_layers(self, model: nn.Module) -> None:
         """Layers that take their size from the first input get it before an optimizer or a bias asks for it."""
@@ -289,6 +314,7 @@ def make_experiment(
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     optimizer: Component = ADAM,
     augment: Component | None = None,
+    pretrained: Weights | None = None,
     model_settings: Mapping[str, Any] = {},
     classes: tuple[str, ...] = (),
     metrics: Sequence[str] | None = None,
@@ -300,6 +326,7 @@ def make_experiment(
         model: called with `model_settings` and, where it names them, `input_shape` and `n_outputs`.
         train, validation: inputs (N, ...) and targets, int64 (N,) for classes or float32 (N, k) for regression.
         loss: `loss(outputs, targets)`, the mean over the batch; None follows the task.
+        pretrained: what `read_weights` gives, for `regularize/pretrained` to compare with.
         metrics: names as in the settings, such as ("F1", "AUC"); the first decides. None follows the task.
         training: `epochs`, `batch_size`, `seed` and what else a Training holds.
     """
@@ -312,6 +339,7 @@ def make_experiment(
         objective=replace(objective_of(task, n_outputs, loss), metrics=metrics_of(task, metrics)),
         training=Training(Component("model", model, model_settings), optimizer, **training),
         augment=augment,
+        pretrained=pretrained,
         classes=classes or tuple(str(i) for i in range(n_outputs) if task == "classification"),
         fingerprint=f"hand-made {next(HAND_MADE)}",
     )

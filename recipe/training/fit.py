@@ -22,6 +22,7 @@ from recipe.training.experiment import Experiment, Training, set_seed
 from recipe.training.live import live_curves
 from recipe.training.loop import History, train
 from recipe.training.split import Split
+from recipe.training.transfer import frozen_norms
 
 Stop = Callable[[int, History], bool]  # asked after each epoch; False ends the training
 
@@ -76,6 +77,7 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
             backward=backward,
             on_epoch=_goes_on(training, stop),
             live=live,
+            held=frozen_norms(model) if training.frozen else (),
         )
     outputs = evaluate(placed, experiment.objective, validation).outputs
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}

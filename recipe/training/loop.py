@@ -1,7 +1,7 @@
 """The training loop: one function, one page, everything optional is a value passed in."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -76,6 +76,7 @@ def train(
     backward: Callable[[Tensor], None] | None = None,
     on_epoch: Callable[[int, History], bool] | None = None,
     live: Live | None = None,
+    held: Sequence[nn.Module] = (),
 ) -> History:
     """Train `model` in place and return what was recorded.
 
@@ -89,6 +90,7 @@ def train(
         backward: called with the loss in place of `loss.backward()`, where a device scales its losses.
         on_epoch: called after each epoch with its number from 1; False ends the training.
         live: notes now and then how far it is.
+        held: modules of the model that stay in evaluation mode.
     """
     order = torch.Generator().manual_seed(seed)
     steps = steps_per_epoch(len(split), batch_size)
@@ -98,7 +100,7 @@ def train(
     lowest = math.inf
     examples = BestEpochs(0 if validation is None else len(validation))
     for epoch in range(1, epochs + 1):
-        model.train()
+        _learn(model, held)
         for index in _batches(torch.randperm(len(split), generator=order).to(split.device), batch_size):
             inputs, targets = split.batch(index, augment)
             optimizer.zero_grad()
@@ -136,6 +138,12 @@ def train(
 def steps_per_epoch(count: int, batch_size: int) -> int:
     """The batches that `count` examples make."""
     return len(_batches(torch.arange(count), batch_size))
+
+
+def _learn(model: nn.Module, held: Sequence[nn.Module]) -> None:
+    model.train()
+    for module in held:
+        module.eval()
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

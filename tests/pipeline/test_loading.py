@@ -13,14 +13,20 @@ from recipe.dataset.ingestion import ingest
 from recipe.dataset.stored import INPUTS, PREPARED
 from recipe.dataset.test_ledger import LEDGER
 from recipe.evidence import judge
+from recipe.models import Mlp
 from recipe.pipeline.loading import identity, load_experiment, with_test
 from recipe.pipeline.stage import Stage
 from recipe.practices.baseline.simplify import simplify
+from recipe.practices.regularize.pretrained import pretrained_changes
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
+from recipe.tracking.connection import connect
+from recipe.tracking.registry import RegistryError, register_model
 from recipe.training.components import Component
-from recipe.training.fit import fit
+from recipe.training.fit import Shelf, fit
 from recipe.training.split import Split
+from recipe.training.weights import WeightsError
+from tests.exported import export_digits
 from tests.workspaces import ROOT
 
 
@@ -208,3 +214,63 @@ def test_weights_of_classes_are_a_list_in_the_settings_and_a_tensor_in_the_loss(
     outputs, targets = torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1])
     expected = torch.nn.functional.cross_entropy(outputs, targets, weight=torch.tensor([1.0, 3.0]))
     assert torch.equal(experiment.objective(outputs, targets), expected)
+
+
+def test_a_registered_model_gives_its_weights_to_start_from_once_fetched_without_the_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    members = export_digits(tmp_path / "model")
+    client = connect(uri)
+    run = client.create_run(client.create_experiment("digits", artifact_location=str(tmp_path / "mlruns")))
+    version = register_model(client, "digits", tmp_path / "model", run.info.run_id, {})
+    workspace = make_workspace(
+        tmp_path / "workspace",
+        "data=digits",
+        "model.width=4",
+        "model.hidden=32",
+        f"pretrained=models:/digits/{version}",
+    )
+    shutil.rmtree(tmp_path / "model")
+    stage = Stage("regularize", workspace, load_settings(workspace))
+    weights = load_experiment(stage).pretrained
+    assert weights is not None and weights.name == f"models:/digits/{version}"
+    assert all(torch.equal(weights.state[name], value) for name, value in members[0].state_dict().items())
+    [program] = (tmp_path / "mlruns").rglob("program.pt2")
+    program.unlink()
+    again = load_experiment(stage).pretrained
+    assert again is not None and again.digest == weights.digest
+
+
+def test_a_registered_model_that_is_not_there_or_was_traced_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    (tmp_path / "traced" / "artifacts").mkdir(parents=True)
+    (tmp_path / "traced" / "artifacts" / "program.ts").touch()
+    client = connect(uri)
+    run = client.create_run(client.create_experiment("digits", artifact_location=str(tmp_path / "mlruns")))
+    version = register_model(client, "digits", tmp_path / "traced", run.info.run_id, {})
+    workspace = make_workspace(tmp_path / "workspace", "data=digits", f"pretrained=models:/digits/{version}")
+    with pytest.raises(WeightsError, match="give a checkpoint of it as a file"):
+        load_experiment(Stage("regularize", workspace, load_settings(workspace)))
+    compose_params(workspace, ["data=digits", "pretrained=models:/digits/99"])
+    with pytest.raises(RegistryError, match="registered are digits"):
+        load_experiment(Stage("regularize", workspace, load_settings(workspace)))
+
+
+def test_a_changed_file_of_weights_is_another_training(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "workspace", "data=diabetes")
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        torch.save(Mlp((10,), 1).state_dict(), workspace / f"{seed}.pt")
+    digests = set()
+    for seed in (0, 1):
+        shutil.copy(workspace / f"{seed}.pt", workspace / "net.pt")
+        compose_params(workspace, ["data=diabetes", f"pretrained={workspace / 'net.pt'}"])
+        exp = load_experiment(Stage("regularize", workspace, load_settings(workspace)))
+        [tuned, _] = pretrained_changes(exp)
+        digests.add(Shelf(exp).key(tuned.apply(exp.training)))
+    assert len(digests) == 2

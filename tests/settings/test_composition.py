@@ -112,6 +112,41 @@ def test_a_path_in_an_override_counts_from_where_the_command_is_given(
     assert inside["data"]["path"] == "mine"
 
 
+def test_a_file_of_weights_becomes_a_dependency_and_counts_from_where_the_command_is_given(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for folder in (elsewhere, workspace):
+        (folder / "net, final.pt").touch()
+    monkeypatch.chdir(elsewhere)
+    outside = compose(workspace, ["pretrained=net, final.pt"])
+    monkeypatch.chdir(workspace)
+    inside = compose(workspace, ["pretrained=./net, final.pt"])
+    assert outside["pretrained"] == outside["sources"]["pretrained"] == str(elsewhere / "net, final.pt")
+    assert inside["pretrained"] == inside["sources"]["pretrained"] == "net, final.pt"
+    compose_params(workspace, ["pretrained=net, final.pt"])
+    change_params(workspace, ["pretrained=null"])
+    assert load_settings(workspace).sources.pretrained == "recipe/training/weights.py"
+
+
+def test_a_registered_model_to_start_from_is_named_by_its_version(workspace: Path) -> None:
+    settings = compose(workspace, ["pretrained=models:/digits/3"])
+    assert settings["pretrained"] == "models:/digits/3"
+    assert settings["sources"]["pretrained"] == "recipe/training/weights.py"
+    with pytest.raises(SettingsError, match="by its version"):
+        compose(workspace, ["pretrained=models:/digits@champion"])
+
+
+def test_weights_that_are_not_there_or_that_the_run_itself_makes_are_refused(workspace: Path) -> None:
+    with pytest.raises(SettingsError, match="is no file: give one of weights"):
+        compose(workspace, ["pretrained=nowhere.pt"])
+    program = workspace / "models" / "final" / "artifacts" / "program.pt2"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    with pytest.raises(SettingsError, match="makes in the end"):
+        compose(workspace, [f"pretrained={program}"])
+
+
 def test_what_ones_own_files_import_of_ones_own_becomes_a_dependency(workspace: Path) -> None:
     (workspace / "nets.py").write_text("import layers")
     (workspace / "losses.py").write_text("import layers, nets")

@@ -18,6 +18,7 @@ from recipe.practices.regularize.dropout import dropout_changes
 from recipe.practices.regularize.early_stopping import early_stopping_changes
 from recipe.practices.regularize.input_size import input_size_changes
 from recipe.practices.regularize.larger_early_stopped import larger_early_stopped_changes
+from recipe.practices.regularize.pretrained import pretrained_changes
 from recipe.practices.regularize.smaller_model import smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay_changes
 from recipe.settings.strict import Strict
@@ -44,6 +45,7 @@ def size_changes(exp: Experiment) -> list[Change]:
 # What the stage tries, in the order in which what holds is put together: the input first, then the net, then the way.
 TRIED: tuple[Callable[[Experiment], list[Change]], ...] = (
     augment_changes,
+    pretrained_changes,
     input_size_changes,
     size_changes,
     dropout_changes,
