@@ -76,5 +76,13 @@ def _diabetes() -> Table:
     return Table(load_diabetes(as_frame=True, scaled=False).frame, [])
 
 
+def _wine() -> Table:
+    from sklearn.datasets import load_wine
+
+    bunch = load_wine(as_frame=True)
+    names = pd.Series(bunch.target_names[bunch.frame["target"]], dtype="str")
+    return Table(bunch.frame.assign(target=names), [])
+
+
 PICTURES: dict[str, Callable[[], Pictures]] = {"mnist5k": _mnist5k, "digits": _digits}
-TABLES: dict[str, Callable[[], Table]] = {"breast_cancer": _breast_cancer, "diabetes": _diabetes}
+TABLES: dict[str, Callable[[], Table]] = {"breast_cancer": _breast_cancer, "diabetes": _diabetes, "wine": _wine}
