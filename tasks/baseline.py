@@ -2,6 +2,7 @@
 
 from recipe.pipeline.loading import checked_experiment
 from recipe.pipeline.stage import Stage, main
+from recipe.practices.baseline.boosting import boosting
 from recipe.practices.baseline.dependencies import dependencies
 from recipe.practices.baseline.fixed_seed import fixed_seed
 from recipe.practices.baseline.gradients import gradients
@@ -25,6 +26,7 @@ PRACTICES = (
     init_bias,
     input_independent,
     linear,
+    boosting,
     overfit_one_batch,
     predictions,
     dependencies,

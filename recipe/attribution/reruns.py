@@ -28,6 +28,7 @@ from recipe.runtime.workspace import RUN_LOCK, TRAININGS, fingerprint, locked, p
 from recipe.settings import PARAMS
 from recipe.settings.defaults import lookup
 from recipe.settings.identity import NOT_IN_KEY
+from recipe.settings.kinds import comes_with_a_package
 from recipe.tracking.past_runs import SHORT
 from recipe.tracking.pipeline_run import data_version
 from recipe.versioning.provenance import FINAL_MODEL, code_in, content_hash, model_stages, stage_settings
@@ -179,7 +180,7 @@ def clear_away(bench: Bench, used: Sequence[Ingredients]) -> None:
 
 def _ingest(bench: Bench, scratch: Path, made_from: Ingredients) -> None:
     """Prepare the data again, split as the workspace's ledger remembers."""
-    if made_from.settings["data"]["kind"] != "builtin":
+    if not comes_with_a_package(made_from.settings["data"]):
         _bring_data(bench, scratch, made_from.data)
     splits = private_folder(bench.workspace) / SPLITS
     if splits.is_dir():  # a copy: who was assigned stays, and what is tried here leaves no trace
@@ -271,7 +272,7 @@ def _look_for_difference(scratch: Path, made_from: Ingredients, recorded: str) -
     found = content_hash(scratch / PREPARED) if recorded.endswith(".dir") else data_version(scratch)
     if found == recorded:
         return
-    if made_from.data.md5 is None and made_from.settings["data"]["kind"] != "builtin":
+    if made_from.data.md5 is None and not comes_with_a_package(made_from.settings["data"]):
         shutil.rmtree(scratch / PREPARED)
         raise _gone(made_from.data)
     logger.warning(

@@ -1,4 +1,4 @@
-"""The data sets that come with installed packages: real images and tables, with no download."""
+"""The data sets that are known by name: they come with installed packages, or in files that are read as they are."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from recipe.dataset.delimited import Table
+from recipe.dataset.idx import read_idx
 from recipe.dataset.images import Pictures, store_pictures
 from recipe.dataset.manifest import Examples
 from recipe.dataset.tables import table_examples
 from recipe.errors import DataError
 from recipe.settings import Data, nearest
+from recipe.settings.kinds import READ_FROM_FILES
 
 DIGITS_WHITE = 16  # the digits' pixels count 0 to 16 dark ones in a 4 x 4 block
 
@@ -23,20 +25,21 @@ def builtin_kind(name: str) -> str:
     Raises:
         DataError: there is none of that name.
     """
-    known = [*PICTURES, *TABLES]
+    known = [*PICTURES, *READ_FROM_FILES, *TABLES]
     if name not in known:
         raise DataError(f"There is no built-in data set '{name}'{nearest(name, known)}: set data.name.")
-    return "image_folder" if name in PICTURES else "table"
+    return "table" if name in TABLES else "image_folder"
 
 
 def read_builtin(path: Path, data: Data, inputs: Path) -> Examples:
     """The examples of the data set called data.name; images are written to `inputs`."""
-    if data.name in PICTURES:
-        pictures = PICTURES[data.name]()
-        classes = f"{pictures.labels.nunique()} classes"
-        taken = [f"{data.name}: {len(pictures.images):,} images that come with a package", classes]
-        return replace(store_pictures(pictures, data.name, inputs), taken=taken)
-    return table_examples(TABLES[data.name](), data.name, data)
+    if data.name in TABLES:
+        return table_examples(TABLES[data.name](), data.name, data)
+    from_files = data.name in READ_FROM_FILES
+    pictures = read_idx(path, data.name) if from_files else PICTURES[data.name]()
+    origin = "in four IDX files" if from_files else "that come with a package"
+    taken = [f"{data.name}: {len(pictures.images):,} images {origin}", f"{pictures.labels.nunique()} classes"]
+    return replace(store_pictures(pictures, data.name, inputs), taken=taken)
 
 
 def _mnist5k() -> Pictures:
@@ -73,5 +76,13 @@ def _diabetes() -> Table:
     return Table(load_diabetes(as_frame=True, scaled=False).frame, [])
 
 
+def _wine() -> Table:
+    from sklearn.datasets import load_wine
+
+    bunch = load_wine(as_frame=True)
+    names = pd.Series(bunch.target_names[bunch.frame["target"]], dtype="str")
+    return Table(bunch.frame.assign(target=names), [])
+
+
 PICTURES: dict[str, Callable[[], Pictures]] = {"mnist5k": _mnist5k, "digits": _digits}
-TABLES: dict[str, Callable[[], Table]] = {"breast_cancer": _breast_cancer, "diabetes": _diabetes}
+TABLES: dict[str, Callable[[], Table]] = {"breast_cancer": _breast_cancer, "diabetes": _diabetes, "wine": _wine}

@@ -49,10 +49,14 @@ WRITTEN = np.empty(0, dtype=np.uint8)  # stands for pixels that are on disk
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images that are arrays already: uint8 (N, H, W, 1), and the label of each."""
+    """Images that are arrays already: uint8 (N, H, W, 1), the label of each, and where the source has them its split
+    and what names its place there.
+    """
 
     images: np.ndarray
     labels: pd.Series
+    splits: pd.Series | None = None
+    places: pd.Series | None = None
 
 
 @dataclass(frozen=True)
@@ -162,25 +166,29 @@ def _stretched(size: tuple[int, int], stored: Stored) -> float:
 def store_pictures(pictures: Pictures, source: str, out: Path) -> Examples:
     """The same for images that are arrays already: they are stored in the size they have."""
     count, height, width, channels = pictures.images.shape
+    brightness, contrast = np.empty(count), np.empty(count)
     with RowWriter(out, (channels, height, width), np.uint8) as writer:
-        writer.append(pictures.images.transpose(0, 3, 1, 2))
-    levels = pictures.images.reshape(count, -1) / 255
+        for start in range(0, count, CHUNK):
+            chunk = pictures.images[start : start + CHUNK]
+            writer.append(chunk.transpose(0, 3, 1, 2))
+            levels = chunk.reshape(len(chunk), -1) / 255
+            brightness[start : start + CHUNK], contrast[start : start + CHUNK] = levels.mean(1), levels.std(1)
     content = pd.Series([_content_id(image.squeeze(axis=2)) for image in pictures.images], dtype="str")
     manifest = pd.DataFrame(
         {
             "id": numbered(content),
             "content_id": content,
             "bytes_id": [digest(image.tobytes()) for image in pictures.images],
-            "path": [f"row:{row}" for row in range(count)],
+            "path": [f"row:{row}" for row in range(count)] if pictures.places is None else pictures.places,
             "label": pictures.labels,
-            "split": optional(None, count),
+            "split": optional(pictures.splits, count),
             "group": optional(None, count),
             "source": source,
             "width": width,
             "height": height,
             "mode": "L",
-            "brightness": levels.mean(axis=1),
-            "contrast": levels.std(axis=1),
+            "brightness": brightness,
+            "contrast": contrast,
         }
     )
     return Examples(manifest, "classification")

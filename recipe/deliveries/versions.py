@@ -21,12 +21,12 @@ def data_path(workspace: Path, settings: Settings) -> Path:
     """The data set's own file or folder, which can grow.
 
     Raises:
-        DataError: it comes with a package, or lies outside the workspace.
+        DataError: it is a built-in one, or lies outside the workspace.
     """
     data = settings.data
     if data.kind == "builtin":
         raise DataError(
-            f"The data set {data.name} comes with a package and cannot grow: run with data of your own, such as "
+            f"The data set {data.name} is a built-in one and cannot grow: run with data of your own, such as "
             "data=image_folder data.path=data/photos."
         )
     path = workspace / data.path

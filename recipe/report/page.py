@@ -24,7 +24,12 @@ CELL_LENGTH = 90
 CELL_DECIMALS = 4  # the same down a column, so that digits stand under each other
 PIXEL_RATIO = 1.5  # figures are drawn at 144 dots an inch, a page has 96
 
-FINAL = "squeeze/final_test"
+FINAL, BOOSTING = "squeeze/final_test", "baseline/boosting"
+BASELINES = {  # by their names in the table of the final test
+    "boosting": "Gradient boosting",
+    "linear": "A linear model",
+    "input-independent": "A constant guess",
+}
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,17 @@ class Preview:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A predictor on the test set: its name, its value by the metric so called, and the practice that measured it."""
+    """A predictor on the test set: its name, its value by the metric so called, and the practice that measured it.
+
+    `ahead`: by how much it is better than the final one; 0 where chance may explain it.
+    """
 
     name: str
     metric: str
     measured: float | None
     interval: tuple[float, float] | None
     practice: str
+    ahead: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,20 +113,40 @@ def render(reports: Path, result: RunResult, facts: Facts, opening: Opening | No
     environment.filters.update(number=number, interval=interval, duration=duration, words=words)
     environment.globals.update(scored=scored, scored_interval=scored_interval, metric_in_words=metric_in_words)
     template = environment.get_template("page.html.j2")
+    predictors = _predictors(reports, _find(result, FINAL))
     return template.render(
         run=result.run,
-        opening=opening or Opening(headline(result), failures="What stopped the run"),
+        opening=opening or _opening(result, predictors),
         is_run=opening is None,
         sections=_sections(result, STAGES if opening is None else [stage.stage for stage in result.stages]),
         found={verdict: [one for one in result.findings if one.verdict == verdict] for verdict in ("fail", "warn")},
         final=_find(result, FINAL),
-        predictors=_predictors(reports, _find(result, FINAL)),
+        predictors=predictors,
         seconds=sum(stage.seconds for stage in result.stages),
         facts=facts,
         expectation=expectation,
         pictures=lambda finding: list(_pictures(reports, finding)),
         preview=lambda finding: _preview(reports, finding.table),
     )
+
+
+def _opening(result: RunResult, predictors: Sequence[Predictor]) -> Opening:
+    """A run's own: that a baseline is better comes first, but for what has stopped the run, which may explain it."""
+    said, better = headline(result), _better(result, predictors)
+    first, then = (said, better) if result.verdict == "fail" or not better else (better, said)
+    return Opening(first, then, failures="What stopped the run")
+
+
+def _better(result: RunResult, predictors: Sequence[Predictor]) -> str:
+    """Which baseline is better than the net beyond chance, the strongest of them, in a sentence; nothing: none is."""
+    better = [one for one in predictors if one.ahead > 0 and one.name in BASELINES]
+    if better:
+        best = max(better, key=lambda one: one.ahead)
+        return f"{BASELINES[best.name]} is better than the net on the test set, beyond chance: use it."
+    early = _find(result, BOOSTING)
+    if not predictors and early and early.verdict == "warn":
+        return f"{BASELINES['boosting']} is better than the net on the validation split so far, beyond chance."
+    return ""
 
 
 def headline(result: RunResult) -> str:
@@ -163,6 +192,7 @@ def _predictors(reports: Path, final: Finding | None) -> list[Predictor]:
             float(row["figure"]),
             (float(row["low"]), float(row["high"])),
             FINAL,
+            ahead=-float(row["difference"]) if float(row.get("difference_high") or 0) < 0 else 0.0,
         )
         for row in rows
         if row.get("metric") == rows[0].get("metric")

@@ -7,6 +7,7 @@ from typing import Any
 
 from recipe.errors import DataError, SettingsError
 from recipe.settings.defaults import lookup
+from recipe.settings.kinds import BUILTIN, READ_FROM_FILES
 
 PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites", "pretrained")
 REGISTERED = "models:"  # begins the name of a model in MLflow's registry, which is no path
@@ -73,6 +74,10 @@ def require_data(settings: Mapping[str, Any], workspace: Path) -> None:
     """
     path = workspace / settings["data"]["path"]
     if not path.exists():
-        raise DataError(f"data.path={path} is not there: give the folder or file of your data, data.path=...")
+        command = READ_FROM_FILES.get(settings["data"]["name"]) if settings["data"]["kind"] == BUILTIN else None
+        otherwise = f"install it with `{command}`, or " if command else ""
+        raise DataError(
+            f"data.path={path} is not there: {otherwise}give the folder or file of your data, data.path=..."
+        )
     if workspace.is_relative_to(path.resolve()):
         raise DataError(f"data.path={path} holds the workspace itself: put your data in a folder of their own.")

@@ -15,6 +15,7 @@ from yaml import YAMLError
 from recipe.runtime.workspace import fingerprint
 from recipe.settings import Stages
 from recipe.settings.defaults import lookup
+from recipe.settings.kinds import comes_with_a_package
 from recipe.settings.yaml12 import read_yaml
 from recipe.versioning.freshness import read_lock
 
@@ -27,18 +28,18 @@ TEMPLATE = "${"  # begins what dvc.yaml takes from params.yaml
 def data_entry(workspace: Path, settings: Mapping[str, Any], prepared: str) -> dict[str, Any]:
     """The data that ingest has read: `path`, and what DVC knows it by, `md5`, `hash`, `size` and `nfiles`.
 
-    Those are None for a built-in set, which comes with a package. `prepared` is the hash of the prepared data. Where
+    Those are None for a set that comes with a package. `prepared` is the hash of the prepared data. Where
     the path is tracked, `md5` is that of its .dvc file.
     """
     path = settings["data"]["path"]
-    builtin = settings["data"]["kind"] == "builtin"
+    packaged = comes_with_a_package(settings["data"])
     known = next((dep for dep in _dependencies(workspace, "ingest") if Path(dep["path"]) == Path(path)), None)
     if known is None:
         known = tracked_out(workspace / path) or {}
     names = ("md5", "hash", "size", "nfiles")
     return {
-        "path": None if builtin else path,
-        **{name: None if builtin else known.get(name) for name in names},
+        "path": None if packaged else path,
+        **{name: None if packaged else known.get(name) for name in names},
         "prepared": prepared,
     }
 

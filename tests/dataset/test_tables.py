@@ -189,13 +189,15 @@ def test_ids_stay_when_rows_are_dropped_added_and_shuffled(
     assert set(before["id"].iloc[10:-1]) <= set(after["id"])
 
 
-def test_breast_cancer_and_diabetes_run_through_the_table_source(prepare: Prepare, table: Path) -> None:
+def test_breast_cancer_wine_and_diabetes_run_through_the_table_source(prepare: Prepare, table: Path) -> None:
     load_breast_cancer(as_frame=True).frame.to_csv(table, index=False)
     builtin = prepare(kind="builtin", name="breast_cancer", path="-", label="target")
     own = prepare(kind="table", path=table, label="target")
     assert builtin.preparation["classes"] == ["benign", "malignant"]
     assert builtin.manifest["content_id"].equals(own.manifest["content_id"])
     assert prepare(kind="builtin", name="diabetes", path="-", label="target").preparation["task"] == "regression"
+    wine = prepare(kind="builtin", name="wine", path="-", label="target")
+    assert wine.inputs.shape == (178, 13) and wine.preparation["classes"] == ["class_0", "class_1", "class_2"]
 
 
 @pytest.mark.parametrize(

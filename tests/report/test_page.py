@@ -129,6 +129,48 @@ def test_a_finished_run_leads_with_its_test_figure_beside_the_baselines(workspac
     assert "Every gate is open." in text
 
 
+def rows_of_a_final_test(boosting: str, linear: str) -> list[str]:
+    """The table of a final test with these leads of the ensemble, each with its interval."""
+    return [
+        "predictor,metric,figure,low,high,difference,difference_low,difference_high",
+        "ensemble of 3,accuracy,0.9,0.88,0.92,0.0,0.0,0.0",
+        "single net,accuracy,0.95,0.93,0.97,-0.05,-0.07,-0.03",
+        f"linear,accuracy,0.92,0.90,0.94,{linear}",
+        f"boosting,accuracy,0.94,0.92,0.96,{boosting}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("boosting", "linear", "first"),
+    [
+        ("-0.04,-0.06,-0.02", "-0.02,-0.04,0.0", "Gradient boosting is better than the net on the test set, beyond"),
+        ("-0.04,-0.06,-0.02", "-0.05,-0.06,-0.01", "A linear model is better than the net on the test set, beyond"),
+        ("-0.01,-0.03,0.01", "0.02,0.01,0.03", "Every gate is open"),
+        ("0.04,0.02,0.06", "0.02,0.01,0.03", "Every gate is open"),
+    ],
+)
+def test_a_baseline_that_is_better_than_the_net_comes_first(
+    workspace: Path, boosting: str, linear: str, first: str
+) -> None:
+    final = found("squeeze/final_test", measured=0.9, interval=(0.88, 0.92), requirements=(at_most(1, 0, "warn"),))
+    measure(workspace, "squeeze", with_table(workspace, final, rows_of_a_final_test(boosting, linear)))
+    page = Outline(rebuild_report(workspace)).text
+    heads = re.findall(r"<h1>(.*?)</h1>", (workspace / "reports" / "index.html").read_text())
+    assert len(heads) == 1 and heads[0].startswith(first)
+    assert "Every gate is open" in page
+
+
+def test_boosting_that_is_ahead_so_far_comes_first_and_what_stopped_the_run_before_it(workspace: Path) -> None:
+    ahead = found("baseline/boosting", "The trees are better.", measured=0.9, requirements=(at_most(1, 0, "warn"),))
+    measure(workspace, "baseline", ahead)
+    page = Outline(rebuild_report(workspace)).text
+    told = "Gradient boosting is better than the net on the validation split so far, beyond chance."
+    assert page.index(told) < page.index("Every gate up to baseline is open")
+    measure(workspace, "baseline", ahead, found("baseline/gradients", requirements=(at_most(1, 0),)))
+    page = Outline(rebuild_report(workspace)).text
+    assert page.index("Stopped at baseline: gradients does not hold.") < page.index(told)
+
+
 def test_a_finished_run_whose_table_is_gone_still_leads_with_its_figure(workspace: Path) -> None:
     measure(workspace, "squeeze", found("squeeze/final_test", measured=0.98888, interval=(0.968, 0.996)))
     assert "On the test set 0.9889 0.9680 to 0.9960" in Outline(rebuild_report(workspace)).text

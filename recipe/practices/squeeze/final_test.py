@@ -16,12 +16,14 @@ from recipe.statistics.mcnemar import Counts
 from recipe.statistics.metrics import R2, Metric
 from recipe.statistics.paired import chance, intervals
 from recipe.training.baselines import linear_training
+from recipe.training.boosting import boosting_outputs, takes_rows
 from recipe.training.ensemble import average, ensemble_temperature, train_members
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.experiment import Experiment
 from recipe.training.fit import fit_all
 from recipe.training.split import Split
 
+BOOSTING = "boosting"
 LEVEL = 0.025  # at either end of an interval
 AS_GOOD = 0.05  # a p-value above it is taken for a tie, in words; the verdict's limit is max_p_value
 
@@ -36,10 +38,16 @@ class Predictor:
 
 @dataclass(frozen=True)
 class Rival:
-    """A baseline: by how much the ensemble is better, and the p-value of its being no better."""
+    """A baseline: by how much the ensemble is better, the 95 % interval of that, and its p-value."""
 
     lead: float
+    interval: tuple[float, float]
     chance: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the baseline is, beyond chance."""
+        return self.interval[1] < 0
 
 
 class Limits(Strict):
@@ -66,7 +74,11 @@ def final_test(exp: Experiment) -> Finding:
     lead = min(ours.score - strongest.evaluation.score, _over_own_mean(ours))
     metric = exp.objective.metric
     rivals = {
-        one.name: Rival(ours.score - one.evaluation.score, _chance(ours, one.evaluation, metric))
+        one.name: Rival(
+            ours.score - one.evaluation.score,
+            _interval(ours, one.evaluation, metric),
+            _chance(ours, one.evaluation, metric),
+        )
         for one in predictors[2:]
     }
     readings = exp.test.note("squeeze/final_test", len(test), ours.metric)
@@ -76,9 +88,9 @@ def final_test(exp: Experiment) -> Finding:
         measured=ours.metric,
         interval=ours.interval(),
         expected=f"{better} {strongest.evaluation.metric:.4f}, beyond chance",
-        advice="Where a baseline is no worse, use the baseline; where chance may explain the lead, more independent "
-        "test examples can tell; where the set has been read too often, its figure is no longer that of unseen data: "
-        "collect new test examples.",
+        advice="Where a baseline is better or no worse, use the baseline; where chance may explain the lead, more "
+        "independent test examples can tell; where the set has been read too often, its figure is no longer that of "
+        "unseen data: collect new test examples.",
         requirements=(
             at_least(lead, "min_lead", otherwise="warn"),
             at_most(max(one.chance for one in rivals.values()), "max_p_value", otherwise="warn"),
@@ -104,6 +116,14 @@ def _chance(ours: Evaluation, theirs: Evaluation, metric: Metric) -> float:
     return chance(differences, metric.scored, groups=_clusters(ours))
 
 
+def _interval(ours: Evaluation, theirs: Evaluation, metric: Metric) -> tuple[float, float]:
+    """The 95 % interval of by how much the ensemble is better, paired by example."""
+    differences = (ours.scores_by(metric) - theirs.scores_by(metric)).numpy()
+    groups = _clusters(ours)
+    [interval] = intervals([differences], metric.scored, LEVEL, None if groups is None else [groups])
+    return interval
+
+
 def _over_own_mean(ours: Evaluation) -> float:
     """How far R2 lies above that of the test targets' own mean, which is 0; of other metrics no matter."""
     return ours.metric if ours.objective.metric.name == R2 else math.inf
@@ -115,18 +135,26 @@ def _clusters(evaluation: Evaluation) -> Counts | None:
 
 def _as_good(ours: Evaluation, rivals: Mapping[str, Rival]) -> str:
     """Which simple model one may use instead, in words; `rivals` are the baselines by name."""
+    better = [name for name, rival in rivals.items() if rival.is_better]
+    if better:
+        strongest = min(better, key=lambda name: rivals[name].lead)
+        return f": {_spoken(strongest)} is better beyond chance, so use it"
     name, rival = max(rivals.items(), key=lambda one: one[1].chance)
     if rival.chance <= AS_GOOD:
         return f", which is worse beyond chance (p = {rival.chance:.2g})"
     if rival.lead <= 0:
-        return f": the {name} model is no worse, so use it"
+        return f": {_spoken(name)} is no worse, so use it"
     draws = len(ours.targets) if ours.groups is None else len(ours.groups.unique())
     once = "" if ours.groups is None else f", with {draws} independent examples, copies and groups counted once"
-    return f": chance may explain the lead over the {name} model (p = {rival.chance:.2g}{once})"
+    return f": chance may explain the lead over {_spoken(name)} (p = {rival.chance:.2g}{once})"
+
+
+def _spoken(name: str) -> str:
+    return "gradient boosting" if name == BOOSTING else f"the {name} model"
 
 
 def _predictors(exp: Experiment, test: Split) -> list[Predictor]:
-    """The ensemble as it is exported and one of its members, then the baselines: linear and input-independent."""
+    """The ensemble as it is exported and one of its members, then the baselines, for rows of a table boosting too."""
     members = train_members(exp)
     outputs = torch.stack([evaluate(one.model(exp), exp.objective, test).outputs for one in members])
     targets = test.targets.cpu()
@@ -136,6 +164,7 @@ def _predictors(exp: Experiment, test: Split) -> list[Predictor]:
         f"ensemble of {len(members)}": average(outputs, exp.task, ensemble_temperature(exp, members)),
         "single net": outputs[0],
         "linear": evaluate(plain.model(exp), exp.objective, test).outputs,
+        **({BOOSTING: boosting_outputs(exp, test)} if takes_rows(exp) else {}),
         "input-independent": constant,
     }
     return [Predictor(name, evaluate_outputs(one, targets, exp.objective, test.groups)) for name, one in joint.items()]
@@ -166,9 +195,8 @@ def _table(predictors: list[Predictor]) -> object:
 def _row(metric: Metric, one: Predictor, ours: Predictor) -> dict[str, object]:
     evaluation = one.evaluation
     value, low, high = evaluation.by(metric)
+    paired = _interval(ours.evaluation, evaluation, metric)
     differences = (ours.evaluation.scores_by(metric) - evaluation.scores_by(metric)).numpy()
-    groups = _clusters(evaluation)
-    [paired] = intervals([differences], metric.scored, LEVEL, None if groups is None else [groups])
     return {
         "predictor": one.name,
         "metric": metric.name,

@@ -280,7 +280,7 @@ def test_a_model_with_the_larger_error_is_warned_of(diabetes: tuple[Tensor, Tens
         metrics=["RMSE"],
     )  # fmt: skip
     finding = replace(made, test=HeldOut(lambda reader: Split(rows[330:], targets[330:]))).examine(final_test)
-    assert finding.verdict == "warn" and "the linear model is no worse, so use it" in finding.summary
+    assert finding.verdict == "warn" and "the linear model is better beyond chance, so use it" in finding.summary
 
 
 def test_a_model_no_better_than_a_baseline_is_named_with_it(digits: tuple[Tensor, Tensor]) -> None:
@@ -314,6 +314,34 @@ def test_three_groups_of_copies_are_told_to_be_too_few_and_not_a_tie(experiment:
     assert finding.verdict == "warn"
     assert "chance may explain the lead" in finding.summary and "with 3 independent examples" in finding.summary
     assert "use it" not in finding.summary
+
+
+def on_rows(inputs: Tensor, targets: Tensor, **training: Any) -> Experiment:
+    """1,500 rows, the last 500 as the test split."""
+    made = make_experiment(Mlp, (inputs[:700], targets[:700]), (inputs[700:1000], targets[700:1000]), **training)
+    return replace(made, test=HeldOut(lambda reader: Split(inputs[1000:], targets[1000:])))
+
+
+def test_boosting_that_is_better_than_the_ensemble_beyond_chance_is_named_and_advised() -> None:
+    inputs = torch.rand(1500, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    colours = (inputs[:, :2] * 2).floor().long().sum(1) % 2
+    finding = on_rows(inputs, colours, epochs=2).examine(final_test)
+    assert finding.verdict == "warn"
+    assert "the strongest baseline, boosting, has 0.9" in finding.summary
+    assert "gradient boosting is better beyond chance, so use it" in finding.summary
+    table = finding.table.set_index("predictor")
+    assert list(table.index) == ["ensemble of 2", "single net", "linear", "boosting", "input-independent"]
+    assert table["difference_high"]["boosting"] < 0 and table["p_value"]["boosting"] > 0.99
+    assert finding.requirements[1].value == table["p_value"].iloc[2:].max()
+
+
+def test_an_ensemble_that_is_better_than_boosting_passes() -> None:
+    inputs = torch.randn(1500, 12, generator=torch.Generator().manual_seed(0))
+    angles = inputs @ torch.randn(12, 3, generator=torch.Generator().manual_seed(1))
+    finding = on_rows(inputs, angles.abs().argmax(1), epochs=60, optimizer=FAST).examine(final_test)
+    assert finding.verdict == "pass", finding.summary
+    table = finding.table.set_index("predictor")
+    assert table["difference_low"]["boosting"] > 0 and table["p_value"]["boosting"] < 0.05
 
 
 @pytest.mark.fault("squeeze/final_test", "warn: a tie with a baseline, or the test labels read too often")
