@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROLES = ("model", "optimizer", "augment", "scheduler")
+ENDS = ("until", "patience")  # what may end a training before its last epoch
 STEPS = ("total_steps", "T_max", "total_iters")  # OneCycleLR, CosineAnnealingLR; LinearLR, PolynomialLR, ConstantLR
 HAND_MADE = itertools.count()
 ADAM = Component("optimizer", "torch.optim.Adam", {"lr": 3e-4, "fused": True})
@@ -40,7 +41,8 @@ class Training:
 
     `scheduler` moves the learning rate, step by step; `share` is the part of the training examples that is used;
     `keep_best` ends with the weights of the lowest validation loss; `init_bias` sets the last bias to the best constant
-    guess before the first step; `until` ends the training after the first epoch whose mean training loss is no higher.
+    guess before the first step; `until` ends the training after the first epoch whose mean training loss is no higher,
+    `patience` after so many epochs without a new lowest validation loss.
     """
 
     model: Component
@@ -54,6 +56,7 @@ class Training:
     keep_best: bool = False
     init_bias: bool = True
     until: float | None = None
+    patience: int | None = None
 
     def having(self, **changes: Any) -> Training:
         """The same with other values."""
@@ -64,8 +67,7 @@ class Training:
         flat: dict[str, Any] = {
             name: getattr(self, name) for name in ("epochs", "batch_size", "seed", "share", "keep_best", "init_bias")
         }
-        if self.until is not None:
-            flat["until"] = self.until
+        flat |= {name: value for name in ENDS if (value := getattr(self, name)) is not None}
         for role in ROLES:
             component: Component | None = getattr(self, role)
             flat[role] = component.identity if component else "none"

@@ -91,11 +91,19 @@ def _head(experiment: Experiment, training: Training) -> dict[str, Any]:
 
 
 def _goes_on(training: Training, stop: Stop | None) -> Stop | None:
-    """What ends a training early: its own target, and whatever else the caller asks for."""
-    until = training.until
-    if until is None:
+    """What ends a training early: its own target, its patience, and whatever else the caller asks for."""
+    until, patience = training.until, training.patience
+    if until is None and patience is None:
         return stop
-    return lambda epoch, history: float(history.epoch_loss()[-1]) > until and (stop is None or stop(epoch, history))
+
+    def goes_on(epoch: int, history: History) -> bool:
+        if until is not None and float(history.epoch_loss()[-1]) <= until:
+            return False
+        if patience is not None and epoch - history.best_epoch >= patience:
+            return False
+        return stop is None or stop(epoch, history)
+
+    return goes_on
 
 
 def part_of(split: Split, share: float, seed: int) -> Split:
