@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from recipe.settings import Part, Stages, Thresholds
 from recipe.statistics.metrics import metrics_of
 from recipe.training.components import Component, place_of
 from recipe.training.device import Device, on_any_device
-from recipe.training.loop import Augment, Optimizer, Scheduler, steps_per_epoch
+from recipe.training.loop import Augment, Lesson, Optimizer, Scheduler, steps_per_epoch
 from recipe.training.objective import Objective, Task, check_loss, objective_of
 from recipe.training.split import Split
 
@@ -88,6 +88,13 @@ class Budget:
     folds: int | None = None
 
 
+class Teacher(Protocol):
+    """What a training learns from beside the targets: see recipe/training/distillation.py."""
+
+    def lesson(self, experiment: Experiment, split: Split, changed: bool) -> Lesson:
+        """What the loop asks for the loss of a batch; `changed`: examples change by chance on their way in."""
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """The way to the test split.
@@ -123,6 +130,7 @@ class Experiment:
         test: the way to the test split; None where there is none.
         folds: where it is cross-validated, the experiment of each fold; `validation` holds out all that they do.
         by_time: whether validation and test are of later than training, and so may differ from it.
+        teacher: trained nets that every training here learns from, beside the targets; None: from the targets alone.
     """
 
     train: Split
@@ -144,6 +152,7 @@ class Experiment:
     test: HeldOut | None = None
     folds: tuple[Experiment, ...] = ()
     by_time: bool = False
+    teacher: Teacher | None = None
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""

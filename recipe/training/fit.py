@@ -20,7 +20,7 @@ from recipe.runtime.workspace import fingerprint, write_whole
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.experiment import Experiment, Training, set_seed
 from recipe.training.live import live_curves
-from recipe.training.loop import History, train
+from recipe.training.loop import History, no_lesson, train
 from recipe.training.split import Split
 
 Stop = Callable[[int, History], bool]  # asked after each epoch; False ends the training
@@ -58,6 +58,9 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
     optimizer = experiment.new_optimizer(model, training)
     scheduler = experiment.new_scheduler(optimizer, training)
     placed, placed_optimizer, backward = device.place(model, optimizer)
+    part = part_of(experiment.train, training.share, training.seed).to(device.torch)
+    teacher = experiment.teacher
+    lesson = teacher.lesson(experiment, part, training.augment is not None) if teacher else no_lesson
     set_seed(training.seed)
     validation = experiment.validation.to(device.torch)
     with live_curves(experiment.folder, Shelf(experiment).key(training), lambda: _head(experiment, training)) as live:
@@ -65,7 +68,7 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
             placed,
             experiment.objective,
             placed_optimizer,
-            part_of(experiment.train, training.share, training.seed).to(device.torch),
+            part,
             epochs=training.epochs,
             batch_size=training.batch_size,
             seed=training.seed,
@@ -74,6 +77,7 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
             validation=validation,
             keep_best=training.keep_best,
             backward=backward,
+            lesson=lesson,
             on_epoch=_goes_on(training, stop),
             live=live,
         )
