@@ -10,10 +10,12 @@ from recipe.pipeline.stage import Stage, main
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.distill import distill
 from recipe.practices.squeeze.ensemble import ensemble
+from recipe.practices.squeeze.extended import extended
 from recipe.practices.squeeze.final_test import final_test
 from recipe.runtime.workspace import write_json
 
-PRACTICES = (ensemble, distill, calibration, final_test)
+# `extended` first: the long training runs beside the member that it is compared with.
+PRACTICES = (extended, ensemble, distill, calibration, final_test)
 
 
 def work(stage: Stage) -> None:

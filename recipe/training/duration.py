@@ -60,10 +60,12 @@ def _trainings(experiment: Experiment, workers: int) -> dict[str, float]:
 
 
 def _squeezed(experiment: Experiment, workers: int) -> float:
-    """The members, and the student, which asks them."""
-    length, members = experiment.stages.squeeze.ensemble.epochs_factor, experiment.budget.members
+    """The members, one of them beside itself far past its length, and the student, which asks the members."""
+    length, extended = experiment.stages.squeeze.ensemble.epochs_factor, experiment.stages.squeeze.extended.factor
+    members = experiment.budget.members
+    beside = max(length + extended, workers * extended) if extended > length else length
     student = length * (1 + EVALUATED * members * (experiment.augment is not None)) if members > 1 else 0.0
-    return members * length + workers * student
+    return beside + (members - 1) * length + workers * student
 
 
 def seconds_per_step(experiment: Experiment) -> float:
