@@ -70,6 +70,8 @@ class Finding:
 
     `figures` maps a short name to a matplotlib Figure (once saved: to its path under `reports/`); `table` is a
     DataFrame as TABLES describes (once saved: its path). `advice` says what to do when a requirement does not hold.
+    `timed` is a sentence on what was timed here: like seconds it is kept apart from what equal runs have in common, and
+    is read as the end of the summary.
     """
 
     summary: str
@@ -89,6 +91,7 @@ class Finding:
     verdict: Verdict | None = None
     knowledge: bool = False
     seconds: float = 0.0
+    timed: str = ""
 
     @property
     def word(self) -> str:
@@ -114,7 +117,7 @@ def shown_in_notebook(finding: Finding) -> str:
     parts = [
         f"<b style='color: {colour}'>{finding.word}</b> <b>{escape(finding.practice)}</b>",
         escape("; ".join(f"{name} {_number_shown(value)}" for name, value in numbers.items() if value is not None)),
-        escape(finding.summary),
+        escape(" ".join(filter(None, (finding.summary, finding.timed)))),
         f"<i>{escape(finding.advice)}</i>" if finding.advice and finding.verdict in ("warn", "fail") else "",
     ]
     pictures = [_picture(name, figure) for name, figure in finding.figures.items() if hasattr(figure, "savefig")]

@@ -1,18 +1,21 @@
-"""Stage 6: squeeze out the rest, read the test set once, and export the model that is registered."""
+"""Stage 6: squeeze out the rest, read the test set once, and export the model that is registered, and its student."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
-from recipe.inference.final_model import export_final
+from recipe.inference.final_model import export_final, export_student
 from recipe.pipeline.loading import checked_experiment, with_test
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.squeeze.calibration import calibration
+from recipe.practices.squeeze.distill import distill
 from recipe.practices.squeeze.ensemble import ensemble
+from recipe.practices.squeeze.extended import extended
 from recipe.practices.squeeze.final_test import final_test
 from recipe.runtime.workspace import write_json
 
-PRACTICES = (ensemble, calibration, final_test)
+# `extended` first: the long training runs beside the member that it is compared with.
+PRACTICES = (extended, ensemble, distill, calibration, final_test)
 
 
 def work(stage: Stage) -> None:
@@ -22,6 +25,7 @@ def work(stage: Stage) -> None:
     write_json(stage.workspace / "metrics" / "final.json", test_metrics(stage))
     if not stage.only:
         export_final(stage, experiment)
+        export_student(stage, experiment)
 
 
 def test_metrics(stage: Stage) -> Mapping[str, float]:

@@ -93,7 +93,7 @@ class Stage:
         if records:
             write_whole(self.workspace / "plots" / f"{self.name}.csv", curves_csv(records))
         write_json(self.workspace / "metrics" / f"{self.name}.json", self.metrics())
-        findings = [to_json(replace(finding, seconds=0.0)) for finding in self.findings]
+        findings = [to_json(replace(finding, seconds=0.0, timed="")) for finding in self.findings]
         write_json(self.measured, {"stage": self.name, "findings": findings})
 
     def record(self, load: Series) -> MachineRecord:
@@ -105,6 +105,7 @@ class Stage:
             commit=git_commit(self.home),
             gpus=gpu_names(),
             practices={finding.practice: finding.seconds for finding in self.findings},
+            timed={finding.practice: finding.timed for finding in self.findings if finding.timed},
             raised=self.raised,
             load=dict(load),
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from recipe.errors import WorkspaceError
 from recipe.evidence import SEVERITY, Finding, Verdict, from_json, judge, worst
-from recipe.runtime.machine_record import read_record
+from recipe.runtime.machine_record import MachineRecord, read_record
 from recipe.runtime.workspace import fingerprint, write_json, write_whole
 from recipe.settings import Settings, Stages, load_settings
 from recipe.settings.identity import identity
@@ -118,7 +118,7 @@ def read_measured(reports: Path, stage: str) -> StageResult:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = [from_json(finding) for finding in content["findings"]]
         record = read_record(reports.parent, path)
-        findings = [replace(one, seconds=record.practices.get(one.practice, 0.0)) for one in found]
+        findings = [_as_timed(one, record) for one in found]
         return StageResult(stage, tuple(map(_with_public_table, findings)), record.seconds)
     except FileNotFoundError:
         raise WorkspaceError(
@@ -128,6 +128,12 @@ def read_measured(reports: Path, stage: str) -> StageResult:
         raise WorkspaceError(
             f"{path} is not what the stage {stage} writes ({error}): delete it and run `recipe run --until {stage}`."
         ) from error
+
+
+def _as_timed(finding: Finding, record: MachineRecord) -> Finding:
+    """`finding` with its seconds, and what was timed at the end of its summary; neither where it was made elsewhere."""
+    summary = " ".join(filter(None, (finding.summary, record.timed.get(finding.practice))))
+    return replace(finding, summary=summary, seconds=record.practices.get(finding.practice, 0.0))
 
 
 def save(reports: Path, result: RunResult) -> None:

@@ -23,9 +23,9 @@ RECORDS = "machine"  # in .recipe/
 class MachineRecord:
     """One carrying out of a stage.
 
-    `ended` is in seconds since 1970; `practices` are the seconds of each, `raised` those that could not be measured.
-    `settings` names those that it was asked with, `commit` is the git commit, where there was one, `gpus` are the names
-    of the machine's, `load` is what `recipe.runtime.machine` sampled.
+    `ended` is in seconds since 1970; `practices` are the seconds of each, `timed` what each says of speed, `raised`
+    those that could not be measured. `settings` names those that it was asked with, `commit` is the git commit, where
+    there was one, `gpus` are the names of the machine's, `load` is what `recipe.runtime.machine` sampled.
     """
 
     seconds: float = 0.0
@@ -34,6 +34,7 @@ class MachineRecord:
     commit: str | None = None
     gpus: Sequence[str] = field(default_factory=list)
     practices: Mapping[str, float] = field(default_factory=dict)
+    timed: Mapping[str, str] = field(default_factory=dict)
     raised: Sequence[str] = field(default_factory=list)
     load: Mapping[str, Any] = field(default_factory=dict)
 

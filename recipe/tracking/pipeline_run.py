@@ -14,7 +14,7 @@ from recipe.settings import Settings, load_settings
 from recipe.settings.identity import NOT_IN_KEY, identity, plain
 from recipe.tracking.connection import tracking_uri
 from recipe.versioning.freshness import read_lock
-from recipe.versioning.provenance import FINAL_MODEL, data_entry, recorded_code
+from recipe.versioning.provenance import FINAL_MODEL, STUDENT_MODEL, data_entry, recorded_code
 
 NOT_IN_PARAMS = NOT_IN_KEY | {"stages", "sources"}
 
@@ -83,7 +83,7 @@ class Pipeline:
         files = [*_files(self.workspace / "reports" / stage), *_files(self.workspace / "metrics" / f"{stage}.json")]
         files += [*_files(self.workspace / "chosen" / f"{stage}.json")]
         if stage == STAGES[-1]:
-            files += _files(self.workspace / FINAL_MODEL)
+            files += [*_files(self.workspace / FINAL_MODEL), *_files(self.workspace / STUDENT_MODEL)]
         return fingerprint([self.key, self.settings.thresholds.of(stage), [_digest(path) for path in files]])
 
 

@@ -55,9 +55,9 @@ from recipe.tracking.pipeline_run import (
     read_pipeline,
     run_milliseconds,
 )
-from recipe.tracking.registry import CHALLENGER, alias_version, register_model, registered_name
+from recipe.tracking.registry import CHALLENGER, alias_version, list_model, register_model, registered_name
 from recipe.tracking.view import TAG, view
-from recipe.versioning.provenance import DATA_VERSION_FILE, FINAL_MODEL
+from recipe.versioning.provenance import DATA_VERSION_FILE, FINAL_MODEL, STUDENT_MODEL
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
@@ -132,6 +132,8 @@ def _publish(client: "MlflowClient", experiment: str, pipeline: Pipeline, stage:
 
     if stage == STAGES[-1] and content.status == "FINISHED" and (pipeline.workspace / FINAL_MODEL).is_dir():
         _register(client, pipeline, parent_id, findings, whole.metrics)
+        if (pipeline.workspace / STUDENT_MODEL).is_dir():
+            list_model(client, pipeline.workspace / STUDENT_MODEL, parent_id, STUDENT_MODEL.name)
     return run_id
 
 

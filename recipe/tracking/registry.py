@@ -67,6 +67,16 @@ def register_model(
     return str(client.create_model_version(name, source, run_id, tags, description=told, model_id=listed).version)
 
 
+def list_model(client: "MlflowClient", folder: Path, run_id: str, name: str) -> None:
+    """Keep the model in `folder` with the run, once, and in MLflow's list of models, without registering it."""
+    artifact_path = f"{name}-{folder_hash(folder)[:8]}"
+    tag = f"recipe.{name}"
+    if client.get_run(run_id).data.tags.get(tag) != artifact_path:
+        client.log_artifacts(run_id, str(folder), artifact_path)
+        _listed(client, artifact_path, run_id, {})
+        client.set_tag(run_id, tag, artifact_path)
+
+
 def _listed(client: "MlflowClient", name: str, run_id: str, metrics: Mapping[str, float]) -> str | None:
     """The model's id in MLflow's list of models, whose columns are metrics; the registry's own list has none.
 

@@ -39,12 +39,12 @@ def seconds_by_stage(experiment: Experiment, workers: int, step: float) -> dict[
     one = step * (steps + EVALUATED * validated)
     return {
         stage: BESIDE[stage] + one * count / (1 if stage == "baseline" else workers)
-        for stage, count in _trainings(experiment).items()
+        for stage, count in _trainings(experiment, workers).items()
     }
 
 
-def _trainings(experiment: Experiment) -> dict[str, float]:
-    """By stage, how many trainings' worth of steps it takes."""
+def _trainings(experiment: Experiment, workers: int) -> dict[str, float]:
+    """By stage, how many trainings' worth of steps it takes; what has no other beside it counts for each worker."""
     budget, stages, folds = experiment.budget, experiment.stages, max(1, experiment.budget.folds or 1)
     pilot, search = stages.tune.random_over_grid, stages.tune.bayesian
     tried = 2 * pilot.side**2 * pilot.share * search.rung
@@ -55,8 +55,17 @@ def _trainings(experiment: Experiment) -> dict[str, float]:
         "overfit": 3.0 * budget.seeds + MEMORISING,
         "regularize": folds * budget.seeds * (CHANGES + len(stages.regularize.more_data.shares)),
         "tune": folds * (tried + searched + confirmed),
-        "squeeze": budget.members * stages.squeeze.ensemble.epochs_factor,
+        "squeeze": _squeezed(experiment, workers),
     }
+
+
+def _squeezed(experiment: Experiment, workers: int) -> float:
+    """The members, one of them beside itself far past its length, and the student, which asks the members."""
+    length, extended = experiment.stages.squeeze.ensemble.epochs_factor, experiment.stages.squeeze.extended.factor
+    members = experiment.budget.members
+    beside = max(length + extended, workers * extended) if extended > length else length
+    student = length * (1 + EVALUATED * members * (experiment.augment is not None)) if members > 1 else 0.0
+    return beside + (members - 1) * length + workers * student
 
 
 def seconds_per_step(experiment: Experiment) -> float:

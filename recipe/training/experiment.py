@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from recipe.settings import Part, Stages, Thresholds
 from recipe.statistics.metrics import metrics_of
 from recipe.training.components import Component, place_of
 from recipe.training.device import Device, on_any_device
-from recipe.training.loop import Augment, Optimizer, Scheduler, steps_per_epoch
+from recipe.training.loop import Augment, Lesson, Optimizer, Scheduler, steps_per_epoch
 from recipe.training.objective import Objective, Task, check_loss, objective_of
 from recipe.training.split import Split
 from recipe.training.transfer import fits, load_weights
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROLES = ("model", "optimizer", "augment", "scheduler", "reduction")
+ENDS = ("until", "patience")  # what may end a training before its last epoch
 STEPS = ("total_steps", "T_max", "total_iters")  # OneCycleLR, CosineAnnealingLR; LinearLR, PolynomialLR, ConstantLR
 HAND_MADE = itertools.count()
 ADAM = Component("optimizer", "torch.optim.Adam", {"lr": 3e-4, "fused": True})
@@ -43,7 +44,8 @@ class Training:
     `reduction` is a module before the model that leaves part of the input out, such as `recipe.models.Shrink`;
     `scheduler` moves the learning rate, step by step; `share` is the part of the training examples that is used;
     `keep_best` ends with the weights of the lowest validation loss; `init_bias` sets the last bias to the best constant
-    guess before the first step; `until` ends the training after the first epoch whose mean training loss is no higher.
+    guess before the first step; `until` ends the training after the first epoch whose mean training loss is no higher,
+    `patience` after so many epochs without a new lowest validation loss.
     `weights` is the digest of the pretrained weights that it starts from; `frozen` holds those of the body still, and
     `new_head` takes none of the head.
     """
@@ -60,6 +62,7 @@ class Training:
     keep_best: bool = False
     init_bias: bool = True
     until: float | None = None
+    patience: int | None = None
     weights: str | None = None
     frozen: bool = False
     new_head: bool = False
@@ -73,8 +76,7 @@ class Training:
         flat: dict[str, Any] = {
             name: getattr(self, name) for name in ("epochs", "batch_size", "seed", "share", "keep_best", "init_bias")
         }
-        if self.until is not None:
-            flat["until"] = self.until
+        flat |= {name: value for name in ENDS if (value := getattr(self, name)) is not None}
         if self.weights is not None:
             flat |= {"weights": self.weights, "weights.frozen": self.frozen, "weights.new_head": self.new_head}
         for role in ROLES:
@@ -97,6 +99,13 @@ class Budget:
     members: int = 2
     folds: int | None = None
     most_steps: int = 3000
+
+
+class Teacher(Protocol):
+    """What a training learns from beside the targets: see recipe/training/distillation.py."""
+
+    def lesson(self, experiment: Experiment, split: Split, changed: bool) -> Lesson:
+        """What the loop asks for the loss of a batch; `changed`: examples change by chance on their way in."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,7 @@ class Experiment:
         folds: where it is cross-validated, the experiment of each fold; `validation` holds out all that they do.
         by_time: whether validation and test are of later than training, and so may differ from it.
         tried: the changes (`recipe.training.comparison.Change`) that are judged together, whichever practice asks.
+        teacher: trained nets that every training here learns from, beside the targets; None: from the targets alone.
     """
 
     train: Split
@@ -159,6 +169,7 @@ class Experiment:
     folds: tuple[Experiment, ...] = ()
     by_time: bool = False
     tried: tuple[Any, ...] = ()
+    teacher: Teacher | None = None
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""

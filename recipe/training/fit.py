@@ -20,7 +20,7 @@ from recipe.runtime.workspace import fingerprint, write_whole
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.experiment import Experiment, Training, set_seed
 from recipe.training.live import live_curves
-from recipe.training.loop import History, train
+from recipe.training.loop import History, no_lesson, train
 from recipe.training.split import Split
 from recipe.training.transfer import frozen_norms
 
@@ -59,6 +59,9 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
     optimizer = experiment.new_optimizer(model, training)
     scheduler = experiment.new_scheduler(optimizer, training)
     placed, placed_optimizer, backward = device.place(model, optimizer)
+    part = part_of(experiment.train, training.share, training.seed).to(device.torch)
+    teacher = experiment.teacher
+    lesson = teacher.lesson(experiment, part, training.augment is not None) if teacher else no_lesson
     set_seed(training.seed)
     validation = experiment.validation.to(device.torch)
     with live_curves(experiment.folder, Shelf(experiment).key(training), lambda: _head(experiment, training)) as live:
@@ -66,7 +69,7 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
             placed,
             experiment.objective,
             placed_optimizer,
-            part_of(experiment.train, training.share, training.seed).to(device.torch),
+            part,
             epochs=training.epochs,
             batch_size=training.batch_size,
             seed=training.seed,
@@ -75,6 +78,7 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
             validation=validation,
             keep_best=training.keep_best,
             backward=backward,
+            lesson=lesson,
             on_epoch=_goes_on(training, stop),
             live=live,
             held=frozen_norms(model) if training.frozen else (),
@@ -93,11 +97,19 @@ def _head(experiment: Experiment, training: Training) -> dict[str, Any]:
 
 
 def _goes_on(training: Training, stop: Stop | None) -> Stop | None:
-    """What ends a training early: its own target, and whatever else the caller asks for."""
-    until = training.until
-    if until is None:
+    """What ends a training early: its own target, its patience, and whatever else the caller asks for."""
+    until, patience = training.until, training.patience
+    if until is None and patience is None:
         return stop
-    return lambda epoch, history: float(history.epoch_loss()[-1]) > until and (stop is None or stop(epoch, history))
+
+    def goes_on(epoch: int, history: History) -> bool:
+        if until is not None and float(history.epoch_loss()[-1]) <= until:
+            return False
+        if patience is not None and epoch - history.best_epoch >= patience:
+            return False
+        return stop is None or stop(epoch, history)
+
+    return goes_on
 
 
 def part_of(split: Split, share: float, seed: int) -> Split:

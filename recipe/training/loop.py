@@ -15,6 +15,12 @@ from recipe.training.objective import Objective
 from recipe.training.split import Split
 
 Augment = Callable[[Tensor], Tensor]
+Lesson = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # see `train`
+
+
+def no_lesson(loss: Tensor, outputs: Tensor, inputs: Tensor, index: Tensor) -> Tensor:
+    """The loss of the targets as it is."""
+    return loss
 
 
 class Optimizer(Protocol):
@@ -74,6 +80,7 @@ def train(
     validation: Split | None = None,
     keep_best: bool = False,
     backward: Callable[[Tensor], None] | None = None,
+    lesson: Lesson = no_lesson,
     on_epoch: Callable[[int, History], bool] | None = None,
     live: Live | None = None,
     held: Sequence[nn.Module] = (),
@@ -88,6 +95,8 @@ def train(
         validation: evaluated whole after every epoch.
         keep_best: end with the weights of the lowest validation loss (early stopping without stopping early).
         backward: called with the loss in place of `loss.backward()`, where a device scales its losses.
+        lesson: gives the loss in place of that of the targets, from that, the outputs, the inputs as the net got them,
+            and their places in `split`.
         on_epoch: called after each epoch with its number from 1; False ends the training.
         live: notes now and then how far it is.
         held: modules of the model that stay in evaluation mode.
@@ -104,7 +113,8 @@ def train(
         for index in _batches(torch.randperm(len(split), generator=order).to(split.device), batch_size):
             inputs, targets = split.batch(index, augment)
             optimizer.zero_grad()
-            loss = objective(model(inputs), targets)
+            outputs = model(inputs)
+            loss = lesson(objective(outputs, targets), outputs, inputs, index)
             loss.backward() if backward is None else backward(loss)
             optimizer.step()
             if scheduler is not None:

@@ -20,6 +20,7 @@ from recipe.settings.yaml12 import read_yaml
 from recipe.versioning.freshness import read_lock
 
 FINAL_MODEL = Path("models/final")
+STUDENT_MODEL = Path("models/student")
 DATA_VERSION_FILE = "data_version.json"  # beside params.yaml among the artifacts of a pipeline's run
 MADE_BY_PYTHON = ("__pycache__", ".pyc")  # as .dvcignore has them
 TEMPLATE = "${"  # begins what dvc.yaml takes from params.yaml

@@ -6,6 +6,7 @@ import pytest
 from recipe.errors import WorkspaceError
 from recipe.evidence import at_most
 from recipe.report.findings import collect, read, save
+from recipe.runtime.machine_record import MachineRecord, keep_record
 from recipe.settings import load_settings
 from tests.report.workspaces import change, found, measure, new_workspace, record, with_table
 
@@ -41,6 +42,16 @@ def test_findings_keep_the_order_of_the_recipe_and_of_their_stage(workspace: Pat
     assert [finding.practice for finding in result.findings] == [
         f"{stage}/{practice}" for stage in ("ingest", "data", "baseline", "overfit") for practice in ("first", "second")
     ]
+
+
+def test_what_was_timed_is_read_with_the_summary_and_is_no_part_of_what_was_measured(workspace: Path) -> None:
+    measured = workspace / "reports" / "data" / "measured.json"
+    before = measured.read_bytes()
+    keep_record(workspace, measured, MachineRecord(timed={"data/first": "It answers twice as fast."}))
+    stages = {stage.stage: stage for stage in collect(workspace, load_settings(workspace)).stages}
+    first, second = stages["data"].findings
+    assert first.summary.endswith("It answers twice as fast.") and "fast" not in second.summary
+    assert measured.read_bytes() == before
 
 
 def test_a_changed_threshold_keeps_what_later_stages_found(workspace: Path) -> None:

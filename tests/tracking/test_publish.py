@@ -19,6 +19,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from recipe.evidence import at_least, at_most
+from recipe.inference.predict import load_folder
 from recipe.report.published import published_runs
 from recipe.runtime.workspace import git_commit, write_json
 from recipe.settings import load_settings
@@ -254,6 +255,24 @@ def test_an_open_gate_after_squeeze_registers_the_final_model_once(workspace: Pa
     assert str(version.description).startswith("accuracy 0.986 [0.976, 0.996] on the test set. The first version")
     assert client.get_model_version_by_alias("digits", "champion").version == version.version
     assert Path(str(version.source), "artifacts", "program.pt2").is_file()
+
+
+def test_the_student_is_a_second_model_of_the_run_and_is_not_registered(workspace: Path) -> None:
+    for place, members in (("final", 2), ("student", 1)):
+        exported.export_digits(workspace / "models" / place, members=members)
+    measure(workspace, "squeeze", finding("squeeze/final_test", 0.986))
+    for _ in range(2):
+        publish_stage(workspace, "squeeze")
+        (workspace / ".recipe" / "mlflow_runs.json").unlink()
+    client = client_of(workspace)
+    (version,) = client.search_model_versions("name = 'digits'")
+    run = client.get_run(str(version.run_id))
+    place = Path(str(version.source)).parent
+    kept = sorted(path.name for path in place.iterdir() if path.is_dir())
+    assert [path.partition("-")[0] for path in kept] == ["model", "student"]
+    assert sorted(model.name for model in client.search_logged_models([run.info.experiment_id])) == kept
+    assert Path(str(version.source)).name == kept[0]
+    assert load_folder(place / kept[1]).preparation["classes"]
 
 
 def test_a_second_model_is_told_to_be_a_challenger_once_with_what_to_do(

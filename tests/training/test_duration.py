@@ -28,3 +28,16 @@ def test_more_seeds_folds_and_fewer_workers_take_longer(digits_cnn: Experiment) 
 def test_a_step_that_raises_is_left_to_the_practices(digits_cnn: Experiment) -> None:
     closure = Component("optimizer", "torch.optim.LBFGS")  # wants one in each step
     assert expected_seconds(replace(digits_cnn, training=digits_cnn.training.having(optimizer=closure)), 2) == {}
+
+
+def test_a_longer_extension_and_a_student_of_more_members_take_longer(digits_cnn: Experiment) -> None:
+    def squeeze(factor: float = 4.0, members: int = 3, workers: int = 2) -> float:
+        extended = digits_cnn.stages.squeeze.extended.model_copy(update={"factor": factor})
+        part = digits_cnn.stages.squeeze.model_copy(update={"extended": extended})
+        stages = digits_cnn.stages.model_copy(update={"squeeze": part})
+        asked = replace(digits_cnn, stages=stages, budget=Budget(members=members))
+        return seconds_by_stage(asked, workers, step=0.002)["squeeze"]
+
+    assert squeeze(factor=8.0) > squeeze() > squeeze(factor=1.0)
+    assert squeeze(members=3) > squeeze(members=1)
+    assert squeeze(workers=1) > squeeze(workers=2) > squeeze(workers=16) > 0.9 * squeeze(workers=32)

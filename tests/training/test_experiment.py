@@ -7,17 +7,22 @@ import pytest
 import torch
 
 from recipe.errors import SettingsError, TargetError
+from recipe.executors.loky import Processes
+from recipe.executors.parcel import fit_parcel, pack, pack_training
 from recipe.training.components import Component
 from recipe.training.experiment import ADAM, Experiment, Training, training_from_json, training_to_json
-from recipe.training.fit import fit
+from recipe.training.fit import fit, fit_all
 
 MODEL = Component("model", "recipe.models.Mlp", {"width": 8})
+STILL = Component("optimizer", "torch.optim.SGD", {"lr": 0.0})
 COSINE = Component("scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR")
 
 
 def test_a_training_comes_back_from_json_as_it_was() -> None:
     noise = Component("augment", "recipe.augmentation.GaussianNoise", {"std": 0.2})
-    training = Training(MODEL, ADAM.having(lr=1e-3), noise, COSINE, epochs=7, share=0.5, keep_best=True, until=0.1)
+    training = Training(
+        MODEL, ADAM.having(lr=1e-3), noise, COSINE, epochs=7, share=0.5, keep_best=True, until=0.1, patience=3
+    )
     again = training_from_json(json.loads(json.dumps(training_to_json(training))))
     assert again == training
     assert again.parameters() == training.parameters()
@@ -62,3 +67,13 @@ def test_a_training_ends_with_the_epoch_that_reaches_its_target(digits_cnn: Expe
     losses = run.history.epoch_loss()
     assert run.history.epochs < 40
     assert losses[-1] <= 1.0 < losses[-2]
+
+
+def test_a_training_out_of_patience_ends_wherever_it_is_carried_out(digits_cnn: Experiment) -> None:
+    [impatient, other] = [
+        digits_cnn.training.having(optimizer=STILL, epochs=9, patience=2, seed=seed) for seed in (0, 1)
+    ]
+    assert impatient.parameters() != impatient.having(patience=None).parameters()
+    beside = fit_all(digits_cnn.variant("beside", executor=Processes(2)), [impatient, other])
+    assert [run.history.epochs for run in (fit(digits_cnn, impatient), *beside)] == [3, 3, 3]
+    assert fit_parcel(pack(digits_cnn), pack_training(impatient)).history.epochs == 3

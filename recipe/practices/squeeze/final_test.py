@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, at_least, at_most, practice, skip
@@ -17,10 +18,11 @@ from recipe.statistics.metrics import R2, Metric
 from recipe.statistics.paired import chance, intervals
 from recipe.training.baselines import linear_training
 from recipe.training.boosting import boosting_outputs, takes_rows
+from recipe.training.distillation import train_student
 from recipe.training.ensemble import average, ensemble_temperature, train_members
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.experiment import Experiment
-from recipe.training.fit import fit_all
+from recipe.training.fit import Trained, fit_all
 from recipe.training.split import Split
 
 BOOSTING = "boosting"
@@ -30,10 +32,11 @@ AS_GOOD = 0.05  # a p-value above it is taken for a tie, in words; the verdict's
 
 @dataclass(frozen=True)
 class Predictor:
-    """One of those that are compared on the test set."""
+    """One of those that are compared on the test set; the ensemble is held to those that are a `baseline`."""
 
     name: str
     evaluation: Evaluation
+    baseline: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def final_test(exp: Experiment) -> Finding:
     test = exp.test.open("squeeze/final_test")
     predictors = _predictors(exp, test)
     ours = predictors[0].evaluation
-    strongest = max(predictors[2:], key=lambda one: one.evaluation.score)
+    baselines = [one for one in predictors if one.baseline]
+    strongest = max(baselines, key=lambda one: one.evaluation.score)
     lead = min(ours.score - strongest.evaluation.score, _over_own_mean(ours))
     metric = exp.objective.metric
     rivals = {
@@ -79,7 +83,7 @@ def final_test(exp: Experiment) -> Finding:
             _interval(ours, one.evaluation, metric),
             _chance(ours, one.evaluation, metric),
         )
-        for one in predictors[2:]
+        for one in baselines
     }
     readings = exp.test.note("squeeze/final_test", len(test), ours.metric)
     better = "below" if metric.is_error else "above"
@@ -154,20 +158,31 @@ def _spoken(name: str) -> str:
 
 
 def _predictors(exp: Experiment, test: Split) -> list[Predictor]:
-    """The ensemble as it is exported and one of its members, then the baselines, for rows of a table boosting too."""
+    """The ensemble as it is exported, a member and the student, then the baselines, of rows of a table boosting too."""
     members = train_members(exp)
-    outputs = torch.stack([evaluate(one.model(exp), exp.objective, test).outputs for one in members])
+
+    def on_test(net: Trained) -> Tensor:
+        return evaluate(net.model(exp), exp.objective, test).outputs
+
+    outputs = torch.stack([on_test(one) for one in members])
     targets = test.targets.cpu()
     [plain] = fit_all(exp, [linear_training(exp)])
     constant = exp.objective.prior_outputs(exp.train.targets.cpu()).expand(len(targets), -1)
-    joint = {
+    trained = {
         f"ensemble of {len(members)}": average(outputs, exp.task, ensemble_temperature(exp, members)),
         "single net": outputs[0],
-        "linear": evaluate(plain.model(exp), exp.objective, test).outputs,
+    }
+    if len(members) > 1:
+        trained["student"] = on_test(train_student(exp, members))
+    baselines = {
+        "linear": on_test(plain),
         **({BOOSTING: boosting_outputs(exp, test)} if takes_rows(exp) else {}),
         "input-independent": constant,
     }
-    return [Predictor(name, evaluate_outputs(one, targets, exp.objective, test.groups)) for name, one in joint.items()]
+    return [
+        Predictor(name, evaluate_outputs(one, targets, exp.objective, test.groups), baseline=name in baselines)
+        for name, one in {**trained, **baselines}.items()
+    ]
 
 
 def _drawn(predictors: list[Predictor]) -> object:

@@ -1,0 +1,152 @@
+"""squeeze/extended: leave it training, far past the plateau."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from recipe import drawing
+from recipe.evidence import Finding, at_most, practice, skip
+from recipe.settings.strict import Strict
+from recipe.statistics.clusters import mean_interval
+from recipe.training.ensemble import ensemble_trainings
+from recipe.training.experiment import Experiment, Training
+from recipe.training.fit import Trained, fit_all
+
+LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
+LAST = 0.25  # share of the epochs in which a training that is worth going on with still improves
+LEAST_EPOCHS = 4  # in that share: a trend of fewer cannot be told from chance at 5 %, 1/3! being above it
+BEYOND = 1.645  # standard deviations: the one-sided 5 % point of a normal distribution
+
+
+class Settings(Strict):
+    factor: float = Field(gt=0)
+    patience: float = Field(gt=0)
+
+
+class Limits(Strict):
+    max_gain: float = Field(ge=0)
+
+
+@practice("squeeze/extended")
+def extended(exp: Experiment) -> Finding:
+    """A member is trained for long enough: going on far past its usual length gains next to nothing.
+
+    One member goes on, unless it has found no new lowest validation loss for long. Its gain is the fall of the
+    validation loss against the same member at its usual length, each example at the epoch that is best for other
+    examples, with the interval over new examples; it is held to a share of the loss. A schedule of the learning rate is
+    stretched to the new length. Source: the recipe, 6, "leave it training".
+    """
+    settings: Settings = exp.stages.squeeze.extended
+    usual = ensemble_trainings(exp)[0]
+    longer = extended_training(exp, settings.factor, settings.patience)
+    if longer.epochs <= usual.epochs:
+        return skip(
+            f"{longer.epochs} epochs are no longer than the {usual.epochs} of a member: raise "
+            "stages.squeeze.extended.factor."
+        )
+    long, member = fit_all(exp, [longer, usual])
+    outcome = _outcome(exp, member, long)
+    surely = outcome.interval[0] / max(abs(outcome.usual_loss), LEAST_LOSS)
+    return Finding(
+        summary=_in_words(exp, member, long, outcome),
+        measured=outcome.gain,
+        interval=outcome.interval,
+        expected="next to nothing, or what chance explains",
+        advice=f"Where going on gains, the usual length is too short: set budget.epochs={_epochs_due(exp, long)}, and "
+        "run from regularize on; the members, and all that was chosen, then have that long.",
+        requirements=(at_most(surely, "max_gain", otherwise="warn"),),
+        figures={"curves": _drawn(usual.epochs, long)},
+    )
+
+
+def extended_training(exp: Experiment, factor: float, patience: float) -> Training:
+    """The first member's training for `factor` of a training's epochs; `patience` is a share of a member's."""
+    usual = ensemble_trainings(exp)[0]
+    return usual.having(
+        epochs=math.ceil(exp.training.epochs * factor), patience=max(1, math.ceil(patience * usual.epochs))
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What going on bought: the two losses, the fall with its 95 % interval, and the metric before and after."""
+
+    usual_loss: float
+    loss: float
+    gain: float
+    interval: tuple[float, float]
+    usual_metric: float
+    metric: float
+
+
+def _outcome(exp: Experiment, member: Trained, long: Trained) -> Outcome:
+    before, after = member.history.best_losses.double(), long.history.best_losses.double()
+    gains, metric = before - after, exp.objective.metric
+    return Outcome(
+        before.mean().item(),
+        after.mean().item(),
+        gains.mean().item(),
+        mean_interval(gains, exp.validation.groups),
+        metric.of(member.history.best_scores.double().numpy()),
+        metric.of(long.history.best_scores.double().numpy()),
+    )
+
+
+def _in_words(exp: Experiment, member: Trained, long: Trained, outcome: Outcome) -> str:
+    low, high = outcome.interval
+    share = outcome.gain / max(abs(outcome.usual_loss), LEAST_LOSS)
+    return (
+        f"Left training for {long.history.epochs} epochs in place of {member.history.epochs}, a member's validation "
+        f"loss at its best epoch goes from {outcome.usual_loss:.4g} to {outcome.loss:.4g}, a gain of "
+        f"{outcome.gain:.3g} [{low:.3g}, {high:.3g}], {share:.1%} of it, {exp.objective.metric.title} from "
+        f"{outcome.usual_metric:.4f} to {outcome.metric:.4f}. {_whether_to_go_on(long)}"
+    )
+
+
+def _whether_to_go_on(long: Trained) -> str:
+    history, most = long.history, long.training.epochs
+    if history.diverged:
+        return f"It diverged in epoch {history.epochs}."
+    found = f"The lowest loss came in epoch {history.best_epoch}"
+    if history.epochs < most:
+        return f"{found}, and after {long.training.patience} more without a lower one it was ended: do not go on."
+    last = math.ceil(LAST * history.epochs)
+    if history.best_epoch > history.epochs - last and falls(history.validation_loss[-last:]):
+        return f"{found}; the loss still falls in the last {last} epochs, beyond noise: go on."
+    return f"{found}; in the last {last} epochs it does not fall beyond noise: nothing says to go on."
+
+
+def falls(losses: Sequence[float]) -> bool:
+    """Whether `losses`, in order of time, fall beyond chance: Mann-Kendall's test of a trend (Kendall 1975, 4.9)."""
+    count = len(losses)
+    if count < LEAST_EPOCHS:
+        return False
+    values = np.asarray(losses, dtype=float)
+    score = sum(np.sign(values[:place] - values[place]).sum() for place in range(1, count))
+    spread = math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    return bool((score - 1) / spread > BEYOND)  # one less: the score moves in steps of two
+
+
+def _epochs_due(exp: Experiment, long: Trained) -> int:
+    """A training's epochs by which a member is as long as the best epoch asks for."""
+    return max(exp.training.epochs + 1, math.ceil(long.history.best_epoch / exp.stages.squeeze.ensemble.epochs_factor))
+
+
+def _drawn(usual: int, long: Trained) -> object:
+    history = long.history
+    curves = {"validation": torch.tensor(history.validation_loss), "training": history.epoch_loss()}
+    lines = {name: _line(losses) for name, losses in curves.items()}
+    positive = all(bool((losses > 0).all()) for losses in curves.values())
+    marks = {"usual length": float(usual), "left training": float(history.epochs)}
+    return drawing.curves(lines, "epoch", "loss", "Left training", log_y=positive, marks=marks)
+
+
+def _line(losses: Tensor) -> drawing.Curve:
+    return drawing.Curve(np.arange(1, len(losses) + 1), losses.numpy())
