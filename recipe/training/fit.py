@@ -71,6 +71,7 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
             seed=training.seed,
             scheduler=scheduler,
             augment=experiment.new_augment(training),
+            mix=experiment.new_mix(training),
             validation=validation,
             keep_best=training.keep_best,
             backward=backward,
