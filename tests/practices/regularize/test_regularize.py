@@ -52,7 +52,7 @@ def test_early_stopping_helps_a_net_that_overfits_and_the_gain_holds(overfitted:
 def test_noise_on_a_table_is_compared_and_drawn(overfitted: Experiment) -> None:
     found = overfitted.examine(augment)
     assert found.measured is not None and found.measured > 0
-    assert found.table["change"].tolist() == ["augmentation"]
+    assert "augmentation" in found.table["change"].tolist()
     assert set(found.figures) == {"curves", "examples"}
 
 
