@@ -4,6 +4,7 @@ from recipe.pipeline.loading import checked_experiment, in_folds
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.regularize.augment import augment
 from recipe.practices.regularize.combination import chosen, combination, trainings
+from recipe.practices.regularize.creative_augment import creative_augment
 from recipe.practices.regularize.dropout import dropout
 from recipe.practices.regularize.early_stopping import early_stopping
 from recipe.practices.regularize.first_layer import first_layer
@@ -14,7 +15,17 @@ from recipe.runtime.workspace import write_json
 from recipe.training.experiment import training_to_json
 from recipe.training.fit import fit_all
 
-PRACTICES = (more_data, augment, smaller_model, dropout, weight_decay, early_stopping, first_layer, combination)
+PRACTICES = (
+    more_data,
+    augment,
+    creative_augment,
+    smaller_model,
+    dropout,
+    weight_decay,
+    early_stopping,
+    first_layer,
+    combination,
+)
 
 
 def work(stage: Stage) -> None:

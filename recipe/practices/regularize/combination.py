@@ -10,6 +10,7 @@ import pandas as pd
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice
 from recipe.practices.regularize.augment import augment_changes
+from recipe.practices.regularize.creative_augment import creative_augment_changes
 from recipe.practices.regularize.dropout import dropout_changes
 from recipe.practices.regularize.early_stopping import early_stopping_changes
 from recipe.practices.regularize.more_data import more_data_trainings
@@ -69,6 +70,7 @@ def changes(exp: Experiment) -> list[Change]:
     """What the stage tries, one at a time."""
     return [
         *augment_changes(exp),
+        *creative_augment_changes(exp),
         *smaller_model_changes(exp),
         *dropout_changes(exp),
         *weight_decay_changes(exp),

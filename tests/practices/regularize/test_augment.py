@@ -1,19 +1,23 @@
-"""What augmentation tries, what it leaves out and why, and what it shows."""
+"""What the two practices of augmentation try, what they leave out and why, and what they show."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from recipe.models import Cnn
+from recipe.models import Cnn, Mlp
 from recipe.practices.regularize.augment import augment, augment_changes
+from recipe.practices.regularize.creative_augment import creative_augment, creative_augment_changes
+from recipe.settings import Stages
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, make_experiment
 
 Data = tuple[Tensor, Tensor]
 AT_HAND = Component("augment", "recipe.augmentation.ImageAugmentation", {"degrees": 5.0, "translate": 0.05})
 FAST = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3})
+ALL = ["mixup", "cutmix", "random erasing", "domain randomisation"]
 
 
 def on_images(images: Tensor, labels: Tensor, **settings: object) -> Experiment:
@@ -78,3 +82,45 @@ def test_a_strength_that_goes_with_another_changes_nothing_and_a_flip_is_added_t
     halved = half.apply(exp.training)
     assert own.apply(halved) == halved
     assert flips.apply(halved).augment.settings == {**AT_HAND.settings, "strength": 0.5, "flip": True}
+
+
+def test_every_creative_change_is_tried_on_images_and_drawn(digits: Data) -> None:
+    found = on_images(*digits).examine(creative_augment)
+    assert found.table["change"].tolist() == ALL
+    assert set(found.figures) == {"curves", "examples"}
+    assert "No other grounds: 0% of the images show something before a plain ground." in found.summary
+
+
+def test_images_before_a_plain_ground_are_set_before_others(digits: Data) -> None:
+    images, labels = digits
+    padded = functional.pad(images - images.min(), (2, 2, 2, 2))
+    exp = on_images(padded, labels)
+    assert [change.name for change in creative_augment_changes(exp)] == [*ALL, "other grounds"]
+
+
+def test_rows_of_a_table_are_mixed_and_nothing_else(diabetes_mlp: Experiment) -> None:
+    found = diabetes_mlp.examine(creative_augment)
+    assert found.table["change"].tolist() == ["mixup"]
+    assert "No cutmix: the examples are no images." in found.summary
+
+
+def test_codes_are_not_mixed_and_the_practice_says_why(digits: Data) -> None:
+    codes, labels = (digits[0].flatten(1) * 4).round(), digits[1]
+    found = make_experiment(Mlp, (codes, labels), (codes, labels), epochs=1).examine(creative_augment)
+    assert found.verdict == "skip" and "No mixup: the inputs are whole numbers" in found.summary
+
+
+def test_what_is_nought_in_the_settings_is_not_tried(digits: Data) -> None:
+    stages = Stages.default(regularize={"creative_augment": {"mixup": 0.0, "erasing": 0.0}})
+    exp = replace(on_images(*digits), stages=stages)
+    assert [change.name for change in creative_augment_changes(exp)] == ["cutmix", "domain randomisation"]
+
+
+def test_changes_of_one_part_add_up(digits: Data) -> None:
+    exp = on_images(*digits)
+    training = exp.training
+    for change in creative_augment_changes(exp):
+        training = change.apply(training)
+    assert training.mix is not None and training.mix.settings == {"mixup": 0.2, "cutmix": 1.0}
+    assert training.disturb is not None and set(training.disturb.settings) == {"erasing", "randomisation"}
+    assert [change.name for change in creative_augment_changes(replace(exp, training=training))] == []
