@@ -8,6 +8,7 @@ from recipe.practices.regularize.activations import activations
 from recipe.practices.regularize.augment import augment
 from recipe.practices.regularize.batch_size import batch_size
 from recipe.practices.regularize.combination import changes, chosen, combination
+from recipe.practices.regularize.creative_augment import creative_augment
 from recipe.practices.regularize.dropout import dropout
 from recipe.practices.regularize.early_stopping import early_stopping, past_the_turn
 from recipe.practices.regularize.first_layer import first_layer
@@ -23,6 +24,7 @@ from recipe.training.experiment import training_to_json
 PRACTICES = (
     more_data,
     augment,
+    creative_augment,
     pretrained,
     input_size,
     smaller_model,

@@ -99,6 +99,8 @@ class Kind:
         draw: (inputs, titles, title) a picture of each input, or of each mean of some, as float64; None: there is none.
         decode: (batch, preparation) what the net gets, before any transform, as what a person looks at: images
             (N, C, H, W) in 0..1 or a table of text; None where there is no such thing.
+        made_of: (preparation) of each number of a prepared row, the number of the column that it was made of, and
+            whether it is a quantity; empty where there are no columns.
         batches_in: (entries of a folder, preparation) the batches among them; None: the folder is one itself.
     """
 
@@ -122,6 +124,7 @@ class Kind:
     near_limit: Callable[[Any], float] = lambda settings: settings.near_rows
     draw: "Callable[[np.ndarray, Sequence[str], str], Figure | None]" = lambda inputs, titles, title: None
     decode: "Callable[[Tensor, Preparation], Tensor | pd.DataFrame] | None" = None
+    made_of: Callable[[Preparation], Sequence[tuple[int, bool]]] = lambda preparation: ()
     batches_in: Callable[[Sequence[Path], Preparation], list[Path] | None] = files_in
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, float32, tensor
 
+from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import MANIFEST, PREPARED, load_dataset
 from recipe.dataset.target_scale import in_own_units
 from recipe.dataset.test_ledger import readings, record_reading, times_read
@@ -65,6 +66,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     loss = _with_tensors(component("loss", settings.loss))
     task = dataset.preparation["task"]
     n_outputs = len(dataset.preparation["classes"]) if task == "classification" else dataset.targets.shape[1]
+    made_of = kind_of(dataset.preparation).made_of(dataset.preparation)
     training = settings_training(settings, len(dataset.where("train")))
     chosen = workspace / "chosen" / f"{build_on}.json"
     if build_on and chosen.is_file():
@@ -85,6 +87,8 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         pretrained=pretrained_weights(stage),
         classes=tuple(dataset.preparation["classes"] or ()),
         features=tuple(dataset.preparation["features"] or ()),
+        columns=tuple(column for column, _ in made_of),
+        numeric=tuple(quantity for _, quantity in made_of),
         decode=decoder(dataset, settings),
         device=device,
         stages=settings.stages,

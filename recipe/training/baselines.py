@@ -15,6 +15,8 @@ def linear_training(experiment: Experiment) -> Training:
         optimizer=ADAM.having(lr=settings.lr),
         epochs=math.ceil(settings.steps / steps_per_epoch),
         augment=None,
+        disturb=None,
+        mix=None,
         scheduler=None,
         keep_best=False,
     )

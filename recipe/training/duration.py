@@ -15,7 +15,8 @@ EVALUATED = 0.4  # of a step's time: an example that is evaluated alone, against
 # Seconds of a stage without its trainings, mostly imports and pictures: default run, two cores, 2026-11-30.
 BESIDE = {"baseline": 5.0, "overfit": 3.0, "regularize": 4.0, "tune": 5.0, "squeeze": 5.0}
 MEMORISING = 5  # trainings' worth of epochs that memorising took, in the mean of six image folders
-CHANGES = 7  # the control and what regularize tries beside it
+CHANGES = {True: 15, False: 8}  # the control and what regularize tries beside it, of images and of tables
+IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 FAVOURITES = 2  # candidates of tune/confirm beside those that the settings count: the start, and one augmented
 
 
@@ -49,11 +50,12 @@ def _trainings(experiment: Experiment, workers: int) -> dict[str, float]:
     pilot, search = stages.tune.random_over_grid, stages.tune.bayesian
     tried = 2 * pilot.side**2 * pilot.share * search.rung
     searched = budget.trials * (search.rung + 1 / search.reduction) + 1
+    changes = CHANGES[len(experiment.input_shape) == IMAGE_DIMENSIONS]
     confirmed = budget.seeds * (stages.tune.confirm.candidates + FAVOURITES)
     return {
         "baseline": 3.0,
         "overfit": 3.0 * budget.seeds + MEMORISING,
-        "regularize": folds * budget.seeds * (CHANGES + len(stages.regularize.more_data.shares)),
+        "regularize": folds * budget.seeds * (changes + len(stages.regularize.more_data.shares)),
         "tune": folds * (tried + searched + confirmed),
         "squeeze": _squeezed(experiment, workers),
     }

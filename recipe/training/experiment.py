@@ -21,7 +21,7 @@ from recipe.settings import Part, Stages, Thresholds
 from recipe.statistics.metrics import metrics_of
 from recipe.training.components import Component, place_of
 from recipe.training.device import Device, on_any_device
-from recipe.training.loop import Augment, Lesson, Optimizer, Scheduler, steps_per_epoch
+from recipe.training.loop import Augment, Lesson, Mix, Optimizer, Scheduler, steps_per_epoch
 from recipe.training.objective import Objective, Task, check_loss, objective_of
 from recipe.training.split import Split
 from recipe.training.transfer import fits, load_weights
@@ -30,7 +30,7 @@ from recipe.training.weights import Weights
 if TYPE_CHECKING:
     import pandas as pd
 
-ROLES = ("model", "optimizer", "augment", "scheduler", "reduction")
+ROLES = ("model", "optimizer", "augment", "disturb", "mix", "scheduler", "reduction")
 ENDS = ("until", "patience")  # what may end a training before its last epoch
 STEPS = ("total_steps", "T_max", "total_iters")  # OneCycleLR, CosineAnnealingLR; LinearLR, PolynomialLR, ConstantLR
 HAND_MADE = itertools.count()
@@ -41,8 +41,12 @@ ADAM = Component("optimizer", "torch.optim.Adam", {"lr": 3e-4, "fused": True})
 class Training:
     """Everything that decides the bits of one training, apart from the data.
 
-    `reduction` is a module before the model that leaves part of the input out, such as `recipe.models.Shrink`;
-    `scheduler` moves the learning rate, step by step; `share` is the part of the training examples that is used;
+    A training batch goes through `augment`, changes that keep the label, then `disturb`, changes that no camera makes,
+    and, as the net would receive it, through `mix`, which mixes its examples and their losses with one another: after
+    the transform, so that what is computed once is used, and a mixture is of what the net sees. `scheduler` moves the
+    the transform, so that what is computed once is used, and a mixture is of what the net sees. `reduction` is a module
+    before the model that leaves part of the input out, such as `recipe.models.Shrink`; `scheduler` moves the learning
+    rate, step by step; `share` is the part of the training examples that is used;
     `keep_best` ends with the weights of the lowest validation loss; `init_bias` sets the last bias to the best constant
     guess before the first step; `until` ends the training after the first epoch whose mean training loss is no higher,
     `patience` after so many epochs without a new lowest validation loss.
@@ -54,6 +58,8 @@ class Training:
     optimizer: Component
     augment: Component | None = None
     scheduler: Component | None = None
+    disturb: Component | None = None
+    mix: Component | None = None
     reduction: Component | None = None
     epochs: int = 10
     batch_size: int = 64
@@ -134,6 +140,8 @@ class Experiment:
         pretrained: the weights at hand for regularize, in the same way.
         classes: their names, in the order of the outputs; empty for regression.
         features: the names of a table's prepared inputs; empty for images. See `input_names` for those of the net's.
+        columns, numeric: of each of a table's prepared inputs, the number of the column that it was made of, and
+            whether it is a quantity; offered to an augmentation that names them; empty where that is not known.
         decode: turns what enters the net, on the CPU, back into what a person can look at: images (N, C, H, W) in
             0..1, or a table's own columns as text (N, columns), in its own units; None where that is not known.
         budget: how much is trained where one training is not enough.
@@ -157,6 +165,8 @@ class Experiment:
     pretrained: Weights | None = None
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    columns: tuple[int, ...] = ()
+    numeric: tuple[bool, ...] = ()
     decode: Callable[[Tensor], Tensor | pd.DataFrame] | None = None
     device: Device = field(default_factory=Device)
     stages: Stages = field(default_factory=Stages.default)
@@ -251,7 +261,22 @@ class Experiment:
         return training.scheduler.build(optimizer, **dict.fromkeys(STEPS, steps))
 
     def new_augment(self, training: Training) -> Augment | None:
-        return on_any_device(training.augment.as_function()) if training.augment else None
+        """What changes each training batch before the transform; None where nothing does."""
+        parts = [part for part in (training.augment, training.disturb) if part]
+        changes: list[Augment] = [on_any_device(part.as_function(**self._offered(part))) for part in parts]
+        if len(changes) < 2:
+            return changes[0] if changes else None
+        augment, disturb = changes
+        return lambda batch: disturb(augment(batch))
+
+    def _offered(self, part: Component) -> dict[str, Any]:
+        """What of a table's columns an augmentation names; one that takes anything has not asked for it."""
+        known = {"columns": self.columns, "numeric": self.numeric} if self.columns else {}
+        return {name: value for name, value in known.items() if part.declares(name)}
+
+    def new_mix(self, training: Training) -> Mix | None:
+        """What mixes each training batch; None where nothing does."""
+        return on_any_device(training.mix.as_function()) if training.mix else None
 
     def checked(self) -> Experiment:
         """The same, after one real batch has gone through augmentation, model and loss.
@@ -267,7 +292,7 @@ class Experiment:
         self._check_scheduler(model)
         few = self.train.head(2)
         if self.augment is not None:
-            self.augment.as_batch_function(few.untransformed(torch.arange(len(few))))
+            self.augment.as_batch_function(few.untransformed(torch.arange(len(few))), **self._offered(self.augment))
         few = few.to(self.device.torch)
         inputs, targets = few.batch(torch.arange(len(few), device=few.device))
         name = self.training.model.name

@@ -61,7 +61,8 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
     placed, placed_optimizer, backward = device.place(model, optimizer)
     part = part_of(experiment.train, training.share, training.seed).to(device.torch)
     teacher = experiment.teacher
-    lesson = teacher.lesson(experiment, part, training.augment is not None) if teacher else no_lesson
+    changed = any(one is not None for one in (training.augment, training.disturb, training.mix))
+    lesson = teacher.lesson(experiment, part, changed) if teacher else no_lesson
     set_seed(training.seed)
     validation = experiment.validation.to(device.torch)
     with live_curves(experiment.folder, Shelf(experiment).key(training), lambda: _head(experiment, training)) as live:
@@ -75,6 +76,7 @@ def fit(experiment: Experiment, training: Training, stop: Stop | None = None) ->
             seed=training.seed,
             scheduler=scheduler,
             augment=experiment.new_augment(training),
+            mix=experiment.new_mix(training),
             validation=validation,
             keep_best=training.keep_best,
             backward=backward,

@@ -16,7 +16,8 @@ from recipe.settings.user_code import own_modules
 
 LIBRARY = Path(__file__).parent.parent
 # Of this project, what decides the bits of a training.
-ENGINE = (LIBRARY / "training", *(LIBRARY / name for name in ("augmentation.py", "models.py", "transforms.py")))
+FILES = ("augmentation.py", "creative_augmentation.py", "models.py", "transforms.py")
+ENGINE = (LIBRARY / "training", *(LIBRARY / name for name in FILES))
 
 
 def identity(workspace: Path, settings: Settings) -> str:

@@ -15,6 +15,7 @@ from recipe.training.objective import Objective
 from recipe.training.split import Split
 
 Augment = Callable[[Tensor], Tensor]
+Mix = Callable[[Tensor], tuple[Tensor, Tensor, float]]
 Lesson = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # see `train`
 
 
@@ -41,9 +42,11 @@ class Scheduler(Protocol):
 class History:
     """What one training recorded.
 
-    `train_loss` is the loss of every step, (steps,); `validation_loss` and `validation_metric` are of every epoch,
-    over the whole split; `best_epoch` counts from 1. What each of its examples adds to them, (N,), is kept of the last
-    epoch (`end_losses`, `end_scores`) and of the epoch that is best for other examples (`best_losses`, `best_scores`).
+    `train_loss` is the loss of every step, (steps,), as it was descended: where examples are mixed, the mixed loss,
+    which cannot reach zero. `validation_loss` and `validation_metric` are of every epoch, over the whole split, of
+    which no example is augmented or mixed; `best_epoch` counts from 1. What each of its examples adds to them, (N,), is
+    kept of the last epoch (`end_losses`, `end_scores`) and of the epoch that is best for other examples (`best_losses`,
+    `best_scores`).
     """
 
     train_loss: Tensor
@@ -77,6 +80,7 @@ def train(
     seed: int,
     scheduler: Scheduler | None = None,
     augment: Augment | None = None,
+    mix: Mix | None = None,
     validation: Split | None = None,
     keep_best: bool = False,
     backward: Callable[[Tensor], None] | None = None,
@@ -92,6 +96,8 @@ def train(
         seed: decides the order of the examples; dropout and augmentation draw from torch's global generator.
         scheduler: moves the learning rate after each step.
         augment: changes each training batch (N, ...) -> (N, ...), before the split's transform.
+        mix: mixes each training batch as the net would receive it, (N, ...) -> the mixed inputs, whom each is mixed
+            with (N,), and the share that is its own; the loss is mixed alike, so that any loss will do.
         validation: evaluated whole after every epoch.
         keep_best: end with the weights of the lowest validation loss (early stopping without stopping early).
         backward: called with the loss in place of `loss.backward()`, where a device scales its losses.
@@ -113,8 +119,9 @@ def train(
         for index in _batches(torch.randperm(len(split), generator=order).to(split.device), batch_size):
             inputs, targets = split.batch(index, augment)
             optimizer.zero_grad()
+            inputs, cost = _mixed(objective, inputs, targets, mix)
             outputs = model(inputs)
-            loss = lesson(objective(outputs, targets), outputs, inputs, index)
+            loss = lesson(cost(outputs), outputs, inputs, index)
             loss.backward() if backward is None else backward(loss)
             optimizer.step()
             if scheduler is not None:
@@ -143,6 +150,16 @@ def train(
     history.end_losses, history.end_scores = examples.end_losses, examples.end_scores
     history.best_losses, history.best_scores = examples.best_losses, examples.best_scores
     return history
+
+
+def _mixed(
+    objective: Objective, inputs: Tensor, targets: Tensor, mix: Mix | None
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """The inputs as the net gets them, and what its outputs cost: of mixed ones both targets, each by its share."""
+    if mix is None:
+        return inputs, lambda outputs: objective(outputs, targets)
+    mixed, partner, own = mix(inputs)
+    return mixed, lambda outputs: own * objective(outputs, targets) + (1 - own) * objective(outputs, targets[partner])
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

@@ -142,6 +142,22 @@ def test_an_augmentation_that_inverts_pixels_keeps_them_in_range_and_the_net_get
     assert torch.allclose(plain + inverted, (plain + inverted)[0, 0, 0, 0].expand_as(plain), atol=1e-5)
 
 
+def test_an_augmentation_is_told_which_inputs_one_column_became_and_which_are_quantities(tmp_path: Path) -> None:
+    rows = "".join(f"{i * 0.37},{'rgb'[i % 3]},{2000 + i % 20}-01-0{1 + i % 9},{i * 1.5}\n" for i in range(1, 120))
+    (tmp_path / "rows.csv").write_text(f"size,colour,day,label\n,r,2001-01-01,1.0\n{rows}", encoding="utf-8")
+    workspace = make_workspace(tmp_path / "workspace", "data=table", f"data.path={tmp_path / 'rows.csv'}")
+    exp = load_experiment(Stage("regularize", workspace, load_settings(workspace)))
+    owners = [name.partition("=")[0].partition(" ")[0] for name in exp.features]
+    assert [("size", "colour", "day")[number] for number in exp.columns] == owners
+    quantities = [name for name, quantity in zip(exp.features, exp.numeric, strict=True) if quantity]
+    assert quantities == ["size", "day days"]
+    augment = exp.new_augment(exp.training.having(augment=exp.augment))
+    assert augment is not None
+    batch = exp.train.untransformed(torch.arange(64))
+    colours = [place for place, owner in enumerate(owners) if owner == "colour"]
+    assert (augment(batch)[:, colours].sum(1) == 1).all()
+
+
 def test_groups_and_copies_reach_the_splits_and_single_examples_do_not(workspace: Path) -> None:
     def split(table: pd.DataFrame) -> Split:
         path = workspace / "table.csv"

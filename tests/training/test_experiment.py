@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,8 +21,20 @@ COSINE = Component("scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR")
 
 def test_a_training_comes_back_from_json_as_it_was() -> None:
     noise = Component("augment", "recipe.augmentation.GaussianNoise", {"std": 0.2})
+    mix = Component("mix", "recipe.creative_augmentation.Mixing", {"mixup": 0.2})
+    erased = Component("disturb", "recipe.creative_augmentation.ImageDisturbance", {"erasing": 0.5})
     training = Training(
-        MODEL, ADAM.having(lr=1e-3), noise, COSINE, epochs=7, share=0.5, keep_best=True, until=0.1, patience=3
+        MODEL,
+        ADAM.having(lr=1e-3),
+        noise,
+        COSINE,
+        disturb=erased,
+        mix=mix,
+        epochs=7,
+        share=0.5,
+        keep_best=True,
+        until=0.1,
+        patience=3,
     )
     again = training_from_json(json.loads(json.dumps(training_to_json(training))))
     assert again == training
@@ -60,6 +73,43 @@ def test_a_training_with_a_schedule_is_another_one(digits_cnn: Experiment) -> No
     scheduled = constant.having(scheduler=COSINE)
     assert constant.parameters() != scheduled.parameters()
     assert not torch.equal(fit(digits_cnn, constant).outputs, fit(digits_cnn, scheduled).outputs)
+
+
+def test_a_training_whose_examples_are_disturbed_or_mixed_is_another_one(digits_cnn: Experiment) -> None:
+    plain = digits_cnn.training.having(epochs=1)
+    mixed = plain.having(mix=Component("mix", "recipe.creative_augmentation.Mixing", {"mixup": 0.2}))
+    part = Component("disturb", "recipe.creative_augmentation.ImageDisturbance", {"erasing": 0.5})
+    disturbed = plain.having(disturb=part)
+    assert len({str(one.parameters()) for one in (plain, mixed, disturbed)}) == 3
+    losses = [fit(digits_cnn, one).history.train_loss for one in (plain, mixed, disturbed, mixed)]
+    assert not torch.equal(losses[0], losses[1]) and not torch.equal(losses[0], losses[2])
+    assert torch.equal(losses[1], losses[3])  # by the same seed
+
+
+def test_a_disturbance_comes_after_the_augmentation(digits_cnn: Experiment) -> None:
+    halved = Component("augment", lambda batch: batch / 2)
+    brought_up = Component("disturb", lambda batch: batch + 1)
+    augment = digits_cnn.new_augment(digits_cnn.training.having(augment=halved, disturb=brought_up))
+    assert augment is not None and augment(torch.ones(1)).item() == 1.5
+
+
+def test_only_an_augmentation_that_names_the_columns_of_a_table_is_offered_them(digits_cnn: Experiment) -> None:
+    exp = replace(digits_cnn, columns=(0, 0, 1), numeric=(False, False, True))
+    seen: dict[str, object] = {}
+
+    def names_them(batch: torch.Tensor, columns: tuple[int, ...] = ()) -> torch.Tensor:
+        seen["named"] = columns
+        return batch
+
+    def takes_anything(batch: torch.Tensor, **settings: object) -> torch.Tensor:
+        seen["anything"] = settings
+        return batch
+
+    for call in (names_them, takes_anything):
+        augment = exp.new_augment(exp.training.having(augment=Component("augment", call)))
+        assert augment is not None
+        augment(torch.ones(1))
+    assert seen == {"named": (0, 0, 1), "anything": {}}
 
 
 def test_a_training_ends_with_the_epoch_that_reaches_its_target(digits_cnn: Experiment) -> None:

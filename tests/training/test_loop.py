@@ -1,11 +1,13 @@
 """The loop does what a bare torch loop does, and records it."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recipe.creative_augmentation import Mixing
 from recipe.training.experiment import Experiment
 from recipe.training.loop import History, train
 from recipe.training.split import Split
@@ -176,3 +178,27 @@ def test_an_epoch_without_a_finite_validation_loss_is_never_the_best(digits_cnn:
     assert math.isnan(history.validation_loss[0])
     assert history.best_epoch == 2
     assert all(bool(value.isfinite().all()) for value in model.state_dict().values())
+
+
+def test_the_loss_of_mixed_examples_is_that_of_both_targets_each_by_its_share(digits_cnn: Experiment) -> None:
+    def half_and_half(inputs: Tensor) -> tuple[Tensor, Tensor, float]:
+        return inputs * 0.75 + inputs.flip(0) * 0.25, torch.arange(len(inputs)).flip(0), 0.75
+
+    split, objective = digits_cnn.train.head(32), digits_cnn.objective
+    ours, bare = digits_cnn.new_model(1), digits_cnn.new_model(1)
+    optimizer = torch.optim.SGD(ours.parameters(), lr=0.05)
+    history = train(ours, objective, optimizer, split, epochs=1, batch_size=32, seed=3, mix=half_and_half)
+    index = torch.randperm(32, generator=torch.Generator().manual_seed(3))
+    inputs, targets = split.batch(index)
+    outputs = bare(inputs * 0.75 + inputs.flip(0) * 0.25)
+    due = 0.75 * functional.cross_entropy(outputs, targets) + 0.25 * functional.cross_entropy(outputs, targets.flip(0))
+    assert history.train_loss.item() == due.item()
+
+
+def test_any_loss_of_a_regression_is_mixed(diabetes_mlp: Experiment) -> None:
+    doubled = replace(diabetes_mlp.objective, loss=lambda outputs, targets: 2 * functional.l1_loss(outputs, targets))
+    model = diabetes_mlp.new_model(1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    mix = Mixing(mixup=0.2)
+    history = train(model, doubled, optimizer, diabetes_mlp.train, epochs=3, batch_size=32, seed=3, mix=mix)
+    assert history.epoch_loss()[-1] < history.epoch_loss()[0]

@@ -11,7 +11,7 @@ from recipe.dataset import preparation as preparation_code
 from recipe.dataset.blankness import blank_rows
 from recipe.dataset.kind import Kind, Preparation, Rows
 from recipe.dataset.manifest import Examples
-from recipe.dataset.preparation import absent_in, as_dates, as_numbers, as_text, prepare_rows
+from recipe.dataset.preparation import absent_in, as_dates, as_numbers, as_text, feature_names, prepare_rows
 from recipe.dataset.roles import feature_columns
 from recipe.dataset.row_files import read_raw_rows, read_rows, read_rows_beside
 from recipe.dataset.rows import readable_rows
@@ -24,6 +24,7 @@ from recipe.settings import Data
 
 ROWS_AT_ONCE = 65_536  # prepared at a time, so that their float64 copy stays small
 FOREIGN_SHARE = 0.5  # of a column's cells that are not of its kind: the column is another, not some of its cells wrong
+QUANTITIES = ("number", "date")  # kinds of columns whose first input is one
 CELL_SHOWN = 40  # characters of a cell in a sentence
 
 
@@ -40,12 +41,22 @@ def kind() -> Kind:
         columns=columns,
         blank=lambda dataset, settings, start: blank_rows(columns(dataset), settings.missing_share),
         decode=lambda batch, preparation: readable_rows(batch.numpy(), preparation),
+        made_of=_made_of,
     )
 
 
 def columns(dataset: Dataset) -> pd.DataFrame:
     """The raw columns without the label, split, group, and what a split by time goes by (N, C)."""
     return dataset.rows[feature_columns(list(dataset.rows.columns), dataset.settings.data, dataset.time_column)]
+
+
+def _made_of(preparation: Preparation) -> list[tuple[int, bool]]:
+    """Of each prepared input its column, and whether it is a quantity: a number, or the days of a date."""
+    return [
+        (number, column["kind"] in QUANTITIES and place == 0)
+        for number, column in enumerate(preparation["columns"])
+        for place, _ in enumerate(feature_names(column))
+    ]
 
 
 def _prepare(examples: Examples, training: Rows, data: Data, where: object, inputs: Path) -> Preparation:

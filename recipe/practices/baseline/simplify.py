@@ -41,8 +41,9 @@ def _active(exp: Experiment) -> list[str]:
     decay = max((float(group.get("weight_decay") or 0) for group in groups), default=0.0)
     dropout = {name: rate for name, module in model.named_modules() if (rate := _dropout(module))}
     active = []
-    if exp.training.augment is not None:
-        active.append(f"The augmentation {exp.training.augment.name} is on")
+    for what in ("augment", "disturb", "mix"):
+        if (part := getattr(exp.training, what)) is not None:
+            active.append(f"The augmentation {part.name} is on")
     if dropout:
         named = ", ".join(f"{name} at {rate:g}" for name, rate in dropout.items())
         active.append(f"Dropout is on in {named}")

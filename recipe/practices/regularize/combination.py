@@ -14,6 +14,7 @@ from recipe import drawing
 from recipe.evidence import Finding, at_least, practice
 from recipe.practices.regularize.augment import augment_changes
 from recipe.practices.regularize.batch_size import batch_size_changes
+from recipe.practices.regularize.creative_augment import disturbance_changes, mixture_changes
 from recipe.practices.regularize.dropout import dropout_changes
 from recipe.practices.regularize.early_stopping import early_stopping_changes
 from recipe.practices.regularize.input_size import input_size_changes
@@ -45,6 +46,8 @@ def size_changes(exp: Experiment) -> list[Change]:
 # What the stage tries, in the order in which what holds is put together: the input first, then the net, then the way.
 TRIED: tuple[Callable[[Experiment], list[Change]], ...] = (
     augment_changes,
+    disturbance_changes,
+    mixture_changes,
     pretrained_changes,
     input_size_changes,
     size_changes,

@@ -66,7 +66,7 @@ def test_a_control_that_still_improves_at_its_end_warns_and_says_so(digits_cnn: 
 def test_noise_on_a_table_is_compared_and_drawn(overfitted: Experiment) -> None:
     found = overfitted.examine(augment)
     assert found.measured is not None and found.measured > 0
-    assert found.table["change"].tolist() == ["augmentation"]
+    assert "augmentation" in found.table["change"].tolist()
     assert set(found.figures) == {"curves", "examples"}
 
 
@@ -239,7 +239,7 @@ def test_practices_of_one_stage_share_their_trainings_and_what_they_prove(overfi
 def test_a_change_that_clearly_loses_is_trained_from_one_seed_only(digits_cnn: Experiment) -> None:
     drowned = Component("augment", "recipe.augmentation.GaussianNoise", {"std": 30.0})
     found = replace(digits_cnn, augment=drowned).examine(augment)
-    assert found.table["seeds"].tolist() == [1]
+    assert set(found.table["seeds"]) == {1}
     assert found.word == "refuted"
     assert "one seed" in found.summary
 
