@@ -111,7 +111,7 @@ def checked_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     experiment = load_experiment(stage, build_on).checked()
     workers = side_by_side(experiment.executor)
     if workers and not stage.only:
-        progress.expect(expected_seconds(experiment, workers))
+        progress.expect(expected_seconds(experiment, workers, handed_over=build_on is not None))
     return experiment
 
 

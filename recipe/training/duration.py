@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 import torch
 
+from recipe.training.comparison import CONTROL_SEEDS
 from recipe.training.experiment import Experiment
 from recipe.training.loop import steps_per_epoch
 
@@ -15,31 +17,38 @@ EVALUATED = 0.4  # of a step's time: an example that is evaluated alone, against
 # Seconds of a stage without its trainings, mostly imports and pictures: default run, two cores, 2026-11-30.
 BESIDE = {"baseline": 5.0, "overfit": 3.0, "regularize": 4.0, "tune": 5.0, "squeeze": 5.0}
 MEMORISING = 5  # trainings' worth of epochs that memorising took, in the mean of six image folders
-CHANGES = {True: 15, False: 8}  # the control and what regularize tries beside it, of images and of tables
+CHANGES = {True: 16, False: 9}  # what regularize tries beside its control, of images and of tables
+GOING_ON = 0.75  # of them, in the mean: the others clearly lose with their first seed
+PAST_TURN = 2.0  # times the budget's steps, of trainings that go on until the validation loss has turned
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 FAVOURITES = 2  # candidates of tune/confirm beside those that the settings count: the start, and one augmented
 
 
-def expected_seconds(experiment: Experiment, workers: int) -> dict[str, float]:
+def expected_seconds(experiment: Experiment, workers: int, handed_over: bool = False) -> dict[str, float]:
     """By stage, about how many seconds it will take here with so many trainings side by side.
 
     Nothing where a step raises: what is wrong with it is for the practices to say.
+
+    Args:
+        handed_over: the training is as long as the stages after overfit have it; else that is not known yet.
     """
     try:
         step = seconds_per_step(experiment)
     except Exception:  # whatever the user's net, loss or optimizer raises
         return {}
-    return seconds_by_stage(experiment, workers, step)
+    return seconds_by_stage(experiment, workers, step, handed_over)
 
 
-def seconds_by_stage(experiment: Experiment, workers: int, step: float) -> dict[str, float]:
-    """The same where a step takes ``step`` seconds."""
+def seconds_by_stage(experiment: Experiment, workers: int, step: float, handed_over: bool = False) -> dict[str, float]:
+    """The same where a step takes `step` seconds."""
     training = experiment.training
     steps = training.epochs * steps_per_epoch(len(experiment.train), training.batch_size)
     validated = training.epochs * len(experiment.validation) / training.batch_size
     one = step * (steps + EVALUATED * validated)
+    longer = 1.0 if handed_over else PAST_TURN
+    length = {"baseline": 1.0, "overfit": 1.0, "regularize": longer, "tune": longer, "squeeze": longer}
     return {
-        stage: BESIDE[stage] + one * count / (1 if stage == "baseline" else workers)
+        stage: BESIDE[stage] + one * length[stage] * count / (1 if stage == "baseline" else workers)
         for stage, count in _trainings(experiment, workers).items()
     }
 
@@ -55,10 +64,15 @@ def _trainings(experiment: Experiment, workers: int) -> dict[str, float]:
     return {
         "baseline": 3.0,
         "overfit": 3.0 * budget.seeds + MEMORISING,
-        "regularize": folds * budget.seeds * (changes + len(stages.regularize.more_data.shares)),
+        "regularize": folds * _compared(budget.seeds, changes, stages.regularize.more_data.shares),
         "tune": folds * (tried + searched + confirmed),
         "squeeze": _squeezed(experiment, workers),
     }
+
+
+def _compared(seeds: int, changes: int, shares: Sequence[float]) -> float:
+    """The control, what is tried beside it, and parts of the data, which are seen more often."""
+    return CONTROL_SEEDS * seeds + changes * (1 + GOING_ON * (seeds - 1)) + seeds * sum(map(math.sqrt, shares))
 
 
 def _squeezed(experiment: Experiment, workers: int) -> float:
