@@ -41,7 +41,9 @@ PRACTICES = (
 
 def work(stage: Stage) -> None:
     """Compare each change with the control that overfits, and write down what the next stage builds on."""
-    experiment = past_the_turn(in_folds(checked_experiment(stage, build_on="overfit")))
+    experiment = in_folds(checked_experiment(stage, build_on="overfit"))
+    if (stage.workspace / "chosen" / "overfit.json").is_file():  # else a practice is tried alone, and briefly
+        experiment = past_the_turn(experiment)
     if not stage.only:
         experiment = replace(experiment, tried=tuple(changes(experiment)))
     stage.run(PRACTICES, experiment)

@@ -12,6 +12,7 @@ from recipe.models import Cnn, Linear, Mlp
 from recipe.practices.overfit.adam import adam
 from recipe.practices.overfit.constant_rate import constant_rate
 from recipe.practices.overfit.low_training_loss import is_straight, low_training_loss, own_optimum
+from recipe.practices.overfit.low_training_loss import memorised as handed_over
 from recipe.practices.overfit.simple_architecture import simple_architecture
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training, make_experiment
@@ -130,6 +131,37 @@ def test_a_net_that_memorises_passes_and_stops_as_soon_as_it_has(digits: Data) -
     assert found.verdict == "pass"
     assert found.measured is not None and found.measured < 0.05
     assert "After 400 epochs" not in found.summary
+
+
+def test_a_rate_that_memorises_sooner_is_handed_over_where_nobody_named_another(digits: Data) -> None:
+    exp = on_digits(digits, Cnn, epochs=5, batch_size=32)
+    found = handed_over(exp)
+    rate = found.training.optimizer.settings["lr"]
+    assert rate > 3e-4
+    assert found.steps is not None and found.steps < 500
+    assert (found.training.until, found.training.epochs) == (None, 5)
+
+
+def test_a_rate_that_somebody_named_is_handed_over_as_it_is(digits: Data) -> None:
+    exp = with_optimizer(on_digits(digits, Mlp, epochs=5), "torch.optim.Adam", lr=2e-3)
+    assert handed_over(exp).training.optimizer.settings["lr"] == 2e-3
+
+
+@pytest.mark.fault("overfit/low_training_loss", "warn: a model that is too narrow to memorise, where a wider one does")
+def test_a_wider_model_is_handed_over_where_the_narrow_one_does_not_memorise(digits: Data) -> None:
+    images, labels = digits
+    exp = make_experiment(
+        Mlp,
+        (images[:300], labels[:300]),
+        (images[1000:1300], labels[1000:1300]),
+        model_settings={"width": 4, "depth": 1},
+        epochs=3,
+        batch_size=32,
+    )
+    found = memorised(exp)
+    assert found.verdict == "warn"
+    assert "It took a width of" in found.summary
+    assert handed_over(exp).training.model.settings["width"] > 4
 
 
 @pytest.mark.fault("overfit/low_training_loss", "fail: a net too small for its examples")

@@ -15,7 +15,7 @@ from recipe.practices.regularize.augment import augment
 from recipe.practices.regularize.batch_size import batch_size
 from recipe.practices.regularize.combination import chosen, combination
 from recipe.practices.regularize.dropout import dropout
-from recipe.practices.regularize.early_stopping import early_stopping
+from recipe.practices.regularize.early_stopping import early_stopping, past_the_turn
 from recipe.practices.regularize.first_layer import first_layer
 from recipe.practices.regularize.input_size import by_information, input_size, input_size_changes
 from recipe.practices.regularize.larger_early_stopped import larger_early_stopped
@@ -61,6 +61,18 @@ def test_a_control_that_still_improves_at_its_end_warns_and_says_so(digits_cnn: 
     assert found.verdict == "warn"
     assert "has not turned" in found.summary
     assert "budget.most_steps" in found.advice
+
+
+def test_a_control_is_trained_until_its_loss_has_turned_and_no_longer(overfitted: Experiment) -> None:
+    short = replace(overfitted, training=overfitted.training.having(epochs=8))
+    turned = past_the_turn(short)
+    assert 8 < turned.training.epochs < math.ceil(short.budget.most_steps / 4)
+    assert turned.examine(early_stopping).verdict == "pass"
+
+
+def test_a_control_that_does_not_turn_ends_with_the_budget(digits_cnn: Experiment) -> None:
+    hasty = replace(digits_cnn, budget=Budget(most_steps=5 * 16))
+    assert past_the_turn(hasty).training.epochs == 5
 
 
 def test_noise_on_a_table_is_compared_and_drawn(overfitted: Experiment) -> None:
