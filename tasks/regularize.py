@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from recipe.pipeline.loading import checked_experiment, in_folds
+from recipe.pipeline.loading import checked_experiment, in_folds, in_replicates
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.regularize.activations import activations
 from recipe.practices.regularize.augment import augment
@@ -41,7 +41,7 @@ PRACTICES = (
 
 def work(stage: Stage) -> None:
     """Compare each change with the control that overfits, and write down what the next stage builds on."""
-    experiment = in_folds(checked_experiment(stage, build_on="overfit"))
+    experiment = in_replicates(in_folds(checked_experiment(stage, build_on="overfit")))
     if (stage.workspace / "chosen" / "overfit.json").is_file():  # else a practice is tried alone, and briefly
         experiment = past_the_turn(experiment)
     if not stage.only:

@@ -90,6 +90,7 @@ def for_training(experiment: Experiment) -> Experiment:
         decode=None,
         executor=None,
         test=None,
+        replicates=(),
         tried=(),
     )
 

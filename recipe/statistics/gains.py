@@ -10,10 +10,11 @@ the American Statistical Association 69:789): where one of them rules it is exac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -116,6 +117,120 @@ def judge_gains(
         _judged(value, float(p), bool(holds), one, len(arm), left, max(least, worthwhile), least)
         for value, p, holds, one, arm in zip(values, p_values, rejected, parts, arms, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class PartsOfChange:
+    """What a change costs in each part that was held out, (N_k,), in the order of the control's; maybe not in all.
+
+    `looked_at` (C, N_k) instead where its trainings are the control's own, looked at otherwise.
+    """
+
+    losses: Sequence[Tensor]
+    looked_at: bool = False
+
+
+def gain_in_parts(differences: Sequence[Tensor], groups: Sequence[Tensor | None]) -> Gain:
+    """The mean of paired `differences`, (N_k,) in each part, with its 95 % interval: Student's t over the parts.
+
+    Each part has its own seed and its own examples, so its mean is one draw of all that chance does. No narrower than
+    the examples alone make it.
+    """
+    means = torch.stack([one.double().mean() for one in differences])
+    value = torch.cat(list(differences)).double().mean().item()
+    if len(means) < 2 or not bool(means.isfinite().all()):
+        return Gain(value, math.nan, math.nan)
+    half = max(
+        _half_width([_Part(means.var().item() / len(means), len(means) - 1)], LEVEL / 2),
+        _half_width([_of_examples(differences, groups)], LEVEL / 2),
+    )
+    return Gain(value, value - half, value + half)
+
+
+def judge_gains_in_parts(
+    controls: Sequence[Sequence[Tensor]],
+    changed: Sequence[PartsOfChange],
+    groups: Sequence[Tensor | None],
+    least: float = 0.0,
+    worthwhile: float = 0.0,
+) -> list[Judged]:
+    """As `judge_gains`, where each seed holds out another part: `controls` has (C, N_k) of each part, for each change.
+
+    A change's mean in a part is one draw of its seed and of the examples; how far these lie apart is drawn towards what
+    all changes have in common. What the control's seeds add comes on top, with degrees of freedom of its own.
+    """
+    gains = [
+        [
+            usual[: len(part)].mean(0) - (part.mean(0) if part.dim() > 1 else part)
+            for usual, part in zip(control, one.losses, strict=False)
+        ]
+        for control, one in zip(controls, changed, strict=True)
+    ]
+    spread = _spread_of_parts(gains, changed)
+    parts = [
+        _parts_of_one(control, one, gain_by_part, groups, spread.get(number) or _of_one_seed(control, spread))
+        for number, (control, one, gain_by_part) in enumerate(zip(controls, changed, gains, strict=True))
+    ]
+    values = [torch.cat(one).double().mean().item() for one in gains]
+    p_values = np.array([_p_value(value - least, one) for value, one in zip(values, parts, strict=True)])
+    rejected = holm(p_values, LEVEL)
+    left = max(1, int((~rejected).sum()))
+    return [
+        _judged(value, float(p), bool(holds), one, len(change.losses), left, max(least, worthwhile), least)
+        for value, p, holds, one, change in zip(values, p_values, rejected, parts, changed, strict=True)
+    ]
+
+
+def _spread_of_parts(gains: Sequence[Sequence[Tensor]], changed: Sequence[PartsOfChange]) -> dict[int, _Part]:
+    """For each change that was trained in several parts the variance of its mean gain in one, moderated."""
+    several = [number for number, one in enumerate(gains) if len(one) > 1 and not changed[number].looked_at]
+    means = {number: torch.stack([part.double().mean() for part in gains[number]]) for number in several}
+    own = [_Part(means[number].var().item(), len(means[number]) - 1) for number in several]
+    return dict(zip(several, _moderated(own), strict=True))
+
+
+def _of_seeds_in_parts(control: Sequence[Tensor]) -> _Part:
+    """The variance of one seed's mean loss, from (C, N_k) of each part."""
+    by_seed = [one.double().mean(1) for one in control]
+    return _Part(torch.stack([one.var() for one in by_seed]).mean().item(), sum(len(one) - 1 for one in by_seed))
+
+
+def _of_one_seed(control: Sequence[Tensor], spread: Mapping[int, _Part]) -> _Part:
+    """What is taken for the spread of a change with one seed: the control's, or that of other changes where larger."""
+    others = sorted(spread.values(), key=lambda one: one.variance)[len(spread) // 2 :][:1]
+    return max([_of_seeds_in_parts(control), *others], key=lambda one: one.variance)
+
+
+def _parts_of_one(
+    control: Sequence[Tensor],
+    change: PartsOfChange,
+    gains: Sequence[Tensor],
+    groups: Sequence[Tensor | None],
+    spread: _Part,
+) -> list[_Part]:
+    """What makes the gain of one change uncertain; the last part is what more seeds would not help."""
+    if not all(bool(one.isfinite().all()) for one in control):
+        return []
+    usual = _of_seeds_in_parts(control)
+    examples = _of_examples(gains, groups)
+    if change.looked_at:
+        pairs = [(usual - part).double().mean(1) for usual, part in zip(control, change.losses, strict=True)]
+        within = torch.stack([one.var() for one in pairs]).mean().item()
+        return [_Part(within / sum(map(len, pairs)), usual.freedom), examples]
+    of_control = _Part(usual.variance / sum(map(len, control[: len(gains)])), usual.freedom)
+    if len(gains) < 2:
+        return [of_control, spread, examples]
+    beyond = max(0.0, spread.variance / len(gains) - examples.variance)
+    return [of_control, _Part(beyond, spread.freedom), replace(examples, freedom=spread.freedom)]
+
+
+def _of_examples(differences: Sequence[Tensor], groups: Sequence[Tensor | None]) -> _Part:
+    """What the examples' own luck adds to the mean of `differences`, (N_k,) in each part."""
+    clusters = [by_cluster(one.double(), group) for one, group in zip(differences, groups, strict=False)]
+    count = sum(map(len, clusters))
+    squares = sum(((one - one.mean()) ** 2).sum().item() for one in clusters)
+    freedom = max(1, count - len(clusters))
+    return _Part(squares / freedom / count, freedom)
 
 
 def _judged(

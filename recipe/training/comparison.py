@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recipe import drawing
 from recipe.evidence import Answer, Finding, Requirement
-from recipe.statistics.gains import Gain, Judged, gain, judge_gains
+from recipe.statistics.gains import (
+    Gain,
+    Judged,
+    PartsOfChange,
+    gain,
+    gain_in_parts,
+    judge_gains,
+    judge_gains_in_parts,
+)
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 
@@ -68,14 +76,12 @@ class Comparison:
 def compare(experiment: Experiment, control: Training, change: Change) -> Comparison:
     """`control` with and without `change`, alone: the same seeds for both, paired."""
     changed = change.apply(control)
-    fit_all(experiment, [*with_seeds(experiment, control), *with_seeds(experiment, changed)])
-    losses, scores = validation(experiment, changed)
-    control_losses, control_scores = validation(experiment, control)
-    groups = experiment.validation.groups
+    train_seeds(experiment, [(control, None), (changed, None)])
+    before, after = validation(experiment, control), validation(experiment, changed)
     return replace(
-        _compared(experiment, change.name, changed, (control_losses, control_scores), (losses, scores)),
-        gain=gain(control_losses - losses, groups),
-        metric_gain=gain(scores - control_scores, groups),
+        _compared(experiment, change.name, changed, before, after),
+        gain=_paired(experiment, before.losses, after.losses),
+        metric_gain=_paired(experiment, after.scores, before.scores),
     )
 
 
@@ -84,28 +90,58 @@ def compare_all(experiment: Experiment, changes: Sequence[Change]) -> list[Compa
 
     The control has twice the seeds. A change whose first seed clearly loses gets no more.
     """
-    family = _family(experiment, changes)
-    control = experiment.training
+    family, control = _family(experiment, changes), experiment.training
     counts = _train(experiment, family)
-    usual = [validation(experiment, _control_of(control, one), _control_seeds(experiment)) for one in family]
+    usual = [validation(experiment, _control_of(control, one), control_seeds(experiment)) for one in family]
     results = [validation(experiment, one.apply(control), counts[one.name]) for one in family]
     looked_at = [one.looked_at for one in family]
-    groups = experiment.validation.groups
-    gains = judge_gains(
-        [losses for losses, _ in usual], [losses for losses, _ in results], groups, looked_at, *_bounds(experiment)
+    gains = judged(
+        experiment, [one.losses for one in usual], [one.losses for one in results], looked_at, *_bounds(experiment)
     )
-    of_metric = judge_gains([-scores for _, scores in usual], [-scores for _, scores in results], groups, looked_at)
+    of_metric = judged(experiment, [one.costs for one in usual], [one.costs for one in results], looked_at)
     compared = {
         one.name: replace(
             _compared(experiment, one.name, one.apply(control), before, result),
-            gain=judged.gain,
-            judged=judged,
+            gain=found.gain,
+            judged=found,
             metric_gain=by_metric.gain,
-            seeds=counts[one.name],
         )
-        for one, before, result, judged, by_metric in zip(family, usual, results, gains, of_metric, strict=True)
+        for one, before, result, found, by_metric in zip(family, usual, results, gains, of_metric, strict=True)
     }
     return [compared[one.name] for one in changes]
+
+
+def judged(
+    experiment: Experiment,
+    controls: Sequence[Sequence[Tensor]],
+    changed: Sequence[Sequence[Tensor]],
+    looked_at: Sequence[bool],
+    *bounds: float,
+) -> list[Judged]:
+    """What each of `changed` gains over its control, judged together; both hold the losses of each seed in turn.
+
+    Where each seed holds out another part, the seeds of a control go through the parts again and again.
+    """
+    if not experiment.replicates:
+        groups = experiment.validation.groups
+        stacked = [torch.stack(list(one)) for one in controls], [torch.stack(list(one)) for one in changed]
+        return judge_gains(*stacked, groups, looked_at, *bounds)
+    parts = len(experiment.replicates)
+    by_part = [[torch.stack(list(one[part::parts])) for part in range(parts)] for one in controls]
+    changes = [
+        PartsOfChange([torch.stack(list(one[part::parts])) for part in range(parts)], looked_at=True)
+        if again
+        else PartsOfChange(one)
+        for one, again in zip(changed, looked_at, strict=True)
+    ]
+    return judge_gains_in_parts(by_part, changes, [one.validation.groups for one in experiment.replicates], *bounds)
+
+
+def _paired(experiment: Experiment, larger: Sequence[Tensor], smaller: Sequence[Tensor]) -> Gain:
+    differences = [one - other for one, other in zip(larger, smaller, strict=True)]
+    if experiment.replicates:
+        return gain_in_parts(differences, [one.validation.groups for one in experiment.replicates])
+    return gain(torch.stack(differences), experiment.validation.groups)
 
 
 def _family(experiment: Experiment, changes: Sequence[Change]) -> list[Change]:
@@ -116,66 +152,77 @@ def _family(experiment: Experiment, changes: Sequence[Change]) -> list[Change]:
 
 def _train(experiment: Experiment, changes: Sequence[Change]) -> dict[str, int]:
     """Train the control and `changes`, and say from how many seeds each was trained."""
-    control = with_seeds(experiment, experiment.training, _control_seeds(experiment))
-    trained = [one for one in changes if not one.looked_at]
-    fit_all(experiment, [*control, *(_seeded(experiment, one, 1)[0] for one in trained)])
-    going_on = [one for one in trained if not _clearly_loses(experiment, one)]
-    fit_all(experiment, [run for one in going_on for run in _seeded(experiment, one, experiment.budget.seeds)])
-    more = {one.name: experiment.budget.seeds for one in going_on}
-    return {one.name: _control_seeds(experiment) if one.looked_at else more.get(one.name, 1) for one in changes}
+    control, seeds = experiment.training, experiment.budget.seeds
+    others = [one for one in changes if not one.looked_at]
+    train_seeds(experiment, [(control, control_seeds(experiment)), *((one.apply(control), 1) for one in others)])
+    going_on = [one for one in others if not _clearly_loses(experiment, one)]
+    train_seeds(experiment, [(one.apply(control), seeds) for one in going_on])
+    more = {one.name: seeds for one in going_on}
+    return {one.name: control_seeds(experiment) if one.looked_at else more.get(one.name, 1) for one in changes}
 
 
 def _clearly_loses(experiment: Experiment, change: Change) -> bool:
     """Whether its first seed alone shows it: the whole interval of its gain lies below zero."""
-    control, _ = validation(experiment, _control_of(experiment.training, change), _control_seeds(experiment))
-    losses, _ = validation(experiment, change.apply(experiment.training), 1)
-    [judged] = judge_gains(control, [losses], experiment.validation.groups)
-    return not judged.gain.high >= 0
+    control = validation(experiment, _control_of(experiment.training, change), control_seeds(experiment))
+    first = validation(experiment, change.apply(experiment.training), 1)
+    [found] = judged(experiment, [control.losses], [first.losses], [False])
+    return not found.gain.high >= 0
 
 
 def _control_of(control: Training, change: Change) -> Training:
     return control.having(keep_best=True) if change.stopped else control
 
 
-def _seeded(experiment: Experiment, change: Change, count: int) -> list[Training]:
-    return with_seeds(experiment, change.apply(experiment.training), count)
-
-
-def _control_seeds(experiment: Experiment) -> int:
+def control_seeds(experiment: Experiment) -> int:
+    """How many seeds the control of a stage has."""
     return CONTROL_SEEDS * experiment.budget.seeds
 
 
 def _bounds(experiment: Experiment) -> tuple[float, float]:
     """The least gain that counts at all, and the least that is worth having; in units of the loss."""
     settings = experiment.stages.regularize.combination
-    losses, _ = validation(experiment, experiment.training, _control_seeds(experiment))
-    return settings.min_gain, settings.worthwhile * abs(losses.mean().item())
+    control = validation(experiment, experiment.training, control_seeds(experiment))
+    return settings.min_gain, settings.worthwhile * abs(control.loss)
 
 
 def _compared(
-    experiment: Experiment,
-    name: str,
-    training: Training,
-    control: tuple[Tensor, Tensor],
-    changed: tuple[Tensor, Tensor],
+    experiment: Experiment, name: str, training: Training, control: Validated, changed: Validated
 ) -> Comparison:
     """The means; the gains are for the caller to judge."""
-    (control_loss, control_score), (loss, score) = (
-        (part.mean().item() for part in side) for side in (control, changed)
-    )
     unknown = Gain(math.nan, math.nan, math.nan)
     signed = experiment.objective.metric.signed
     return Comparison(
         name,
         training,
-        control_loss,
-        loss,
+        control.loss,
+        changed.loss,
         unknown,
-        signed(control_score),
-        signed(score),
+        signed(control.score),
+        signed(changed.score),
         unknown,
-        seeds=len(changed[0]),
+        seeds=len(changed.losses),
     )
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What came of a training with each of its seeds: what every held-out example adds to loss and score, (N,) each."""
+
+    losses: tuple[Tensor, ...]
+    scores: tuple[Tensor, ...]
+
+    @property
+    def loss(self) -> float:
+        return torch.cat(self.losses).mean().item()
+
+    @property
+    def score(self) -> float:
+        return torch.cat(self.scores).mean().item()
+
+    @property
+    def costs(self) -> list[Tensor]:
+        """The scores, turned so that less is better."""
+        return [-one for one in self.scores]
 
 
 def with_seeds(experiment: Experiment, training: Training, count: int | None = None) -> list[Training]:
@@ -187,15 +234,37 @@ def with_seeds(experiment: Experiment, training: Training, count: int | None = N
     return [training.having(seed=training.seed + i, keep_best=False) for i in seeds]
 
 
-def validation(experiment: Experiment, training: Training, count: int | None = None) -> tuple[Tensor, Tensor]:
-    """The loss and the score of each validation example after `training`, both (seeds, N), in double precision.
+def validation(experiment: Experiment, training: Training, count: int | None = None) -> Validated:
+    """The loss and the score of each held-out example after `training`, by seed, in double precision.
 
     Where the training keeps its best epoch, each example is judged at the epoch that was best for other examples: the
     best of many epochs looks better on those that chose it than it is.
     """
-    runs = fit_all(experiment, with_seeds(experiment, training, count))
+    [runs] = train_seeds(experiment, [(training, count)])
     losses, scores = zip(*(_at_the_end(run, training.keep_best) for run in runs), strict=True)
-    return torch.stack(losses), torch.stack(scores)
+    return Validated(losses, scores)
+
+
+def train_seeds(experiment: Experiment, wanted: Sequence[tuple[Training, int | None]]) -> list[list[Trained]]:
+    """Each of several trainings from so many seeds, by default those of the budget; all side by side.
+
+    Where there are replicates, the seeds go through them in turn.
+    """
+    homes = experiment.replicates or (experiment,)
+    seeded = [with_seeds(experiment, training, count) for training, count in wanted]
+    due = [[run for runs in seeded for run in runs[place :: len(homes)]] for place in range(len(homes))]
+    done = [iter(fit_all(home, runs)) for home, runs in zip(homes, due, strict=True)]
+    by_home = [[[next(one) for _ in runs[place :: len(homes)]] for place, one in enumerate(done)] for runs in seeded]
+    return [
+        [found[number % len(homes)][number // len(homes)] for number in range(len(runs))]
+        for runs, found in zip(seeded, by_home, strict=True)
+    ]
+
+
+def first_model(experiment: Experiment) -> nn.Module:
+    """The net of the control's first seed, on the experiment's device and in evaluation mode."""
+    [[run]] = train_seeds(experiment, [(experiment.training, 1)])
+    return run.model((experiment.replicates or (experiment,))[0])
 
 
 def _at_the_end(run: Trained, keep_best: bool) -> tuple[Tensor, Tensor]:
@@ -216,7 +285,7 @@ def finding(
     import pandas as pd
 
     best = best_of(comparisons)
-    runs = {"control": (experiment.training, _control_seeds(experiment))}
+    runs = {"control": (experiment.training, control_seeds(experiment))}
     runs |= {one.name: (one.training, one.seeds) for one in comparisons}
     return Finding(
         summary=f"{in_words(experiment, best)}{remark}",
@@ -314,7 +383,8 @@ def learning_curves(experiment: Experiment, trainings: Runs) -> Figure:
 
 
 def _curve(experiment: Experiment, training: Training, seeds: int) -> drawing.Curve:
-    histories = [run.history.validation_loss for run in fit_all(experiment, with_seeds(experiment, training, seeds))]
+    [runs] = train_seeds(experiment, [(training, seeds)])
+    histories = [run.history.validation_loss for run in runs]
     length = min(len(history) for history in histories)
     losses = torch.tensor([history[:length] for history in histories])
     if training.keep_best:

@@ -152,6 +152,8 @@ class Experiment:
         test: the way to the test split; None where there is none.
         folds: where it is cross-validated, the experiment of each fold; `validation` holds out all that they do.
         by_time: whether validation and test are of later than training, and so may differ from it.
+        split_given: whether the user said which examples are for training and which for validation.
+        replicates: where each seed of a comparison has its own part of the examples held out: the experiment of each.
         tried: the changes (`recipe.training.comparison.Change`) that are judged together, whichever practice asks.
         teacher: trained nets that every training here learns from, beside the targets; None: from the targets alone.
     """
@@ -178,6 +180,8 @@ class Experiment:
     test: HeldOut | None = None
     folds: tuple[Experiment, ...] = ()
     by_time: bool = False
+    split_given: bool = False
+    replicates: tuple[Experiment, ...] = ()
     tried: tuple[Any, ...] = ()
     teacher: Teacher | None = None
 

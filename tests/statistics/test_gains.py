@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recipe.statistics.gains import gain, judge_gains
+from recipe.statistics.gains import PartsOfChange, gain, gain_in_parts, judge_gains, judge_gains_in_parts
 
 EXAMPLES = 100
 ROUNDS = 400
@@ -98,3 +98,54 @@ def test_seeds_that_are_paired_tell_a_gain_that_unpaired_ones_hide() -> None:
     looked_at = control - 0.1
     apart, together = judge_gains(control, [looked_at, looked_at], paired=[False, True])
     assert (apart.answer, together.answer) == ("open", "holds")
+
+
+def idle_parts(generator: torch.Generator, changes: int, parts: int, spread: float) -> Iterator[tuple[list, list]]:
+    """Runs whose changes do nothing, each seed with a part of the examples of its own: control, and changes."""
+    for _ in range(150):
+        examples = [2 * normal(generator, 1, EXAMPLES) for _ in range(parts)]
+        control = [one + spread * normal(generator, 2, 1) + normal(generator, 2, EXAMPLES) for one in examples]
+        tried = [
+            PartsOfChange(
+                [
+                    one[0] + 0.7 * normal(generator, EXAMPLES) + spread * normal(generator, 1)
+                    for one in examples[: 1 if number % 4 == 3 else parts]
+                ]
+            )
+            for number in range(changes)
+        ]
+        stopped = [one + 0.3 * normal(generator, 1, EXAMPLES) + 0.05 * normal(generator, 2, 1) for one in control]
+        yield control, [*tried, PartsOfChange(stopped, looked_at=True)]
+
+
+@pytest.mark.parametrize(("changes", "parts"), [(4, 3), (15, 2), (15, 3)])
+@pytest.mark.parametrize("spread", [0.02, 0.5])
+def test_idle_changes_judged_in_parts_are_rarely_named(changes: int, parts: int, spread: float) -> None:
+    runs = [
+        judge_gains_in_parts([control] * len(tried), tried, [None] * parts)
+        for control, tried in idle_parts(torch.Generator().manual_seed(1), changes, parts, spread)
+    ]
+    named = sum(any(one.answer == "holds" for one in run) for run in runs)
+    covered = [one.gain.low <= 0 <= one.gain.high for run in runs for one in run]
+    assert named / len(runs) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / len(runs))
+    assert sum(covered) / len(covered) >= 0.94
+
+
+def test_a_true_gain_holds_in_parts_and_a_loss_is_refuted() -> None:
+    control, tried = next(idle_parts(torch.Generator().manual_seed(2), 8, 3, 0.1))
+    better = PartsOfChange([one.mean(0) - 2.0 for one in control])
+    worse = PartsOfChange([control[0].mean(0) + 3.0])
+    answers = [one.answer for one in judge_gains_in_parts([control] * 11, [better, worse, *tried], [None] * 3)]
+    assert answers[:2] == ["holds", "refuted"]
+    assert "holds" not in answers[2:]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 3.0])
+def test_a_paired_gain_in_parts_covers(spread: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    covered = 0
+    for _ in range(ROUNDS):
+        parts = [spread * normal(generator, 1) + normal(generator, EXAMPLES) for _ in range(3)]
+        found = gain_in_parts(parts, [None] * 3)
+        covered += found.low <= 0 <= found.high
+    assert covered / ROUNDS >= LEAST

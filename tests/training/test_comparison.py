@@ -1,10 +1,21 @@
 """A change is compared with its control fairly, and a gain comes with an interval that means what it says."""
 
 import math
+from dataclasses import replace
 
 import torch
 
-from recipe.training.comparison import Change, compare, gain, learning_curves, validation, with_seeds
+from recipe.training.comparison import (
+    Change,
+    compare,
+    compare_all,
+    gain,
+    learning_curves,
+    train_seeds,
+    validation,
+    with_seeds,
+)
+from recipe.training.cross_validation import replicated
 from recipe.training.experiment import Experiment
 from recipe.training.fit import MEMORY
 
@@ -79,3 +90,36 @@ def test_the_legend_says_where_a_curve_is_the_lowest_loss_so_far(digits_cnn: Exp
     figure = learning_curves(digits_cnn, {"control": digits_cnn.training, "early stopping": stopped})
     names = [line.get_label() for line in figure.axes[0].lines]
     assert names == ["control", "early stopping, lowest so far"]
+
+
+def test_where_there_are_replicates_each_seed_holds_out_other_examples(digits_cnn: Experiment) -> None:
+    apart = replicated(digits_cnn)
+    together = len(digits_cnn.train) + len(digits_cnn.validation)
+    held_out = [{tuple(image) for image in one.validation.inputs.flatten(1).tolist()} for one in apart.replicates]
+    assert len(apart.replicates) == digits_cnn.budget.seeds
+    assert not set.intersection(*held_out)
+    assert {len(one.train) + len(one.validation) for one in apart.replicates} == {together}
+    sizes = [len(one) for one in validation(apart, apart.training).losses]
+    assert sizes == [len(one.validation) for one in apart.replicates]
+
+
+def test_the_seeds_of_a_control_go_through_the_replicates_in_turn(digits_cnn: Experiment) -> None:
+    apart = replicated(digits_cnn)
+    [runs] = train_seeds(apart, [(apart.training, 4)])
+    assert [run.training.seed for run in runs] == [0, 1, 2, 3]
+    assert [len(run.outputs) for run in runs] == [len(apart.replicates[i % 2].validation) for i in range(4)]
+
+
+def test_a_change_that_hurts_is_refuted_in_replicates_after_one_seed(digits_cnn: Experiment) -> None:
+    starve = Change("too narrow", lambda training: training.having(model=training.model.having(width=1, hidden=0)))
+    same = Change("the same", lambda training: training.having(batch_size=training.batch_size - 1))
+    apart = replicated(digits_cnn)
+    apart = replace(apart, training=apart.training.having(epochs=8))
+    worse, idle = compare_all(apart, [starve, same])
+    assert (worse.answer, worse.seeds) == ("refuted", 1)
+    assert idle.answer != "holds" and idle.seeds == 2
+
+
+def test_too_few_examples_for_replicates_are_compared_on_the_validation_split(digits_cnn: Experiment) -> None:
+    few = replace(digits_cnn, train=digits_cnn.train.head(1), validation=digits_cnn.validation.head(1))
+    assert replicated(few) == few

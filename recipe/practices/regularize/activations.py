@@ -13,9 +13,8 @@ from recipe.diagnostics.channels import Layer, maps_of, watch_layers
 from recipe.diagnostics.probes import everything, some
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import with_seeds
+from recipe.training.comparison import first_model
 from recipe.training.experiment import Experiment
-from recipe.training.fit import fit_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,8 +40,7 @@ def activations(exp: Experiment) -> Finding:
     of the layer with a correlation above the setting. Source: the recipe, 4, "visualise"; Zeiler and Fergus 2014.
     """
     settings: Settings = exp.stages.regularize.activations
-    [run] = fit_all(exp, with_seeds(exp, exp.training, 1))
-    model = run.model(exp)
+    model = first_model(exp)
     inputs, _ = everything(some(exp, exp.train, settings.examples))
     layers = watch_layers(model, inputs, settings.twin)
     if not layers:

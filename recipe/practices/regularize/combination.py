@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice
@@ -23,15 +24,16 @@ from recipe.practices.regularize.pretrained import pretrained_changes
 from recipe.practices.regularize.smaller_model import smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay_changes
 from recipe.settings.strict import Strict
-from recipe.statistics.gains import Gain, judge_gains
+from recipe.statistics.gains import Gain
 from recipe.training.best_epochs import folds_of
 from recipe.training.comparison import (
-    CONTROL_SEEDS,
     Change,
     Comparison,
     best_of,
     compare,
     compare_all,
+    control_seeds,
+    judged,
     row,
     validation,
 )
@@ -157,14 +159,32 @@ def _gain_where_it_was_not_chosen(exp: Experiment, choice: _Choice) -> Gain | No
     """
     if not choice.held:
         return None
-    losses = {one.name: validation(exp, one.training, exp.budget.seeds)[0] for one in choice.singles if one.seeds > 1}
+    losses = {one.name: validation(exp, one.training).losses for one in choice.singles if one.seeds > 1}
     held = [losses[one.name] for one in choice.held]
-    kept = torch.empty_like(held[0])
+    kept = _best_on_other_parts(held) if exp.replicates else _best_on_other_examples(held)
+    control = validation(exp, exp.training, control_seeds(exp)).losses
+    family = [kept, *losses.values()]
+    return judged(exp, [control] * len(family), family, [False] * len(family))[0].gain
+
+
+def _best_on_other_parts(held: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """In each part that is held out by a seed, the losses of what is best in the others."""
+    places = range(len(held[0]))
+
+    def elsewhere(losses: Sequence[Tensor], place: int) -> float:
+        return torch.cat([losses[other] for other in places if other != place]).mean().item()
+
+    return [min(held, key=lambda losses: elsewhere(losses, place))[place] for place in places]
+
+
+def _best_on_other_examples(held: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Of every seed the losses of each example under what is best on others."""
+    stacked = [torch.stack(list(one)) for one in held]
+    kept = torch.empty_like(stacked[0])
     for fold in folds_of(kept.shape[1]):
-        best = min(held, key=lambda one: one[:, fold.others].mean().item())
+        best = min(stacked, key=lambda one: one[:, fold.others].mean().item())
         kept[:, fold.members] = best[:, fold.members]
-    control, _ = validation(exp, exp.training, CONTROL_SEEDS * exp.budget.seeds)
-    return judge_gains(control, [kept, *losses.values()], exp.validation.groups)[0].gain
+    return list(kept)
 
 
 def _in_words(choice: _Choice, honest: Gain | None) -> str:

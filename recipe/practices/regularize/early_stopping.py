@@ -12,9 +12,9 @@ from pydantic import Field
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import CONTROL_SEEDS, Change, Comparison, compare_all, finding, with_seeds
+from recipe.training.comparison import Change, Comparison, compare_all, control_seeds, finding, train_seeds
 from recipe.training.experiment import Experiment
-from recipe.training.fit import Trained, fit_all
+from recipe.training.fit import Trained
 from recipe.training.loop import steps_per_epoch
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def early_stopping(exp: Experiment) -> Finding:
     if not changes:
         return skip("Every training here keeps its best epoch already.")
     [stopped] = compare_all(exp, changes)
-    runs = fit_all(exp, with_seeds(exp, exp.training, CONTROL_SEEDS * exp.budget.seeds))
+    [runs] = train_seeds(exp, [(exp.training, control_seeds(exp))])
     best = [run.history.best_epoch for run in runs]
     rise = _rise(stopped)
     turned = rise >= exp.thresholds.regularize.early_stopping.min_rise

@@ -12,9 +12,8 @@ from torch import Tensor
 from recipe import drawing
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import with_seeds
+from recipe.training.comparison import first_model
 from recipe.training.experiment import Experiment
-from recipe.training.fit import fit_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,8 +35,7 @@ def first_layer(exp: Experiment) -> Finding:
     neighbours: the stable rank, the sum of the squared singular values over the largest (Rudelson and Vershynin 2007),
     over that of noise of the same shape. Source: the recipe, 4, "visualise the first layer".
     """
-    [run, *_] = fit_all(exp, with_seeds(exp, exp.training))
-    model = run.model(exp)
+    model = first_model(exp)
     name, weights = next(((n, p.detach().cpu()) for n, p in model.named_parameters() if p.dim() > 1), ("", None))
     if weights is None:
         return skip("The model has no layer of weights.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,10 +43,11 @@ def more_data(exp: Experiment) -> Finding:
     best epoch, so that neither too few steps nor too many decide. The interval is the bootstrap's, over seeds and
     validation examples, or clusters of them. Source: the recipe, 4, "get more data".
     """
+    exp = replace(exp, replicates=())  # of all training examples, and on the same for every share
     shares = (*exp.stages.regularize.more_data.shares, 1.0)
     counts = np.array([math.ceil(share * len(exp.train)) for share in shares], dtype=float)
     fit_all(exp, more_data_trainings(exp))
-    every = torch.stack([validation(exp, _on_share(exp, share))[0] for share in shares])
+    every = torch.stack([torch.stack(validation(exp, _on_share(exp, share)).losses) for share in shares])
     means = every.mean((1, 2)).numpy()
     if not np.isfinite(means).all() or means.min() <= 0:
         return skip("A power law speaks of finite losses above zero, and a loss here is not.")
