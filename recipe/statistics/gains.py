@@ -110,13 +110,7 @@ def judge_gains(
     controls = [by_cluster(one, groups).double() for one in each]
     parts = _parts(controls, arms, list(paired or [False] * len(arms)))
     values = [(usual.mean() - arm.mean()).item() for usual, arm in zip(controls, arms, strict=True)]
-    p_values = np.array([_p_value(value - least, one) for value, one in zip(values, parts, strict=True)])
-    rejected = holm(p_values, LEVEL)
-    left = max(1, int((~rejected).sum()))
-    return [
-        _judged(value, float(p), bool(holds), one, len(arm), left, max(least, worthwhile), least)
-        for value, p, holds, one, arm in zip(values, p_values, rejected, parts, arms, strict=True)
-    ]
+    return _judge_together(values, parts, [len(arm) for arm in arms], least, worthwhile)
 
 
 @dataclass(frozen=True)
@@ -161,7 +155,7 @@ def judge_gains_in_parts(
     """
     gains = [
         [
-            usual[: len(part)].mean(0) - (part.mean(0) if part.dim() > 1 else part)
+            usual.mean(0) - part.reshape(-1, part.shape[-1]).mean(0)
             for usual, part in zip(control, one.losses, strict=False)
         ]
         for control, one in zip(controls, changed, strict=True)
@@ -172,13 +166,7 @@ def judge_gains_in_parts(
         for number, (control, one, gain_by_part) in enumerate(zip(controls, changed, gains, strict=True))
     ]
     values = [torch.cat(one).double().mean().item() for one in gains]
-    p_values = np.array([_p_value(value - least, one) for value, one in zip(values, parts, strict=True)])
-    rejected = holm(p_values, LEVEL)
-    left = max(1, int((~rejected).sum()))
-    return [
-        _judged(value, float(p), bool(holds), one, len(change.losses), left, max(least, worthwhile), least)
-        for value, p, holds, one, change in zip(values, p_values, rejected, parts, changed, strict=True)
-    ]
+    return _judge_together(values, parts, [len(one.losses) for one in changed], least, worthwhile)
 
 
 def _spread_of_parts(gains: Sequence[Sequence[Tensor]], changed: Sequence[PartsOfChange]) -> dict[int, _Part]:
@@ -231,6 +219,19 @@ def _of_examples(differences: Sequence[Tensor], groups: Sequence[Tensor | None])
     squares = sum(((one - one.mean()) ** 2).sum().item() for one in clusters)
     freedom = max(1, count - len(clusters))
     return _Part(squares / freedom / count, freedom)
+
+
+def _judge_together(
+    values: Sequence[float], parts: Sequence[list[_Part]], seeds: Sequence[int], least: float, worthwhile: float
+) -> list[Judged]:
+    """What each gain proves, given what makes it uncertain and from how many seeds it is."""
+    p_values = np.array([_p_value(value - least, one) for value, one in zip(values, parts, strict=True)])
+    rejected = holm(p_values, LEVEL)
+    left = max(1, int((~rejected).sum()))
+    return [
+        _judged(value, float(p), bool(holds), one, count, left, max(least, worthwhile), least)
+        for value, p, holds, one, count in zip(values, p_values, rejected, parts, seeds, strict=True)
+    ]
 
 
 def _judged(
