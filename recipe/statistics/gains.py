@@ -23,7 +23,7 @@ from recipe.statistics.clusters import by_cluster
 from recipe.statistics.multiple_testing import holm
 
 LEVEL = 0.05  # of a stage's changes naming any that gains nothing; and of an interval that misses
-HALVINGS = 60  # of the logarithm of a p-value: known to the last digit
+HALVINGS = 40  # of the logarithm of a p-value: known to ten digits
 LEAST_P = 1e-12  # smaller p-values are this one
 MOST_SEEDS = 100  # more are not asked of anybody
 FLOOR = 1e-5  # of the median variance: two seeds that happen to agree are not without spread (limma, squeezeVar)

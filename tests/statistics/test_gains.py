@@ -10,7 +10,7 @@ from torch import Tensor
 from recipe.statistics.gains import PartsOfChange, gain, gain_in_parts, judge_gains, judge_gains_in_parts
 
 EXAMPLES = 100
-ROUNDS = 400
+ROUNDS = 300
 LEAST = 0.94 - 2 * math.sqrt(0.95 * 0.05 / ROUNDS)  # of so many rounds, two standard errors below
 
 
@@ -33,7 +33,7 @@ def test_an_interval_covers_at_any_ratio_of_seed_to_example_variance(seeds: int,
 
 def idle(generator: torch.Generator, changes: int, seeds: int, spread: float) -> Iterator[tuple[Tensor, list[Tensor]]]:
     """Runs whose changes do nothing: losses of a control with twice the seeds, and of each change."""
-    for _ in range(200):
+    for _ in range(120):
         examples = normal(generator, 1, EXAMPLES)
         control = examples + spread * normal(generator, 2 * seeds, 1) + normal(generator, 2 * seeds, EXAMPLES)
         counts = [1 if number % 4 == 3 else seeds for number in range(changes)]
@@ -102,7 +102,7 @@ def test_seeds_that_are_paired_tell_a_gain_that_unpaired_ones_hide() -> None:
 
 def idle_parts(generator: torch.Generator, changes: int, parts: int, spread: float) -> Iterator[tuple[list, list]]:
     """Runs whose changes do nothing, each seed with a part of the examples of its own: control, and changes."""
-    for _ in range(150):
+    for _ in range(100):
         examples = [2 * normal(generator, 1, EXAMPLES) for _ in range(parts)]
         control = [one + spread * normal(generator, 2, 1) + normal(generator, 2, EXAMPLES) for one in examples]
         tried = [
