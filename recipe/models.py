@@ -44,6 +44,45 @@ class Mlp(nn.Module):
         return self.head(self.body(inputs.flatten(1)))
 
 
+class ResMlp(nn.Module):
+    """A residual network for tables: `depth` blocks x + F(x) of `width` units, each with batch norm and one ReLU.
+
+    The form is that of ResNet in Gorishniy et al. 2021, section 3.2. A block's hidden layer has `expansion` times the
+    width; `dropout` leaves out units of it.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        n_outputs: int,
+        width: int = 64,
+        depth: int = 2,
+        expansion: float = 2.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Linear(math.prod(input_shape), width)
+        hidden = max(1, round(width * expansion))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm1d(width),
+                nn.Linear(width, hidden),
+                nn.ReLU(),
+                nn.Dropout(dropout),
+                nn.Linear(hidden, width),
+            )
+            for _ in range(depth)
+        )
+        self.last = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU())
+        self.head = nn.Linear(width, n_outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        features = self.stem(inputs.flatten(1))
+        for block in self.blocks:
+            features = features + block(features)
+        return self.head(self.last(features))
+
+
 class Cnn(nn.Module):
     """`depth` blocks of 3x3 convolution, ReLU and 2x2 pooling, then a dense layer of `hidden` units.
 
@@ -80,6 +119,45 @@ class Cnn(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         channels_last = inputs.contiguous(memory_format=torch.channels_last)
         return self.head(self.dropout(self.dense(self.body(channels_last))))
+
+
+class ConvNet(nn.Module):
+    """`depth` blocks of `convs` 3x3 convolutions with batch norm and ReLU, then 2x2 pooling; the width doubles.
+
+    The form is VGG's (Simonyan and Zisserman 2015) with batch norm (Ioffe and Szegedy 2015), and one dense layer on the
+    flattened last map in place of three. `dropout` leaves out units before it.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        n_outputs: int,
+        width: int = 16,
+        depth: int = 3,
+        convs: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        channels, height, side = input_shape
+        layers: list[nn.Module] = []
+        for block in range(depth):
+            for _ in range(convs):
+                layers += [
+                    nn.Conv2d(channels, width << block, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(width << block),
+                    nn.ReLU(),
+                ]
+                channels = width << block
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))
+            height, side = -(-height // 2), -(-side // 2)
+        self.body = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(channels * height * side, n_outputs)
+        convert_conv2d_weight_memory_format(self, torch.channels_last)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        channels_last = inputs.contiguous(memory_format=torch.channels_last)
+        return self.head(self.dropout(self.body(channels_last).flatten(1)))
 
 
 class ResNet(nn.Module):
