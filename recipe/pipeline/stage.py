@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -67,8 +67,14 @@ class Stage:
     def measured(self) -> Path:
         return self.reports / "measured.json"
 
-    def run(self, practices: Sequence[Practice], subject: Any) -> None:
+    def run(self, practices: Sequence[Practice], subject: Any, onwards: Mapping[str, Callable[[Any], Any]] = {}) -> Any:
         """Carry out `practices` on `subject` in their order and save what each draws and lists.
+
+        Args:
+            onwards: by a practice's id, what makes the subject of those after it out of its own.
+
+        Returns:
+            The subject of the last.
 
         Raises:
             SettingsError: `only` names a practice that is not among them.
@@ -80,11 +86,13 @@ class Stage:
             began = time.perf_counter()
             try:
                 finding = self._saved(practice(subject))
+                subject = onwards[practice.id](subject) if practice.id in onwards else subject
             except Exception as error:
                 finding = self._unmeasured(practice, error)
                 self.raised.append(practice.id)
             self.findings.append(replace(finding, seconds=round(time.perf_counter() - began, 3)))
         progress.practice("", len(due), len(due))
+        return subject
 
     def write(self) -> None:
         """The stage's outputs; measured.json, which the gate reads, comes last, when all it names is there."""

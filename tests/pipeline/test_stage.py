@@ -63,6 +63,14 @@ def test_what_a_practice_finds_draws_and_lists_is_on_disk(tmp_path: Path, settin
     assert metrics == {"train": 7, "blank": 3.0, "blank_low": 1.0, "blank_high": 5.0}
 
 
+def test_what_a_practice_finds_may_change_what_those_after_it_work_on(tmp_path: Path, settings: Settings) -> None:
+    stage = Stage("data", tmp_path, settings)
+    assert stage.run([counts, counts], 3, onwards={counts.id: lambda subject: subject + 1}) == 5
+    assert [finding.measured for finding in stage.findings] == [3.0, 4.0]
+    left_out = Stage("data", tmp_path, settings, only=(counts.id,))
+    assert left_out.run([unlucky, counts], 3, onwards={unlucky.id: lambda subject: subject + 1}) == 3
+
+
 def test_a_practice_that_breaks_closes_the_gate_and_the_others_have_their_say(
     tmp_path: Path, settings: Settings
 ) -> None:
