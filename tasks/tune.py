@@ -2,20 +2,23 @@
 
 from recipe.pipeline.loading import checked_experiment, in_folds
 from recipe.pipeline.stage import Stage, main
+from recipe.practices.tune.architecture import architecture, from_the_better
 from recipe.practices.tune.bayesian import bayesian
 from recipe.practices.tune.confirm import chosen, confirm
 from recipe.practices.tune.importance import importance
+from recipe.practices.tune.optimizer import optimizer
 from recipe.practices.tune.random_over_grid import random_over_grid
+from recipe.practices.tune.schedule import schedule
 from recipe.runtime.workspace import write_json
 from recipe.training.experiment import training_to_json
 
-PRACTICES = (random_over_grid, bayesian, importance, confirm)
+PRACTICES = (architecture, random_over_grid, bayesian, optimizer, schedule, importance, confirm)
 
 
 def work(stage: Stage) -> None:
-    """Search from what regularize chose, and write down what squeeze builds on."""
+    """Search from what regularize chose, or from the architecture that beats it, and write down what squeeze takes."""
     experiment = in_folds(checked_experiment(stage, build_on="regularize"))
-    stage.run(PRACTICES, experiment)
+    experiment = stage.run(PRACTICES, experiment, onwards={architecture.id: from_the_better})
     if not stage.only:
         write_json(stage.workspace / "chosen" / "tune.json", training_to_json(chosen(experiment)))
 

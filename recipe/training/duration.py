@@ -22,6 +22,12 @@ GOING_ON = 0.75  # of them, in the mean: the others clearly lose with their firs
 PAST_TURN = 2.0  # times the budget's steps, of trainings that go on until the validation loss has turned
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 FAVOURITES = 2  # candidates of tune/confirm beside those that the settings count: the start, and one augmented
+ARCHITECTURES, OPTIMIZERS, SCHEDULES = (
+    4,
+    2,
+    4,
+)  # what tune compares: the present architecture among them, the others not
+SEEN_THROUGH = 0.5  # of what is compared; the others clearly lose with their first seed
 
 
 def expected_seconds(experiment: Experiment, workers: int, handed_over: bool = False) -> dict[str, float]:
@@ -65,7 +71,7 @@ def _trainings(experiment: Experiment, workers: int) -> dict[str, float]:
         "baseline": 3.0,
         "overfit": 3.0 * budget.seeds + MEMORISING,
         "regularize": folds * _compared(budget.seeds, changes, stages.regularize.more_data.shares),
-        "tune": folds * (tried + searched + confirmed),
+        "tune": folds * (tried + searched + _compared_in_tune(experiment) + confirmed),
         "squeeze": _squeezed(experiment, workers),
     }
 
@@ -82,6 +88,17 @@ def _squeezed(experiment: Experiment, workers: int) -> float:
     beside = max(length + extended, workers * extended) if extended > length else length
     student = length * (1 + EVALUATED * members * (experiment.augment is not None)) if members > 1 else 0.0
     return beside + (members - 1) * length + workers * student
+
+
+def _compared_in_tune(experiment: Experiment) -> float:
+    """Architectures, optimizers and schedules: short trainings for the rates, then all seeds of those that may win."""
+    tune, seeds = experiment.stages.tune, experiment.budget.seeds
+    rates = ARCHITECTURES * len(tune.architecture.rates) + len(tune.optimizer.adam) + len(tune.optimizer.sgd)
+    rates += SCHEDULES * len(tune.schedule.peaks)
+    changes = ARCHITECTURES + min(OPTIMIZERS, tune.optimizer.go_on) + min(SCHEDULES, tune.schedule.go_on)
+    controls = 2 * (CONTROL_SEEDS - 1) * seeds  # the others are of regularize, and of tune/confirm
+    each = SEEN_THROUGH * seeds + (1 - SEEN_THROUGH)
+    return float(rates * tune.bayesian.rung + controls + changes * each)
 
 
 def seconds_per_step(experiment: Experiment) -> float:

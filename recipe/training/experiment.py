@@ -260,9 +260,12 @@ class Experiment:
         """
         if training.scheduler is None:
             return None
+        return training.scheduler.build(optimizer, **dict.fromkeys(STEPS, self.steps_of(training)))
+
+    def steps_of(self, training: Training) -> int:
+        """How many steps of the optimizer `training` takes to its last epoch."""
         count = max(1, math.ceil(training.share * len(self.train)))
-        steps = training.epochs * steps_per_epoch(count, training.batch_size)
-        return training.scheduler.build(optimizer, **dict.fromkeys(STEPS, steps))
+        return training.epochs * steps_per_epoch(count, training.batch_size)
 
     def new_augment(self, training: Training) -> Augment | None:
         """What changes each training batch before the transform; None where nothing does."""

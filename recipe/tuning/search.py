@@ -76,6 +76,25 @@ def rungs(experiment: Experiment) -> tuple[int, ...]:
     return tuple(sorted({max(1, math.ceil(full * experiment.stages.tune.bayesian.rung)), full}))
 
 
+def best_at_the_rung(experiment: Experiment, options: Sequence[Sequence[Training]]) -> list[Training]:
+    """The best of each of several lists of trainings, by the loss of one seed after the share of epochs of a rung.
+
+    Cheap enough for what every choice needs of its own, such as a learning rate: its nuisance settings.
+    """
+    losses = iter(losses_at_the_rung(experiment, [training for some in options for training in some]))
+    return [min(some, key=lambda _: next(losses)) for some in options]
+
+
+def losses_at_the_rung(experiment: Experiment, trainings: Sequence[Training]) -> list[float]:
+    """The validation loss of each of `trainings`, one seed, after the share of its epochs that a rung has."""
+    return [mean_loss(run) for run in fit_all(experiment, [_at_the_rung(experiment, one) for one in trainings])]
+
+
+def _at_the_rung(experiment: Experiment, training: Training) -> Training:
+    epochs = max(1, math.ceil(training.epochs * experiment.stages.tune.bayesian.rung))
+    return training.having(epochs=epochs, keep_best=False)
+
+
 def new_seeds(experiment: Experiment, training: Training) -> list[Training]:
     """`training` with as many seeds as a comparison has, none of which a search has seen."""
     first = experiment.training.seed + NEW_SEEDS

@@ -80,8 +80,11 @@ class Space:
         """Where `training` lies; outside the ranges, the nearest place inside."""
         return {axis.name: axis.nearest(_current(training, axis.role, axis.setting)) for axis in self.axes}
 
-    def settings(self, training: Training) -> Point:
-        """What `training` has for each axis, whether inside its range or, as the start may be, outside."""
+    def settings(self, training: Training) -> Mapping[str, Value | None]:
+        """What `training` has for each axis, whether inside its range or, as the start may be, outside.
+
+        None where the part that it has does not declare it, as another optimizer may not.
+        """
         return {axis.name: _current(training, axis.role, axis.setting) for axis in self.axes}
 
     def training(self, point: Point, number: int) -> Training:
@@ -161,7 +164,8 @@ def _axis(start: Training, role: str, setting: str, limits: Range) -> Axis | str
 def _current(training: Training, role: str, setting: str) -> Any:
     if role == "training":
         return getattr(training, setting)
-    return getattr(training, role).default_of(setting)
+    part: Component = getattr(training, role)
+    return part.default_of(setting) if part.declares(setting) else None
 
 
 def _with(training: Training, axis: Axis, value: Value) -> Training:

@@ -99,7 +99,8 @@ def _number(value: object) -> str:
 def _edges(space: Space, best: Trial, start: Trial) -> str:
     here, before = space.settings(best.training), space.settings(start.training)
     moved = [axis for axis in space.axes if here[axis.name] != before[axis.name]]
-    inside = [axis for axis in moved if axis.choices or axis.nearest(before[axis.name]) == before[axis.name]]
+    nearest = space.point(start.training)
+    inside = [axis for axis in moved if axis.choices or nearest[axis.name] == before[axis.name]]
     near = [axis.name for axis in inside if _at_edge(axis, here[axis.name])]
     return f" Near the end of its range, which may be too narrow: {', '.join(near)}." if near else ""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
@@ -12,31 +14,54 @@ from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
+from recipe.practices.tune.optimizer import held_optimizer
+from recipe.practices.tune.schedule import held_schedule
 from recipe.settings.strict import Strict
-from recipe.statistics.gains import Gain, gain
+from recipe.statistics.gains import Gain, Judged, gain, judge_gains
+from recipe.training.best_epochs import folds_of
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
 from recipe.tuning.pilot import search_from_pilot
-from recipe.tuning.search import Trial, at_best_epoch, in_order, new_seeds
+from recipe.tuning.search import Trial, at_best_epoch, in_order, mean_loss, new_seeds, rungs
 from recipe.tuning.space import Space, space_of
 
-ADDED = {"augment": "augmentation", "scheduler": "the schedule"}  # to a trial of the search
+Changes = Mapping[str, Any]  # of a training
 LEAST_LOSS = 1e-12  # what a share is taken of, where the search found a loss of zero
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial of the search and what it gives with new seeds: the losses of the validation examples, (seeds, N)."""
+    """A trial of the search, or one with something `added`, and what it gives with new seeds.
+
+    `losses` are those of the validation examples, (seeds, N).
+    """
 
     trial: Trial
+    added: tuple[str, ...]
     losses: Tensor
     metric: float
+
+    @property
+    def name(self) -> str:
+        """The number of the trial, and what was added to it."""
+        found = f"trial {self.trial.number}" if self.trial.number else "the start"
+        return f"{found} with {' and '.join(self.added)}" if self.added else found
 
     @property
     def confirmed(self) -> float:
         """The mean validation loss over the new seeds; infinite where one diverged."""
         mean = self.losses.mean().item()
         return mean if math.isfinite(mean) else math.inf
+
+    @property
+    def seeds_spread(self) -> float:
+        """The standard deviation of the mean loss from seed to seed."""
+        return self.losses.mean(1).std().item()
+
+    @property
+    def examples_spread(self) -> float:
+        """The standard deviation of the mean loss from one set of as many validation examples to another."""
+        return self.losses.mean(0).std().item() / math.sqrt(self.losses.shape[1])
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -63,101 +88,158 @@ def confirm(exp: Experiment) -> Finding:
     """What the search found best is better than the start when both are trained again with new seeds.
 
     The best of many trials owes part of its lead to a lucky seed; a mean over seeds that the search has not seen has no
-    such luck. Measured is the lead of the best of the search, never of the start over itself, so it can be negative;
-    then the start goes on, for the lowest confirmed mean is chosen, the start among them. The validation examples are
-    the same, so some optimism stays: the test set ends it. Source: the recipe, 5; Smith and Winkler 2006, "the
+    such luck. Measured is the lead of the best of the search, never of the start over itself, so it can be negative.
+    What goes on has the lowest mean over the new seeds, the start among the candidates, with augmentation and with the
+    optimizer and the schedule that hold. Of several the best is lucky again: so what it gains is measured where it was
+    not chosen, on other seeds and on other examples (Varma and Simon 2006). The validation examples are those of the
+    search, so some optimism stays: the test set ends it. Source: the recipe, 5; Smith and Winkler 2006, "the
     optimizer's curse".
     """
     space = space_of(exp)
-    if not space.axes:
-        return skip("Nothing was searched, so there is nothing to confirm; what regularize chose goes on.")
-    start, *found = _candidates(exp)
-    if not found:
-        return skip("No other trial was trained to the end: on the way nothing beats the start, which goes on.")
-    best, lead = _best(found), gain(start.losses - _best(found).losses, exp.validation.groups)
+    start, *others = _candidates(exp)
+    if not others:
+        nothing = "Nothing was searched" if not space.axes else "No other trial was trained to the end"
+        return skip(f"{nothing}, and no optimizer and no schedule holds, so there is nothing to confirm.")
+    judged = _judged(exp, start, [one.losses for one in others])
+    choice = _best([start, *others])
+    honest = _judged(exp, start, [_where_it_was_not_chosen([start, *others]), *(one.losses for one in others)])[0]
+    plain = [number for number, one in enumerate(others) if not one.added]
+    lead = judged[plain[0]] if plain else honest
     return Finding(
-        summary=_in_words(exp, best, start, min(found, key=lambda one: one.trial.loss), lead),
-        measured=lead.value,
-        interval=(lead.low, lead.high),
+        summary=f"{_in_words(exp, start, others[plain[0]], lead) if plain else _no_other()} "
+        f"{_choice_in_words(choice, start, len(others), honest.gain)}{_spreads(exp, start)}",
+        measured=lead.gain.value,
+        interval=(lead.gain.low, lead.gain.high),
         expected="above 0, beyond chance",
-        advice="What the search prefers may be luck: give it more trials and more seeds (budget=thorough), or a larger "
-        "validation split. Where the start is as good as it gets, leave the settings as they are.",
-        requirements=(at_least(lead.low, "min_lead", otherwise="warn"),),
-        figures={"confirmed": _drawn([start, *found])},
-        table=_table(space, [start, *found], _best([start, *found])),
+        advice="What the search prefers is no better than the start, which goes on where nothing else is: give the "
+        "search more trials and more seeds (budget=thorough), or other ranges under stages.tune.space.",
+        requirements=(at_least(lead.gain.high, "min_lead", otherwise="warn"),),
+        figures={"confirmed": _drawn([start, *others])},
+        table=_table(space, start, others, judged, choice),
+        answer=lead.answer,
     )
 
 
 def chosen(exp: Experiment) -> Training:
     """What squeeze builds on: the training with the lowest confirmed loss, with the start's seed and its best epoch."""
-    space = space_of(exp)
-    best = _best(_candidates(exp)).trial.training if space.axes else space.start
-    return best.having(seed=space.start.seed, keep_best=True)
+    return _best(_candidates(exp)).trial.training.having(seed=exp.training.seed, keep_best=True)
 
 
 def _candidates(exp: Experiment) -> list[Candidate]:
-    """The start, then the best of the other trials that were trained to the end.
-
-    The first of them augmented too, and with the schedule at hand.
-    """
-    trials = search_from_pilot(exp)
-    others = [trial for trial in in_order(trials) if trial.finished and trial.number and math.isfinite(trial.loss)]
-    few = [trials[0], *others[: exp.stages.tune.confirm.candidates]]
-    favourite = few[1:2]
-    few += [_augmented(exp, trial) for trial in favourite if exp.augment and not trial.training.augment]
-    few += [_scheduled(exp, trial) for trial in favourite if exp.scheduler]
-    fit_all(exp, [one for trial in few for one in new_seeds(exp, trial.training)])
-    return [_candidate(exp, trial) for trial in few]
+    """The start, then the best of the other trials that were trained to the end, then the favourite with more."""
+    trials = search_from_pilot(exp) if space_of(exp).axes else [_only(exp)]
+    best = [trial for trial in in_order(trials) if trial.finished and math.isfinite(trial.loss)]
+    others = [trial for trial in best if trial.number][: exp.stages.tune.confirm.candidates]
+    few: list[tuple[Trial, tuple[str, ...]]] = [(trial, ()) for trial in (trials[0], *others)]
+    few += [(_with(trial, _augmented(exp)), ("augmentation",)) for trial in others[:1] if _augmented(exp)]
+    few += [(_with(in_order(trials)[0], changes), names) for names, changes in _held(exp)]
+    fit_all(exp, [one for trial, _ in few for one in new_seeds(exp, trial.training)])
+    return [_candidate(exp, trial, names) for trial, names in few]
 
 
-def _augmented(exp: Experiment, trial: Trial) -> Trial:
-    """The same with the augmentation at hand: at the rate that regularize had, it may not have paid yet."""
-    training = trial.training.having(augment=exp.augment)
-    return replace(trial, training=training, point={**trial.point, "augment": True})
+def _only(exp: Experiment) -> Trial:
+    """The start alone, as if it were a search of one trial."""
+    start = space_of(exp).start
+    [run] = fit_all(exp, [start])
+    return Trial(0, {}, start, {start.epochs: mean_loss(run)})
 
 
-def _scheduled(exp: Experiment, trial: Trial) -> Trial:
-    """The same under the schedule at hand, which is off until here: now the rate that it starts from is tuned."""
-    return replace(
-        trial, training=trial.training.having(scheduler=exp.scheduler), point={**trial.point, "scheduler": True}
-    )
+def _augmented(exp: Experiment) -> Changes:
+    """The augmentation at hand: at the rate that regularize had, it may not have paid yet."""
+    return {"augment": exp.augment} if exp.augment and not exp.training.augment else {}
 
 
-def _candidate(exp: Experiment, trial: Trial) -> Candidate:
+def _held(exp: Experiment) -> list[tuple[tuple[str, ...], Changes]]:
+    """The optimizer and the schedule that hold around the favourite, each alone and both together."""
+    optimizer, schedule = held_optimizer(exp), held_schedule(exp)
+    held: list[tuple[tuple[str, ...], Changes]] = []
+    if optimizer:
+        held.append(((optimizer.name.rpartition(".")[2],), {"optimizer": optimizer}))
+    if schedule:
+        name = schedule.scheduler.name.rpartition(".")[2]
+        held.append(((name,), {"optimizer": schedule.optimizer, "scheduler": schedule.scheduler}))
+        if optimizer:
+            peak = optimizer.having(lr=optimizer.default_of("lr") * schedule.peak)
+            held.append(
+                ((*held[0][0], name), {"optimizer": peak, "scheduler": schedule.scheduler}),
+            )
+    return held
+
+
+def _with(trial: Trial, changes: Changes) -> Trial:
+    return replace(trial, training=trial.training.having(**changes))
+
+
+def _candidate(exp: Experiment, trial: Trial, added: tuple[str, ...]) -> Candidate:
     losses, scores = zip(*(at_best_epoch(run) for run in fit_all(exp, new_seeds(exp, trial.training))), strict=True)
-    return Candidate(trial, torch.stack(losses), exp.objective.metric.signed(torch.stack(scores).mean().item()))
+    metric = exp.objective.metric.signed(torch.stack(scores).mean().item())
+    return Candidate(trial, added, torch.stack(losses), metric)
 
 
-def _best(candidates: list[Candidate]) -> Candidate:
+def _best(candidates: Sequence[Candidate]) -> Candidate:
     """The lowest confirmed loss; the start, which is the first, where another is only as good."""
     return min(candidates, key=lambda one: one.confirmed)
 
 
-def _in_words(exp: Experiment, best: Candidate, start: Candidate, favourite: Candidate, lead: Gain) -> str:
-    seeds = f"{exp.budget.seeds} new seeds"
-    curse = (
-        f"the search's favourite, {_name(favourite)}, went from {favourite.trial.loss:.4g} to {favourite.confirmed:.4g}"
-    )
-    if start.confirmed <= best.confirmed:
-        return f"Over {seeds} nothing beats the start's validation loss of {start.confirmed:.4g}; {curse}."
+def _judged(exp: Experiment, start: Candidate, losses: Sequence[Tensor]) -> list[Judged]:
+    """What each gains over the start, judged together, by the least that regularize holds a gain to."""
+    settings = exp.stages.regularize.combination
+    worthwhile = settings.worthwhile * abs(start.confirmed) if math.isfinite(start.confirmed) else 0.0
+    return judge_gains(start.losses, losses, exp.validation.groups, least=settings.min_gain, worthwhile=worthwhile)
+
+
+def _where_it_was_not_chosen(candidates: Sequence[Candidate]) -> Tensor:
+    """The loss under the candidate that is best for other seeds and other examples than each, (seeds, N)."""
+    every = torch.stack([one.losses for one in candidates])
+    kept = torch.empty_like(every[0])
+    seeds = torch.arange(len(kept))
+    for fold in folds_of(kept.shape[1]):
+        for seed in seeds:
+            known = every[:, seeds != seed][:, :, fold.others].mean((1, 2)).nan_to_num(math.inf)
+            kept[seed, fold.members] = every[known.argmin(), seed, fold.members]
+    return kept
+
+
+def _in_words(exp: Experiment, start: Candidate, favourite: Candidate, lead: Judged) -> str:
+    proof = {"holds": "which holds", "refuted": "which does not hold", "open": "which chance may explain"}[lead.answer]
     return (
-        f"Over {seeds} {_name(best)} has a mean validation loss of {best.confirmed:.4g}, the start "
-        f"{start.confirmed:.4g}, a gain of {lead.value:.3g} [{lead.low:.3g}, {lead.high:.3g}]"
-        f"{'' if lead.holds() else ', which chance may explain'}; {curse}."
+        f"Over {exp.budget.seeds} new seeds the search's best, {favourite.name}, has a mean validation loss of "
+        f"{favourite.confirmed:.4g}, where the search had found {favourite.trial.loss:.4g}, and the start "
+        f"{start.confirmed:.4g}: a gain of {lead.gain.value:.3g} [{lead.gain.low:.3g}, {lead.gain.high:.3g}], {proof}."
     )
 
 
-def _name(candidate: Candidate) -> str:
-    if not candidate.trial.number:
-        return "the start"
-    added = [words for name, words in ADDED.items() if candidate.trial.point.get(name)]
-    return " with ".join([f"trial {candidate.trial.number}", *added])
+def _no_other() -> str:
+    return "Of the search no other trial than the start was trained to the end."
+
+
+def _choice_in_words(choice: Candidate, start: Candidate, count: int, honest: Gain) -> str:
+    if choice is start:
+        return f"Of {count + 1} candidates nothing beats the start, which goes on."
+    return (
+        f"Of {count + 1} candidates {choice.name} goes on, at {choice.confirmed:.4g}; where the best was not chosen it "
+        f"gains {honest.value:.3g} [{honest.low:.3g}, {honest.high:.3g}] over the start."
+    )
+
+
+def _spreads(exp: Experiment, start: Candidate) -> str:
+    """How far the loss moves with the settings, with the seed, and with the examples (Godbole et al. 2023)."""
+    if not space_of(exp).axes:
+        return ""
+    first = rungs(exp)[0]
+    early = [trial.losses[first] for trial in search_from_pilot(exp) if math.isfinite(trial.losses[first])]
+    trials = torch.tensor(early).std().item() if len(early) > 1 else math.nan
+    return (
+        f" Standard deviations of the loss: {trials:.2g} between the trials of the search after {first} epochs, "
+        f"{start.seeds_spread:.2g} between seeds of the start, {start.examples_spread:.2g} from one validation split "
+        "to another."
+    )
 
 
 def _drawn(candidates: list[Candidate]) -> object:
     """The confirmed mean with its interval, and beside it what the search had seen."""
     figure = drawing.intervals(
-        {_name(one): (one.confirmed, *one.interval) for one in candidates if math.isfinite(one.confirmed)},
+        {one.name: (one.confirmed, *one.interval) for one in candidates if math.isfinite(one.confirmed)},
         "validation loss",
         "Confirmed with new seeds",
     )
@@ -176,22 +258,34 @@ def _drawn(candidates: list[Candidate]) -> object:
     return figure
 
 
-def _table(space: Space, candidates: list[Candidate], best: Candidate) -> pd.DataFrame:
+def _table(
+    space: Space, start: Candidate, others: Sequence[Candidate], judged: Sequence[Judged], choice: Candidate
+) -> pd.DataFrame:
+    """A row a candidate, the best first; gains are over the start."""
     rows = []
-    for one in sorted(candidates, key=lambda one: one.confirmed):
+    found: list[tuple[Candidate, Judged | None]] = [(start, None), *zip(others, judged, strict=True)]
+    for one, gained in sorted(found, key=lambda pair: pair[0].confirmed):
         low, high = one.interval
         rows.append(
             {
                 "trial": one.trial.number,
-                "chosen": one is best,
+                "added": " and ".join(one.added),
+                "chosen": one is choice,
                 "confirmed_loss": one.confirmed,
                 "confirmed_low": low,
                 "confirmed_high": high,
+                "gain": gained.gain.value if gained else 0.0,
+                "gain_low": gained.gain.low if gained else 0.0,
+                "gain_high": gained.gain.high if gained else 0.0,
+                "answer": gained.answer if gained else "",
                 "searched_loss": one.trial.loss,
                 "shrinkage": one.shrinkage,
+                "seeds_spread": one.seeds_spread,
+                "examples_spread": one.examples_spread,
                 "metric": one.metric,
+                "optimizer": one.trial.training.optimizer.name,
+                "scheduler": one.trial.training.scheduler.name if one.trial.training.scheduler else "none",
                 **space.settings(one.trial.training),
-                **{name: True for name in ADDED if one.trial.point.get(name)},
             }
         )
     return pd.DataFrame(rows)

@@ -1,0 +1,217 @@
+"""tune/architecture: the few architectures that published work uses for this kind of data, at equal compute."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+from pydantic import Field
+
+from recipe.errors import TargetError
+from recipe.evidence import Finding, Requirement, at_most, practice, skip
+from recipe.settings.strict import Strict
+from recipe.training.comparison import (
+    Change,
+    Comparison,
+    best_of,
+    compare_all,
+    in_words,
+    joint_answer,
+    learning_curves,
+    row,
+)
+from recipe.training.components import Component
+from recipe.training.experiment import Experiment, Training
+from recipe.training.flops import flops_per_example
+from recipe.tuning.favourite import at_rate
+from recipe.tuning.search import best_at_the_rung
+
+IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
+LINEAR, MLP = Component("model", "recipe.models.Linear"), Component("model", "recipe.models.Mlp")
+# Simonyan and Zisserman 2015 with Ioffe and Szegedy 2015; He et al. 2015, the widths such that an epoch is affordable.
+IMAGES = {
+    "a CNN with batch norm": Component("model", "recipe.models.ConvNet", {"width": 8, "depth": 3, "convs": 2}),
+    "a ResNet": Component("model", "recipe.models.ResNet", {"width": 8, "blocks": [1, 1, 1]}),
+    "a small CNN": Component("model", "recipe.models.Cnn"),
+    "an MLP": MLP,
+}
+# Gorishniy et al. 2021, section 3
+TABLES = {"a linear model": LINEAR, "an MLP": MLP, "a residual MLP": Component("model", "recipe.models.ResMlp")}
+TAKEN_OVER = ("dropout",)  # of the model's settings, which regularize may have found
+
+
+class Settings(Strict):
+    rates: tuple[float, ...] = Field(min_length=1)
+    stretch: float = Field(ge=1)
+    replaced: tuple[str, ...]
+
+
+class Limits(Strict):
+    max_lead: float
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One that is compared: its training at equal compute, at the better of its rates; the first is the present one."""
+
+    name: str
+    training: Training
+    flops: float
+
+    @property
+    def rate(self) -> float | None:
+        """The learning rate, where the optimizer has one."""
+        optimizer = self.training.optimizer
+        return optimizer.default_of("lr") if optimizer.declares("lr") else None
+
+
+@practice("tune/architecture")
+def architecture(exp: Experiment) -> Finding:
+    """Another architecture that published work uses for this kind of data is better than the present one.
+
+    At equal compute: the epochs of each follow from the floating-point operations of its step, up to a few times the
+    present ones. The learning rate is a nuisance setting: each other has its own, the best of a few on a short training
+    of one seed. All else is fixed. Each is judged at its best epoch. Where one holds, tune goes on from it in place of
+    the default model; a model that somebody has named keeps its place. Source: the recipe, 3, "don't be a hero";
+    Godbole et al. 2023, "choosing the model architecture" and "scientific, nuisance, and fixed hyperparameters".
+    """
+    if exp.training.weights is not None:
+        return skip("The training starts from pretrained weights, which fit no other architecture.")
+    present, *others = _at_their_rates(exp)
+    if not others:
+        return skip("None of the architectures for this kind of data is another than the present one.")
+    compared = _compared(exp, present, others)
+    best = best_of(compared)
+    kept = best.answer == "holds" and not _may_be_replaced(exp)
+    return Finding(
+        summary=f"{in_words(exp, best)} {_what_goes_on(exp, best)} Tried at equal compute, at most "
+        f"{exp.stages.tune.architecture.stretch:g} times the present {exp.training.epochs} epochs, beside "
+        f"{present.training.model.name}: {_in_short(others)}. Scientific: the architecture; nuisance: its learning "
+        "rate; fixed: all else.",
+        measured=best.gain.value,
+        interval=(best.gain.low, best.gain.high),
+        expected="above 0 where another is better",
+        advice=f"Name the better one, {_as_override(best.training.model)}, or give the own model what it lacks.",
+        requirements=(_keeps_its_place(best, kept),),
+        figures={"curves": _curves(exp, present, compared)},
+        table=pd.DataFrame([{**row(one), **_costs(exp, one, [present, *others])} for one in compared]),
+        answer=joint_answer(compared),
+    )
+
+
+def from_the_better(exp: Experiment) -> Experiment:
+    """The experiment around the architecture that holds against the present one, where that may be replaced."""
+    if exp.training.weights is not None or not _may_be_replaced(exp):
+        return exp
+    present, *others = _at_their_rates(exp)
+    if not others:
+        return exp
+    best = best_of(_compared(exp, present, others))
+    if best.answer != "holds":
+        return exp
+    return replace(exp, training=best.training.having(seed=exp.training.seed, keep_best=exp.training.keep_best))
+
+
+def _compared(exp: Experiment, present: Architecture, others: Sequence[Architecture]) -> list[Comparison]:
+    changes = [Change(one.name, functools.partial(_instead, one.training)) for one in others]
+    return compare_all(replace(exp, training=present.training), changes)
+
+
+def _instead(training: Training, control: Training) -> Training:
+    return training.having(seed=control.seed)
+
+
+def _may_be_replaced(exp: Experiment) -> bool:
+    """Whether the present model is a default, which nobody has named: one that somebody has is used as it is."""
+    return exp.training.model.name in exp.stages.tune.architecture.replaced
+
+
+def _at_their_rates(exp: Experiment) -> list[Architecture]:
+    """The present architecture, and the others, each at the rate with the lowest loss of a short training."""
+    own = exp.training.having(keep_best=True)
+    spent = flops_per_example(exp, own)
+    found = [Architecture("the present one", own, spent)]
+    for name, model in _others(exp).items():
+        training = own.having(model=_like_the_present(own.model, model))
+        try:
+            flops = flops_per_example(exp, training)
+        except (TargetError, RuntimeError):  # an input too small for so many poolings, or of another shape
+            continue
+        found.append(Architecture(name, training.having(epochs=_epochs(exp, spent, flops)), flops))
+    return [found[0], *_with_rates(exp, found[1:])]  # the present rate was found by overfit/adam
+
+
+def _others(exp: Experiment) -> dict[str, Component]:
+    known = IMAGES if len(exp.input_shape) == IMAGE_DIMENSIONS else TABLES
+    present = exp.training.model.locate()
+    return {name: model for name, model in known.items() if model.locate() is not present}
+
+
+def _like_the_present(present: Component, other: Component) -> Component:
+    """`other` with what regularize has found for the present model and both declare."""
+    both = [name for name in TAKEN_OVER if present.declares(name) and other.declares(name)]
+    return other.having(**{name: present.default_of(name) for name in both})
+
+
+def _epochs(exp: Experiment, spent: float, flops: float) -> int:
+    """As many as the present training's operations pay for; where none can be counted, as many as it has."""
+    epochs = exp.training.epochs
+    if not spent or not flops:
+        return epochs
+    return max(1, min(math.floor(epochs * spent / flops), round(epochs * exp.stages.tune.architecture.stretch)))
+
+
+def _with_rates(exp: Experiment, found: Sequence[Architecture]) -> list[Architecture]:
+    if not exp.training.optimizer.declares("lr"):
+        return list(found)
+    present = exp.training.optimizer.default_of("lr")
+    rates = [factor * present for factor in exp.stages.tune.architecture.rates]
+    best = best_at_the_rung(exp, [[at_rate(one.training, rate) for rate in rates] for one in found])
+    return [replace(one, training=training) for one, training in zip(found, best, strict=True)]
+
+
+def _keeps_its_place(best: Comparison, kept: bool) -> Requirement:
+    """A named model that is beaten is pointed out: nothing else would be done about it."""
+    return at_most(best.gain.low if kept else min(best.gain.low, 0.0), "max_lead", otherwise="warn")
+
+
+def _what_goes_on(exp: Experiment, best: Comparison) -> str:
+    if best.answer != "holds":
+        return f"{exp.training.model.name} goes on."
+    if _may_be_replaced(exp):
+        return f"{best.training.model.name} goes on in place of the default {exp.training.model.name}."
+    return (
+        f"{exp.training.model.name} was named and goes on all the same; for the better one name "
+        f"{_as_override(best.training.model)}."
+    )
+
+
+def _as_override(model: Component) -> str:
+    return " ".join(
+        [f"model._target_={model.name}", *(f"model.{name}={value}" for name, value in model.settings.items())]
+    )
+
+
+def _in_short(others: Sequence[Architecture]) -> str:
+    return ", ".join(
+        f"{one.name} ({one.training.epochs} epochs{f', rate {one.rate:.2g}' if one.rate else ''})" for one in others
+    )
+
+
+def _curves(exp: Experiment, present: Architecture, compared: Sequence[Comparison]) -> object:
+    runs = {present.name: (present.training, exp.budget.seeds)}
+    return learning_curves(exp, runs | {one.name: (one.training, one.seeds) for one in compared})
+
+
+def _costs(exp: Experiment, one: Comparison, all_of_them: Sequence[Architecture]) -> dict[str, object]:
+    [found] = [other for other in all_of_them if other.name == one.name]
+    return {
+        "model": found.training.model.name,
+        "epochs": found.training.epochs,
+        "learning_rate": found.rate,
+        "flops_per_example": found.flops,
+        "present_flops": all_of_them[0].flops,
+    }

@@ -1,0 +1,25 @@
+"""What the search likes best, and experiments around it with seeds that the search has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from recipe.training.experiment import Experiment, Training
+from recipe.tuning.pilot import search_from_pilot
+from recipe.tuning.search import in_order, new_seeds
+from recipe.tuning.space import space_of
+
+
+def around_favourite(experiment: Experiment) -> Experiment:
+    """The experiment around the search's best trial, the start among them, judged at its best epoch, with new seeds.
+
+    They are those of tune/confirm, so that it need not train what was compared here.
+    """
+    space = space_of(experiment)
+    best = in_order(search_from_pilot(experiment))[0].training if space.axes else space.start
+    return replace(experiment, training=new_seeds(experiment, best)[0].having(keep_best=True))
+
+
+def at_rate(training: Training, rate: float) -> Training:
+    """`training` with another learning rate."""
+    return training.having(optimizer=training.optimizer.having(lr=rate))
