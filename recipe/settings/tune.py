@@ -49,10 +49,18 @@ class Space(Strict):
         return [*self.training, *(f"{part}.{name}" for part in parts for name in getattr(self, part))]
 
 
+class More(Strict):
+    """`stages.tune.with_many_trials`: what is searched beside the space where there are so many `trials`."""
+
+    trials: int = Field(ge=1)
+    optimizer: dict[str, Range]
+
+
 class Searched(Strict):
     """What of `stages.tune` is no practice's own: the space, in which the axes of tune/random_over_grid lie."""
 
     space: Space
+    with_many_trials: More
     if TYPE_CHECKING:
         random_over_grid: Any  # joined to this section
 

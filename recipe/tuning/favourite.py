@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from torch.optim import Optimizer
+
 from recipe.training.experiment import Experiment, Training
 from recipe.tuning.pilot import search_from_pilot
 from recipe.tuning.search import in_order, new_seeds
@@ -23,3 +25,10 @@ def around_favourite(experiment: Experiment) -> Experiment:
 def at_rate(training: Training, rate: float) -> Training:
     """`training` with another learning rate."""
     return training.having(optimizer=training.optimizer.having(lr=rate))
+
+
+def can_be_scheduled(experiment: Experiment) -> bool:
+    """Whether the optimizer is one whose learning rate torch's schedules can move."""
+    if not experiment.training.optimizer.declares("lr"):
+        return False
+    return isinstance(experiment.new_optimizer(experiment.new_model()), Optimizer)

@@ -144,6 +144,8 @@ def _ask(space: Space, told: Sequence[Trial], numbers: range, startup: int) -> l
     """Where the trials `numbers` lie: a function of the trials told so far, and of nothing else."""
     if not numbers:
         return []
+    if len(told) < startup:
+        return _spread_evenly(space, numbers)
     from optuna.samplers import TPESampler
 
     # The seed follows from the batch, so that no generator's state has to outlive an interruption.
@@ -151,6 +153,20 @@ def _ask(space: Space, told: Sequence[Trial], numbers: range, startup: int) -> l
     study = _study(space, told, TPESampler(seed=seed, multivariate=True, n_startup_trials=startup))
     distributions = {axis.name: axis.distribution() for axis in space.axes}
     return [study.ask(distributions).params for _ in numbers]
+
+
+def _spread_evenly(space: Space, numbers: range) -> list[Point]:
+    """Quasi-random places, which leave smaller gaps than chance does (Sobol 1967; Bousquet et al. 2017)."""
+    from scipy.stats.qmc import Sobol
+
+    if not space.axes:
+        return [{} for _ in numbers]
+    power = math.ceil(math.log2(numbers.stop + 1))  # Sobol's sequence is even in powers of two
+    shares = Sobol(len(space.axes), rng=space.start.seed).random_base2(power)
+    return [
+        {axis.name: axis.of_share(float(share)) for axis, share in zip(space.axes, shares[number], strict=True)}
+        for number in numbers
+    ]
 
 
 def _study(space: Space, told: Sequence[Trial], sampler: BaseSampler) -> Study:

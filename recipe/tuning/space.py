@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ Value = bool | int | float | str
 Point = Mapping[str, Value]  # an axis's name to its value
 
 MARGIN = 0.05  # of an axis, drawn beyond either end
+BETAS = {"beta1": 0, "beta2": 1}  # of the setting `betas`, which Adam has for both
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,20 @@ class Axis:
     def at(self, share: float) -> int | float:
         """The value at `share`, 0 to 1, of the way from low to high."""
         return round(self.between(share)) if self.integer else self.between(share)
+
+    def of_share(self, share: float) -> Value:
+        """The same, or the choice that lies there."""
+        if self.choices:
+            return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
+        return self.at(share)
+
+    def share_of(self, value: Value) -> float:
+        """How far along the axis `value` lies, 0 at its low end to 1 at its high one; of choices, by their place."""
+        if self.choices:
+            return (self.choices.index(value) + 0.5) / len(self.choices)
+        if self.log:
+            return math.log(float(value) / self.low) / math.log(self.high / self.low)
+        return (float(value) - self.low) / (self.high - self.low)
 
     def between(self, share: float) -> float:
         """The same, whole or not."""
@@ -131,8 +147,9 @@ def draw_scale(chart: Axes, axis: Axis, along: Literal["x", "y"] = "x") -> None:
 
 
 def _declared_ranges(experiment: Experiment) -> list[tuple[str, Mapping[Any, Range]]]:
-    space = experiment.stages.tune.space
-    return [(role, getattr(space, role)) for role in ("optimizer", "training", "model", "augment")]
+    space, more = experiment.stages.tune.space, experiment.stages.tune.with_many_trials
+    declared = [(role, getattr(space, role)) for role in ("optimizer", "training", "model", "augment")]
+    return [*declared, *([("optimizer", more.optimizer)] if experiment.budget.trials >= more.trials else [])]
 
 
 def _axis(start: Training, role: str, setting: str, limits: Range) -> Axis | str:
@@ -141,7 +158,7 @@ def _axis(start: Training, role: str, setting: str, limits: Range) -> Axis | str
         part: Component | None = getattr(start, role)
         if part is None:
             return f"{role}.{setting} (no {role} is used)"
-        if not part.declares(setting):
+        if not _declares(part, setting):
             return f"{role}.{setting} ({part.name} does not declare it)"
     current = _current(start, role, setting)
     if limits.choices:
@@ -165,13 +182,28 @@ def _current(training: Training, role: str, setting: str) -> Any:
     if role == "training":
         return getattr(training, setting)
     part: Component = getattr(training, role)
-    return part.default_of(setting) if part.declares(setting) else None
+    if not _declares(part, setting):
+        return None
+    return part.default_of("betas")[BETAS[setting]] if _is_beta(part, setting) else part.default_of(setting)
+
+
+def _declares(part: Component, setting: str) -> bool:
+    return part.declares(setting) or _is_beta(part, setting)
+
+
+def _is_beta(part: Component, setting: str) -> bool:
+    return setting in BETAS and not part.declares(setting) and part.declares("betas")
 
 
 def _with(training: Training, axis: Axis, value: Value) -> Training:
     if axis.role == "training":
         return training.having(**{axis.setting: value})
-    part = getattr(training, axis.role).having(**{axis.setting: value})
+    part: Component = getattr(training, axis.role)
+    if _is_beta(part, axis.setting):
+        betas = list(part.default_of("betas"))
+        betas[BETAS[axis.setting]] = value
+        return training.having(**{axis.role: part.having(betas=betas)})
+    part = part.having(**{axis.setting: value})
     if axis.setting == "weight_decay" and part.declares("decoupled_weight_decay"):
         part = part.having(decoupled_weight_decay=True)  # Loshchilov and Hutter 2019: Adam's own decay hardly decays
     return training.having(**{axis.role: part})

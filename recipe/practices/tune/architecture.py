@@ -26,7 +26,7 @@ from recipe.training.comparison import (
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
 from recipe.training.flops import flops_per_example
-from recipe.tuning.favourite import at_rate
+from recipe.tuning.favourite import at_rate, can_be_scheduled
 from recipe.tuning.search import best_at_the_rung
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
@@ -40,6 +40,7 @@ IMAGES = {
 }
 # Gorishniy et al. 2021, section 3
 TABLES = {"a linear model": LINEAR, "an MLP": MLP, "a residual MLP": Component("model", "recipe.models.ResMlp")}
+DECAY = Component("scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR")  # Loshchilov and Hutter 2017
 TAKEN_OVER = ("dropout",)  # of the model's settings, which regularize may have found
 
 
@@ -74,8 +75,9 @@ def architecture(exp: Experiment) -> Finding:
 
     At equal compute: the epochs of each follow from the floating-point operations of its step, up to a few times the
     present ones. The learning rate is a nuisance setting: each other has its own, the best of a few on a short training
-    of one seed. All else is fixed. Each is judged at its best epoch. Where one holds, tune goes on from it in place of
-    the default model; a model that somebody has named keeps its place. Source: the recipe, 3, "don't be a hero";
+    of one seed. All else is fixed: all are under the same cosine decay, as they are published, for at a constant rate
+    batch norm looks worse than it is. Each is judged at its best epoch. Where one holds, tune goes on from it in place
+    of the default model; a model that somebody has named keeps its place. Source: the recipe, 3, "don't be a hero";
     Godbole et al. 2023, "choosing the model architecture" and "scientific, nuisance, and fixed hyperparameters".
     """
     if exp.training.weights is not None:
@@ -90,7 +92,7 @@ def architecture(exp: Experiment) -> Finding:
         summary=f"{in_words(exp, best)} {_what_goes_on(exp, best)} Tried at equal compute, at most "
         f"{exp.stages.tune.architecture.stretch:g} times the present {exp.training.epochs} epochs, beside "
         f"{present.training.model.name}: {_in_short(others)}. Scientific: the architecture; nuisance: its learning "
-        "rate; fixed: all else.",
+        "rate; fixed: all else, under a cosine decay.",
         measured=best.gain.value,
         interval=(best.gain.low, best.gain.high),
         expected="above 0 where another is better",
@@ -106,13 +108,15 @@ def from_the_better(exp: Experiment) -> Experiment:
     """The experiment around the architecture that holds against the present one, where that may be replaced."""
     if exp.training.weights is not None or not _may_be_replaced(exp):
         return exp
-    present, *others = _at_their_rates(exp)
+    first, *others = _at_their_rates(exp)
     if not others:
         return exp
-    best = best_of(_compared(exp, present, others))
+    best = best_of(_compared(exp, first, others))
     if best.answer != "holds":
         return exp
-    return replace(exp, training=best.training.having(seed=exp.training.seed, keep_best=exp.training.keep_best))
+    present = exp.training
+    better = best.training.having(seed=present.seed, keep_best=present.keep_best, scheduler=present.scheduler)
+    return replace(exp, training=better)
 
 
 def _compared(exp: Experiment, present: Architecture, others: Sequence[Architecture]) -> list[Comparison]:
@@ -131,7 +135,7 @@ def _may_be_replaced(exp: Experiment) -> bool:
 
 def _at_their_rates(exp: Experiment) -> list[Architecture]:
     """The present architecture, and the others, each at the rate with the lowest loss of a short training."""
-    own = exp.training.having(keep_best=True)
+    own = exp.training.having(keep_best=True, scheduler=DECAY if can_be_scheduled(exp) else None)
     spent = flops_per_example(exp, own)
     found = [Architecture("the present one", own, spent)]
     for name, model in _others(exp).items():

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -14,16 +15,22 @@ from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
 from recipe.training.experiment import Experiment
-from recipe.training.fit import fit_all
+from recipe.training.fit import Trained, fit_all
 from recipe.tuning.pilot import search_from_pilot
 from recipe.tuning.search import Trial, in_order, rungs, validation_losses
-from recipe.tuning.space import Axis, Space, draw_scale, space_of
+from recipe.tuning.space import Axis, Space, Value, draw_scale, space_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EDGE = 0.1  # of an axis: a best value this close to an end may have a better one beyond it
 PANELS = 3  # of the slice plot in a row
+BINS = 5  # of an axis in it, of each of which the best is drawn
+NEAR, FEW = 0.1, 2  # of an axis: what lies this close to the best is near it; fewer trials are few
+LEAST_EPOCHS = 4  # fewer are no curve
+LATE, EARLY = 0.9, 0.5  # of the epochs: a lowest loss later than the one is not reached, before the other early
+RESTLESS = 0.1  # of the loss, from epoch to epoch
+LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
 
 
 class Settings(Strict):
@@ -43,7 +50,9 @@ def bayesian(exp: Experiment) -> Finding:
 
     Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), several trials at a time, the worse of them
     stopped at the first rung. Trial 0 is the start, so the best is never worse. The gain is that of the best trial,
-    which is partly luck: tune/confirm takes that off.
+    which is partly luck: tune/confirm takes that off. What the search itself has to show is looked at as Godbole et al.
+    2023 do: whether the best lies at an end of its range, how many trials lie near it, how many diverged, and how its
+    curve ends.
     """
     space = space_of(exp)
     if not space.axes:
@@ -57,7 +66,7 @@ def bayesian(exp: Experiment) -> Finding:
     return Finding(
         summary=f"The best of {len(trials)} trials, {finished} of them trained to the end, has a validation loss of "
         f"{best.loss:.4f}, the start {start.loss:.4f}: {_what(space, best)}."
-        f"{_edges(space, best, start)}{_left_out(space)}",
+        f"{_edges(space, best, start)}{_density(space, trials, best)}{_ending(runs[1])}{_left_out(space)}",
         measured=gain.mean().item(),
         interval=mean_interval(gain, exp.validation.groups),
         expected="at least 0",
@@ -115,6 +124,37 @@ def _at_edge(axis: Axis, value: object) -> bool:
     return (axis.high - value) / (axis.high - axis.low) < EDGE
 
 
+def _density(space: Space, trials: Sequence[Trial], best: Trial) -> str:
+    """How many other trials lie near the best on the axis where they are fewest: few may have missed a better place."""
+    counts = {axis.name: sum(_near(axis, one, best) for one in trials) - 1 for axis in space.axes if not axis.choices}
+    if not counts or len(trials) < 2:
+        return ""
+    name = min(counts, key=counts.__getitem__)
+    few = "; more trials (budget.trials) may find a better place between" if counts[name] < FEW else ""
+    return f" Of {len(trials) - 1} other trials {counts[name]} lie within {NEAR:g} of the axis {name} of the best{few}."
+
+
+def _near(axis: Axis, one: Trial, other: Trial) -> bool:
+    return abs(axis.share_of(one.point[axis.name]) - axis.share_of(other.point[axis.name])) <= NEAR
+
+
+def _ending(run: Trained) -> str:
+    """What the curve of the best trial says of its length and of its rate."""
+    losses = np.array(run.history.validation_loss)
+    if len(losses) < LEAST_EPOCHS or not np.isfinite(losses).all():
+        return ""
+    share = run.history.best_epoch / len(losses)
+    late = losses[-max(3, len(losses) // 4) :]
+    moves = float(np.abs(np.diff(late)).mean() / max(abs(late.mean()), LEAST_LOSS))
+    when = f" The best trial's loss is lowest after epoch {run.history.best_epoch} of {len(losses)}"
+    told = "still improving at its end: more epochs may help" if share > LATE else ""
+    told = told or ("which it reaches early: fewer would do" if share <= EARLY else "")
+    restless = (
+        f"; late it moves by {moves:.0%} an epoch, which a decay of the rate would calm" if moves > RESTLESS else ""
+    )
+    return f"{when}{f', {told}' if told else ''}{restless}."
+
+
 def _left_out(space: Space) -> str:
     return f" Not searched: {', '.join(space.left_out)}." if space.left_out else ""
 
@@ -145,7 +185,10 @@ def _numbered(trials: Sequence[Trial]) -> tuple[list[int], list[float]]:
 
 
 def _slices(exp: Experiment, space: Space, trials: Sequence[Trial]) -> Figure:
-    """Every trial after the first rung, where all can be compared, against each axis."""
+    """Every trial after the first rung, where all can be compared, against each axis; a line joins the best of bins.
+
+    It isolates the axis: the other settings are the best that were tried with it (Godbole et al. 2023).
+    """
     columns = min(PANELS, len(space.axes))
     rows = math.ceil(len(space.axes) / columns)
     figure, charts = drawing.new_grid(rows, columns, width=2.4 * columns, height=2.2 * rows + 0.3, share_y=True)
@@ -157,10 +200,20 @@ def _slices(exp: Experiment, space: Space, trials: Sequence[Trial]) -> Figure:
             colour = drawing.PALETTE[0] if ended else drawing.FAINT
             losses = [trial.losses[first] for trial in kind]
             chart.plot([trial.point[axis.name] for trial in kind], losses, "o", color=colour, markersize=4.5)
+        chart.plot(*_best_of_bins(axis, shown, first), color=drawing.PALETTE[1], linewidth=1.2)
         draw_scale(chart, axis)
         drawing.label(chart, axis.name, f"loss, epoch {first}" if number % columns == 0 else "")
     for chart in list(charts.flat)[len(space.axes) :]:
         chart.set_visible(False)
     drawing.scale_by_ratio(charts[0, 0], "y")  # which all of them share
-    drawing.entitle(figure, f"The validation loss of every trial after epoch {first}, against what it tried")
+    drawing.entitle(figure, f"Isolation: the loss of every trial after epoch {first}, and the best of each part")
     return figure
+
+
+def _best_of_bins(axis: Axis, trials: Sequence[Trial], epochs: int) -> tuple[list[Value], list[float]]:
+    """Where the best trial of each part of the axis lies, and its loss."""
+    parts: dict[int, Trial] = {}
+    for trial in sorted(trials, key=lambda one: one.losses[epochs]):
+        parts.setdefault(min(int(axis.share_of(trial.point[axis.name]) * BINS), BINS - 1), trial)
+    best = [parts[number] for number in sorted(parts)]
+    return [trial.point[axis.name] for trial in best], [trial.losses[epochs] for trial in best]

@@ -18,9 +18,9 @@ from recipe.practices.tune.optimizer import held_optimizer
 from recipe.practices.tune.schedule import held_schedule
 from recipe.settings.strict import Strict
 from recipe.statistics.gains import Gain, Judged, gain, judge_gains
-from recipe.training.best_epochs import folds_of
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
+from recipe.tuning.choice import where_not_chosen
 from recipe.tuning.pilot import search_from_pilot
 from recipe.tuning.search import Trial, at_best_epoch, in_order, mean_loss, new_seeds, rungs
 from recipe.tuning.space import Space, space_of
@@ -102,7 +102,8 @@ def confirm(exp: Experiment) -> Finding:
         return skip(f"{nothing}, and no optimizer and no schedule holds, so there is nothing to confirm.")
     judged = _judged(exp, start, [one.losses for one in others])
     choice = _best([start, *others])
-    honest = _judged(exp, start, [_where_it_was_not_chosen([start, *others]), *(one.losses for one in others)])[0]
+    kept = where_not_chosen(torch.stack([one.losses for one in (start, *others)]))
+    honest = _judged(exp, start, [kept, *(one.losses for one in others)])[0]
     plain = [number for number, one in enumerate(others) if not one.added]
     lead = judged[plain[0]] if plain else honest
     return Finding(
@@ -186,18 +187,6 @@ def _judged(exp: Experiment, start: Candidate, losses: Sequence[Tensor]) -> list
     settings = exp.stages.regularize.combination
     worthwhile = settings.worthwhile * abs(start.confirmed) if math.isfinite(start.confirmed) else 0.0
     return judge_gains(start.losses, losses, exp.validation.groups, least=settings.min_gain, worthwhile=worthwhile)
-
-
-def _where_it_was_not_chosen(candidates: Sequence[Candidate]) -> Tensor:
-    """The loss under the candidate that is best for other seeds and other examples than each, (seeds, N)."""
-    every = torch.stack([one.losses for one in candidates])
-    kept = torch.empty_like(every[0])
-    seeds = torch.arange(len(kept))
-    for fold in folds_of(kept.shape[1]):
-        for seed in seeds:
-            known = every[:, seeds != seed][:, :, fold.others].mean((1, 2)).nan_to_num(math.inf)
-            kept[seed, fold.members] = every[known.argmin(), seed, fold.members]
-    return kept
 
 
 def _in_words(exp: Experiment, start: Candidate, favourite: Candidate, lead: Judged) -> str:

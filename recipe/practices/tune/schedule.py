@@ -25,7 +25,7 @@ from recipe.training.comparison import (
 )
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
-from recipe.tuning.favourite import around_favourite, at_rate
+from recipe.tuning.favourite import around_favourite, at_rate, can_be_scheduled
 from recipe.tuning.search import best_at_the_rung, losses_at_the_rung
 
 AT_HAND = "the schedule at hand"
@@ -60,7 +60,7 @@ def schedule(exp: Experiment) -> Finding:
     around = around_favourite(exp)
     if around.training.scheduler is not None:
         return skip("A schedule is on already.")
-    if not _can_be_scheduled(around):
+    if not can_be_scheduled(around):
         return skip(f"{around.training.optimizer.name} is no optimizer with an lr that torch's schedules could move.")
     compared = _compared(around)
     best = best_of(compared)
@@ -93,7 +93,7 @@ class Held:
 def held_schedule(exp: Experiment) -> Held | None:
     """The schedule that holds around the favourite; None where none does."""
     around = around_favourite(exp)
-    if around.training.scheduler is not None or not _can_be_scheduled(around):
+    if around.training.scheduler is not None or not can_be_scheduled(around):
         return None
     best = best_of(_compared(around))
     scheduler = best.training.scheduler
@@ -125,12 +125,6 @@ def _going_on(around: Experiment, best: Mapping[str, Training]) -> list[str]:
 
 def _scheduled(under: Training, training: Training) -> Training:
     return training.having(scheduler=under.scheduler, optimizer=under.optimizer)
-
-
-def _can_be_scheduled(around: Experiment) -> bool:
-    if not around.training.optimizer.declares("lr"):
-        return False
-    return isinstance(around.new_optimizer(around.new_model()), torch.optim.Optimizer)
 
 
 def _peak(around: Experiment, one: Comparison) -> float:

@@ -19,11 +19,12 @@ NARROW = {"width": 1, "depth": 1, "hidden": 2}  # a bottleneck through which no 
 
 
 class OneUnit(nn.Module):
-    """Somebody's own net, which lets one number through: it cannot tell ten digits apart."""
+    """Somebody's own net, which is large and lets one number through: it cannot tell ten digits apart."""
 
     def __init__(self, input_shape: Sequence[int], n_outputs: int) -> None:
         super().__init__()
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(input_shape[-1] ** 2, 1), nn.Linear(1, n_outputs))
+        large = nn.Sequential(nn.Flatten(), nn.Linear(input_shape[-1] ** 2, 2000), nn.ReLU())
+        self.head = nn.Sequential(large, nn.Linear(2000, 1), nn.Linear(1, n_outputs))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(images)
