@@ -93,12 +93,11 @@ def _squeezed(experiment: Experiment, workers: int) -> float:
 def _compared_in_tune(experiment: Experiment) -> float:
     """Architectures, optimizers and schedules: short trainings for the rates, then all seeds of those that may win."""
     tune, seeds = experiment.stages.tune, experiment.budget.seeds
-    rates = ARCHITECTURES * len(tune.architecture.rates) + len(tune.optimizer.adam) + len(tune.optimizer.sgd)
-    rates += SCHEDULES * len(tune.schedule.peaks)
-    changes = ARCHITECTURES + min(OPTIMIZERS, tune.optimizer.go_on) + min(SCHEDULES, tune.schedule.go_on)
-    controls = 2 * (CONTROL_SEEDS - 1) * seeds  # the others are of regularize, and of tune/confirm
     each = SEEN_THROUGH * seeds + (1 - SEEN_THROUGH)
-    return float(rates * tune.bayesian.rung + controls + changes * each)
+    architectures = ARCHITECTURES * (len(tune.architecture.rates) * tune.bayesian.rung + each) + CONTROL_SEEDS * seeds
+    rates = len(tune.optimizer.adam) + len(tune.optimizer.sgd) + SCHEDULES * len(tune.schedule.peaks)
+    changes = min(OPTIMIZERS, tune.optimizer.go_on) + min(SCHEDULES, tune.schedule.go_on)
+    return float(architectures * tune.architecture.share + rates * tune.bayesian.rung + changes * each)
 
 
 def seconds_per_step(experiment: Experiment) -> float:

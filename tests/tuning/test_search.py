@@ -165,6 +165,35 @@ def test_numbers_stay_whole_and_logarithmic_axes_are_even_in_the_logarithm(table
     assert axes["model.dropout"].at(0.5) == 0.25
 
 
+def test_adams_other_settings_are_searched_only_where_there_are_trials_enough(table: Experiment) -> None:
+    many = space_of(replace(table, budget=Budget(trials=25)))
+
+    assert {axis.name for axis in many.axes} - {axis.name for axis in space_of(table).axes} == {
+        "optimizer.beta1",
+        "optimizer.beta2",
+        "optimizer.eps",
+    }
+    assert many.point(many.start)["optimizer.beta1"] == 0.9
+    training = many.training({"optimizer.beta1": 0.8, "optimizer.eps": 1e-5}, number=1)
+    assert training.optimizer.settings["betas"] == [0.8, 0.999]
+    optimizer = table.new_optimizer(table.new_model(training=training), training)
+    assert isinstance(optimizer, torch.optim.Adam)
+    assert optimizer.defaults["eps"] == 1e-5
+    assert many.settings(training)["optimizer.beta1"] == 0.8
+    by_sgd = many.settings(training.having(optimizer=SGD))
+    assert by_sgd["optimizer.beta1"] is None and by_sgd["optimizer.lr"] == 0.1
+
+
+def test_the_first_trials_leave_no_gap_as_chance_would(table: Experiment) -> None:
+    rate = Space(optimizer={"lr": Range(times=(0.1, 10))}, model={}, training={}, augment={})
+    only = replace(table, stages=Stages.default(tune={"space": rate}), budget=Budget(trials=4))
+    [axis] = space_of(only).axes
+
+    shares = [axis.share_of(trial.point[axis.name]) for trial in search(only)[1:]]
+
+    assert len({int(share * 4) for share in shares}) == 3  # of the quarters; the start has no say in it
+
+
 def test_the_search_begins_with_the_best_random_trials(table: Experiment) -> None:
     tried = pilot(table)
     assert tried is not None

@@ -46,6 +46,7 @@ TAKEN_OVER = ("dropout",)  # of the model's settings, which regularize may have 
 
 class Settings(Strict):
     rates: tuple[float, ...] = Field(min_length=1)
+    share: float = Field(gt=0, le=1)
     stretch: float = Field(ge=1)
     replaced: tuple[str, ...]
 
@@ -56,11 +57,15 @@ class Limits(Strict):
 
 @dataclass(frozen=True)
 class Architecture:
-    """One that is compared: its training at equal compute, at the better of its rates; the first is the present one."""
+    """One that is compared, at the better of its rates; the first is the present one.
+
+    `training` is the short one that is compared; at all of the present training's compute it has `epochs`.
+    """
 
     name: str
     training: Training
     flops: float
+    epochs: int
 
     @property
     def rate(self) -> float | None:
@@ -73,12 +78,13 @@ class Architecture:
 def architecture(exp: Experiment) -> Finding:
     """Another architecture that published work uses for this kind of data is better than the present one.
 
-    At equal compute: the epochs of each follow from the floating-point operations of its step, up to a few times the
-    present ones. The learning rate is a nuisance setting: each other has its own, the best of a few on a short training
-    of one seed. All else is fixed: all are under the same cosine decay, as they are published, for at a constant rate
-    batch norm looks worse than it is. Each is judged at its best epoch. Where one holds, tune goes on from it in place
-    of the default model; a model that somebody has named keeps its place. Source: the recipe, 3, "don't be a hero";
-    Godbole et al. 2023, "choosing the model architecture" and "scientific, nuisance, and fixed hyperparameters".
+    At equal compute, a share of what the present training takes: the epochs of each follow from the floating-point
+    operations of its step, up to a few times the present ones. The learning rate is a nuisance setting: each other has
+    its own, the best of a few on a short training of one seed. All else is fixed: all are under the same cosine decay,
+    as they are published, for at a constant rate batch norm looks worse than it is. Each is judged at its best epoch.
+    Where one holds, tune goes on from it in place of the default model; a model that somebody has named keeps its
+    place. Source: the recipe, 3, "don't be a hero"; Godbole et al. 2023, "choosing the model architecture" and
+    "scientific, nuisance, and fixed hyperparameters".
     """
     if exp.training.weights is not None:
         return skip("The training starts from pretrained weights, which fit no other architecture.")
@@ -90,7 +96,7 @@ def architecture(exp: Experiment) -> Finding:
     kept = best.answer == "holds" and not _may_be_replaced(exp)
     return Finding(
         summary=f"{in_words(exp, best)} {_what_goes_on(exp, best)} Tried at equal compute, at most "
-        f"{exp.stages.tune.architecture.stretch:g} times the present {exp.training.epochs} epochs, beside "
+        f"{exp.stages.tune.architecture.stretch:g} times the {present.training.epochs} epochs of "
         f"{present.training.model.name}: {_in_short(others)}. Scientific: the architecture; nuisance: its learning "
         "rate; fixed: all else, under a cosine decay.",
         measured=best.gain.value,
@@ -114,8 +120,9 @@ def from_the_better(exp: Experiment) -> Experiment:
     best = best_of(_compared(exp, first, others))
     if best.answer != "holds":
         return exp
-    present = exp.training
-    better = best.training.having(seed=present.seed, keep_best=present.keep_best, scheduler=present.scheduler)
+    [found] = [one for one in others if one.name == best.name]
+    own = exp.training
+    better = found.training.having(seed=own.seed, keep_best=own.keep_best, scheduler=own.scheduler, epochs=found.epochs)
     return replace(exp, training=better)
 
 
@@ -137,14 +144,15 @@ def _at_their_rates(exp: Experiment) -> list[Architecture]:
     """The present architecture, and the others, each at the rate with the lowest loss of a short training."""
     own = exp.training.having(keep_best=True, scheduler=DECAY if can_be_scheduled(exp) else None)
     spent = flops_per_example(exp, own)
-    found = [Architecture("the present one", own, spent)]
+    found = [Architecture("the present one", _shorter(exp, own), spent, own.epochs)]
     for name, model in _others(exp).items():
         training = own.having(model=_like_the_present(own.model, model))
         try:
             flops = flops_per_example(exp, training)
         except (TargetError, RuntimeError):  # an input too small for so many poolings, or of another shape
             continue
-        found.append(Architecture(name, training.having(epochs=_epochs(exp, spent, flops)), flops))
+        epochs = _epochs(exp, spent, flops)
+        found.append(Architecture(name, _shorter(exp, training.having(epochs=epochs)), flops, epochs))
     return [found[0], *_with_rates(exp, found[1:])]  # the present rate was found by overfit/adam
 
 
@@ -166,6 +174,11 @@ def _epochs(exp: Experiment, spent: float, flops: float) -> int:
     if not spent or not flops:
         return epochs
     return max(1, min(math.floor(epochs * spent / flops), round(epochs * exp.stages.tune.architecture.stretch)))
+
+
+def _shorter(exp: Experiment, training: Training) -> Training:
+    """With the share of its epochs that is compared."""
+    return training.having(epochs=max(1, round(training.epochs * exp.stages.tune.architecture.share)))
 
 
 def _with_rates(exp: Experiment, found: Sequence[Architecture]) -> list[Architecture]:
@@ -215,6 +228,7 @@ def _costs(exp: Experiment, one: Comparison, all_of_them: Sequence[Architecture]
     return {
         "model": found.training.model.name,
         "epochs": found.training.epochs,
+        "present_epochs": all_of_them[0].training.epochs,
         "learning_rate": found.rate,
         "flops_per_example": found.flops,
         "present_flops": all_of_them[0].flops,

@@ -92,7 +92,8 @@ def _compared(around: Experiment) -> list[Comparison]:
     best = dict(zip(options, best_at_the_rung(around, trainings), strict=True))
     losses = dict(zip(options, losses_at_the_rung(around, list(best.values())), strict=True))
     few = sorted(options, key=losses.__getitem__)[: around.stages.tune.optimizer.go_on]
-    return compare_all(around, [Change(NAMES[name], functools.partial(_with, best[name].optimizer)) for name in few])
+    changes = [Change(NAMES[name], functools.partial(_with, best[name].optimizer)) for name in few]
+    return compare_all(around, changes, control_seeds=around.budget.seeds)  # those of tune/confirm
 
 
 def _with(optimizer: Component, training: Training) -> Training:

@@ -113,7 +113,7 @@ def _compared(around: Experiment) -> list[Comparison]:
     ]
     best = dict(zip(shapes, best_at_the_rung(around, trainings), strict=True))
     changes = [Change(name, functools.partial(_scheduled, best[name])) for name in _going_on(around, best)]
-    return compare_all(around, changes)
+    return compare_all(around, changes, control_seeds=around.budget.seeds)  # those of tune/confirm
 
 
 def _going_on(around: Experiment, best: Mapping[str, Training]) -> list[str]:

@@ -45,7 +45,7 @@ def restless(diabetes: tuple[Tensor, Tensor]) -> Experiment:
         Linear, (rows[:300], targets[:300]), (rows[300:], targets[300:]), optimizer=high, epochs=8, batch_size=4
     )
     peaks = {**SEARCH, "schedule": {"peaks": [1.0]}}
-    return replace(made, budget=Budget(seeds=3), stages=Stages.default(tune=peaks))
+    return replace(made, budget=Budget(seeds=5), stages=Stages.default(tune=peaks))
 
 
 def test_a_default_optimizer_whose_rate_is_hopeless_loses_and_another_is_chosen(frozen_adam: Experiment) -> None:

@@ -61,6 +61,8 @@ def test_the_search_finds_a_better_rate_than_one_that_is_too_low(slow_start: Exp
     assert best["optimizer.lr"] > 2 * 3e-4
     assert finding.table["trial"].tolist() != sorted(finding.table["trial"])
     assert set(finding.figures) == {"history", "slices"}
+    assert "of 4, still improving at its end: more epochs may help" in finding.summary
+    assert "Of 7 other trials" in finding.summary
 
 
 def test_the_rate_matters_more_than_the_decay(slow_start: Experiment) -> None:
@@ -100,7 +102,9 @@ def test_what_is_chosen_is_no_worse_than_the_start_over_new_seeds(slow_start: Ex
     assert confirmed(again) == pytest.approx(finding.table["confirmed_loss"].min())
     assert finding.table["chosen"].sum() == 1
     assert finding.table["confirmed_loss"].is_monotonic_increasing
-    assert finding.verdict == "pass"
+    assert (finding.verdict, finding.answer) == ("pass", "holds")
+    assert "where the best was not chosen it gains" in finding.summary
+    assert "between seeds of the start" in finding.summary
     assert finding.interval is not None and finding.interval[0] > 0
 
 
