@@ -21,7 +21,10 @@ TINY = (
     "stages.regularize.more_data.rounds=100",
     "stages.regularize.augment.shown=1",
     "stages.regularize.first_layer={shown: 1, draws: 20}",
+    "stages.tune.architecture.rates=[1.0]",
     "stages.tune.random_over_grid.side=2",
+    "stages.tune.optimizer={adam: [0.001], sgd: [0.1]}",
+    "stages.tune.schedule.peaks=[1.0]",
     "stages.tune.importance.rounds=2",
 )  # little is learnt, and what no model comes out of costs next to nothing
 AUTHOR = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")

@@ -22,6 +22,13 @@ def around_favourite(experiment: Experiment) -> Experiment:
     return replace(experiment, training=new_seeds(experiment, best)[0].having(keep_best=True))
 
 
+def rate_of(training: Training) -> float | None:
+    """The learning rate of `training`; None where its optimizer has none by that name."""
+    optimizer = training.optimizer
+    rate = optimizer.default_of("lr") if optimizer.declares("lr") else None
+    return float(rate) if isinstance(rate, int | float) else None
+
+
 def at_rate(training: Training, rate: float) -> Training:
     """`training` with another learning rate."""
     return training.having(optimizer=training.optimizer.having(lr=rate))
@@ -29,6 +36,6 @@ def at_rate(training: Training, rate: float) -> Training:
 
 def can_be_scheduled(experiment: Experiment) -> bool:
     """Whether the optimizer is one whose learning rate torch's schedules can move."""
-    if not experiment.training.optimizer.declares("lr"):
+    if rate_of(experiment.training) is None:
         return False
     return isinstance(experiment.new_optimizer(experiment.new_model()), Optimizer)

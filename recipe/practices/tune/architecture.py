@@ -26,7 +26,7 @@ from recipe.training.comparison import (
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
 from recipe.training.flops import flops_per_example
-from recipe.tuning.favourite import at_rate, can_be_scheduled
+from recipe.tuning.favourite import at_rate, can_be_scheduled, rate_of
 from recipe.tuning.search import best_at_the_rung
 
 IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
@@ -70,8 +70,7 @@ class Architecture:
     @property
     def rate(self) -> float | None:
         """The learning rate, where the optimizer has one."""
-        optimizer = self.training.optimizer
-        return optimizer.default_of("lr") if optimizer.declares("lr") else None
+        return rate_of(self.training)
 
 
 @practice("tune/architecture")
@@ -143,7 +142,7 @@ def _may_be_replaced(exp: Experiment) -> bool:
 def _at_their_rates(exp: Experiment) -> list[Architecture]:
     """The present architecture, and the others, each at the rate with the lowest loss of a short training."""
     own = exp.training.having(keep_best=True, scheduler=DECAY if can_be_scheduled(exp) else None)
-    spent = flops_per_example(exp, own)
+    spent = _counted(exp, own)
     found = [Architecture("the present one", _shorter(exp, own), spent, own.epochs)]
     for name, model in _others(exp).items():
         training = own.having(model=_like_the_present(own.model, model))
@@ -154,6 +153,14 @@ def _at_their_rates(exp: Experiment) -> list[Architecture]:
         epochs = _epochs(exp, spent, flops)
         found.append(Architecture(name, _shorter(exp, training.having(epochs=epochs)), flops, epochs))
     return [found[0], *_with_rates(exp, found[1:])]  # the present rate was found by overfit/adam
+
+
+def _counted(exp: Experiment, own: Training) -> float:
+    """The operations of the present net; 0 where torch's counter does not go through somebody's own layers."""
+    try:
+        return flops_per_example(exp, own)
+    except Exception:  # whatever they raise under it: the net itself has been tried out
+        return 0.0
 
 
 def _others(exp: Experiment) -> dict[str, Component]:
@@ -182,9 +189,9 @@ def _shorter(exp: Experiment, training: Training) -> Training:
 
 
 def _with_rates(exp: Experiment, found: Sequence[Architecture]) -> list[Architecture]:
-    if not exp.training.optimizer.declares("lr"):
+    present = rate_of(exp.training)
+    if present is None:
         return list(found)
-    present = exp.training.optimizer.default_of("lr")
     rates = [factor * present for factor in exp.stages.tune.architecture.rates]
     best = best_at_the_rung(exp, [[at_rate(one.training, rate) for rate in rates] for one in found])
     return [replace(one, training=training) for one, training in zip(found, best, strict=True)]

@@ -22,7 +22,7 @@ from recipe.training.comparison import (
 )
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
-from recipe.tuning.favourite import around_favourite
+from recipe.tuning.favourite import around_favourite, rate_of
 from recipe.tuning.search import best_at_the_rung, losses_at_the_rung
 
 ADAM, ADAMW, SGD = "torch.optim.Adam", "torch.optim.AdamW", "torch.optim.SGD"
@@ -53,8 +53,8 @@ def optimizer(exp: Experiment) -> Finding:
     Source: the recipe, 3, "adam is safe"; Choi et al. 2019.
     """
     around = around_favourite(exp)
-    if not around.training.optimizer.declares("lr"):
-        return skip(f"{around.training.optimizer.name} declares no lr, so there is no rate to compare others at.")
+    if rate_of(around.training) is None:
+        return skip(f"{around.training.optimizer.name} has no lr, so there is no rate to compare others at.")
     compared = _compared(around)
     best = best_of(compared)
     kept = best.answer == "holds" and not _may_be_replaced(exp)
@@ -80,7 +80,7 @@ def optimizer(exp: Experiment) -> Finding:
 def held_optimizer(exp: Experiment) -> Component | None:
     """The optimizer that holds against the present one, where that may be replaced; else None."""
     around = around_favourite(exp)
-    if not around.training.optimizer.declares("lr") or not _may_be_replaced(exp):
+    if rate_of(around.training) is None or not _may_be_replaced(exp):
         return None
     best = best_of(_compared(around))
     return best.training.optimizer if best.answer == "holds" else None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe.models import Linear, Mlp
+from recipe.practices.tune.architecture import architecture
 from recipe.practices.tune.confirm import chosen, confirm
 from recipe.practices.tune.optimizer import held_optimizer, optimizer
 from recipe.practices.tune.schedule import AT_HAND, held_schedule, schedule
@@ -127,12 +128,14 @@ def test_a_schedule_at_hand_that_stops_the_training_is_pointed_out(breast_cancer
     assert chosen(replace(good, scheduler=STILL)).scheduler != STILL
 
 
-def test_a_schedule_is_left_out_where_nothing_can_be_scheduled(breast_cancer: tuple[Tensor, Tensor]) -> None:
+def test_without_a_rate_there_is_nothing_to_compare_optimizers_or_schedules_at(
+    breast_cancer: tuple[Tensor, Tensor],
+) -> None:
     class Own:
-        """Steps down the gradient, and knows no groups of parameters."""
+        """Steps down the gradient, and knows neither a rate by its usual name nor groups of parameters."""
 
-        def __init__(self, parameters: Iterator[nn.Parameter], lr: float = 0.1) -> None:
-            self.parameters, self.lr = list(parameters), lr
+        def __init__(self, parameters: Iterator[nn.Parameter], pace: float = 0.1) -> None:
+            self.parameters, self.pace = list(parameters), pace
 
         def zero_grad(self) -> None:
             for parameter in self.parameters:
@@ -141,9 +144,12 @@ def test_a_schedule_is_left_out_where_nothing_can_be_scheduled(breast_cancer: tu
         def step(self) -> None:
             with torch.no_grad():
                 for parameter in self.parameters:
-                    parameter -= self.lr * parameter.grad
+                    parameter -= self.pace * parameter.grad
 
-    assert of_rows(breast_cancer, Component("optimizer", Own)).examine(schedule).verdict == "skip"
+    own = of_rows(breast_cancer, Component("optimizer", Own))
+    assert [own.examine(one).verdict for one in (optimizer, schedule, confirm)] == ["skip"] * 3
+    assert chosen(own) == own.training.having(keep_best=True)
+    assert own.examine(architecture).table["learning_rate"].isna().all()
 
 
 @pytest.mark.parametrize("steps", [1, 2, 10, 1000])
