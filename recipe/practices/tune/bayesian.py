@@ -206,7 +206,7 @@ def _slices(exp: Experiment, space: Space, trials: Sequence[Trial]) -> Figure:
     for chart in list(charts.flat)[len(space.axes) :]:
         chart.set_visible(False)
     drawing.scale_by_ratio(charts[0, 0], "y")  # which all of them share
-    drawing.entitle(figure, f"Isolation: the loss of every trial after epoch {first}, and the best of each part")
+    drawing.entitle(figure, f"Every trial after epoch {first}; joined, the best of each part")
     return figure
 
 

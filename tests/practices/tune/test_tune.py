@@ -61,8 +61,16 @@ def test_the_search_finds_a_better_rate_than_one_that_is_too_low(slow_start: Exp
     assert best["optimizer.lr"] > 2 * 3e-4
     assert finding.table["trial"].tolist() != sorted(finding.table["trial"])
     assert set(finding.figures) == {"history", "slices"}
-    assert "of 4, still improving at its end: more epochs may help" in finding.summary
     assert "Of 7 other trials" in finding.summary
+
+
+def test_how_the_curve_of_the_best_ends_is_told(slow_start: Experiment) -> None:
+    def with_rates(low: float, high: float) -> str:
+        rates = Space(optimizer={"lr": Range(times=(low, high))}, training={}, model={}, augment={})
+        return searching(slow_start, rates).examine(bayesian).summary
+
+    assert "lowest after epoch 4 of 4, still improving at its end: more epochs may help" in with_rates(0.9, 1.1)
+    assert "which a decay of the rate would calm" in with_rates(200, 400)
 
 
 def test_the_rate_matters_more_than_the_decay(slow_start: Experiment) -> None:
