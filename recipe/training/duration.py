@@ -97,7 +97,8 @@ def _compared_in_tune(experiment: Experiment) -> float:
     architectures = ARCHITECTURES * (len(tune.architecture.rates) * tune.bayesian.rung + each) + CONTROL_SEEDS * seeds
     rates = len(tune.optimizer.adam) + len(tune.optimizer.sgd) + SCHEDULES * len(tune.schedule.peaks)
     changes = min(OPTIMIZERS, tune.optimizer.go_on) + min(SCHEDULES, tune.schedule.go_on)
-    return float(architectures * tune.architecture.share + rates * tune.bayesian.rung + changes * each)
+    more = (CONTROL_SEEDS - 1) * seeds  # of the favourite, beside those of tune/confirm
+    return float(architectures * tune.architecture.share + rates * tune.bayesian.rung + changes * each + more)
 
 
 def seconds_per_step(experiment: Experiment) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
 from recipe.practices.tune.optimizer import held_optimizer
-from recipe.practices.tune.schedule import held_schedule
+from recipe.practices.tune.schedule import leading_schedule
 from recipe.settings.strict import Strict
 from recipe.statistics.gains import Gain, Judged, gain, judge_gains
 from recipe.training.experiment import Experiment, Training
@@ -89,17 +89,17 @@ def confirm(exp: Experiment) -> Finding:
 
     The best of many trials owes part of its lead to a lucky seed; a mean over seeds that the search has not seen has no
     such luck. Measured is the lead of the best of the search, never of the start over itself, so it can be negative.
-    What goes on has the lowest mean over the new seeds, the start among the candidates, with augmentation and with the
-    optimizer and the schedule that hold. Of several the best is lucky again: so what it gains is measured where it was
-    not chosen, on other seeds and on other examples (Varma and Simon 2006). The validation examples are those of the
-    search, so some optimism stays: the test set ends it. Source: the recipe, 5; Smith and Winkler 2006, "the
-    optimizer's curse".
+    What goes on has the lowest mean over the new seeds, the start among the candidates, with augmentation, with the
+    optimizer that holds and with the schedule that leads. Of several the best is lucky again: so what it gains is
+    measured where it was not chosen, on other seeds and on other examples (Varma and Simon 2006). The validation
+    examples are those of the search, so some optimism stays: the test set ends it. Source: the recipe, 5; Smith and
+    Winkler 2006, "the optimizer's curse".
     """
     space = space_of(exp)
     start, *others = _candidates(exp)
     if not others:
         nothing = "Nothing was searched" if not space.axes else "No other trial was trained to the end"
-        return skip(f"{nothing}, and no optimizer and no schedule holds, so there is nothing to confirm.")
+        return skip(f"{nothing}, no other optimizer holds and no schedule leads, so there is nothing to confirm.")
     judged = _judged(exp, start, [one.losses for one in others])
     choice = _best([start, *others])
     kept = where_not_chosen(torch.stack([one.losses for one in (start, *others)]))
@@ -151,8 +151,8 @@ def _augmented(exp: Experiment) -> Changes:
 
 
 def _held(exp: Experiment) -> list[tuple[tuple[str, ...], Changes]]:
-    """The optimizer and the schedule that hold around the favourite, each alone and both together."""
-    optimizer, schedule = held_optimizer(exp), held_schedule(exp)
+    """The optimizer that holds and the schedule that leads around the favourite, each alone and both together."""
+    optimizer, schedule = held_optimizer(exp), leading_schedule(exp)
     held: list[tuple[tuple[str, ...], Changes]] = []
     if optimizer:
         held.append(((optimizer.name.rpartition(".")[2],), {"optimizer": optimizer}))

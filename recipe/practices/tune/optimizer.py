@@ -93,7 +93,7 @@ def _compared(around: Experiment) -> list[Comparison]:
     losses = dict(zip(options, losses_at_the_rung(around, list(best.values())), strict=True))
     few = sorted(options, key=losses.__getitem__)[: around.stages.tune.optimizer.go_on]
     changes = [Change(NAMES[name], functools.partial(_with, best[name].optimizer)) for name in few]
-    return compare_all(around, changes, control_seeds=around.budget.seeds)  # those of tune/confirm
+    return compare_all(around, changes)
 
 
 def _with(optimizer: Component, training: Training) -> Training:

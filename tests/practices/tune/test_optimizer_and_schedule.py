@@ -11,7 +11,7 @@ from recipe.models import Linear, Mlp
 from recipe.practices.tune.architecture import architecture
 from recipe.practices.tune.confirm import chosen, confirm
 from recipe.practices.tune.optimizer import held_optimizer, optimizer
-from recipe.practices.tune.schedule import AT_HAND, held_schedule, schedule
+from recipe.practices.tune.schedule import AT_HAND, leading_schedule, schedule
 from recipe.schedules import one_cycle, warmup_cosine
 from recipe.settings import Stages
 from recipe.settings.tune import Space
@@ -94,7 +94,7 @@ def test_a_well_tuned_adam_is_not_beaten(breast_cancer: tuple[Tensor, Tensor]) -
 
 def test_a_rate_that_never_settles_is_better_with_a_decay_which_is_chosen(restless: Experiment) -> None:
     finding = restless.examine(schedule)
-    held, training = held_schedule(restless), chosen(restless)
+    held, training = leading_schedule(restless), chosen(restless)
 
     assert (finding.verdict, finding.answer) == ("pass", "holds")
     assert held is not None
