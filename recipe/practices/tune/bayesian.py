@@ -131,7 +131,10 @@ def _density(space: Space, trials: Sequence[Trial], best: Trial) -> str:
         return ""
     name = min(counts, key=counts.__getitem__)
     few = "; more trials (budget.trials) may find a better place between" if counts[name] < FEW else ""
-    return f" Of {len(trials) - 1} other trials {counts[name]} lie within {NEAR:g} of the axis {name} of the best{few}."
+    return (
+        f" Of {len(trials) - 1} other trials {counts[name]} lie{'s' if counts[name] == 1 else ''} within a "
+        f"share of {NEAR:g} of the axis {name} from the best{few}."
+    )
 
 
 def _near(axis: Axis, one: Trial, other: Trial) -> bool:
