@@ -72,7 +72,7 @@ def tab(folder: Path) -> Callable[..., list[str]]:
         ("recipe run data.path=LIC", ["LICENSE "]),
         ("recipe flow data=digits budget=th", ["thorough "]),
         ("recipe check baseline/gra", ["baseline/gradients "]),
-        ("recipe check data/blank model=res", ["resnet "]),
+        ("recipe check data/blank model=resn", ["resnet "]),
         ("recipe check --out do", ["docs/"]),
         ("recipe predict LIC", ["LICENSE "]),
         ("recipe promote ch", ["challenger "]),

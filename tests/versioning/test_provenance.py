@@ -79,10 +79,10 @@ def test_byte_code_is_no_code(ingested: Path) -> None:
 
 
 def test_the_stages_that_only_look_on_make_no_model() -> None:
-    assert model_stages(ROOT) == ["ingest", "regularize", "tune", "squeeze"]
+    assert model_stages(ROOT) == ["ingest", "overfit", "regularize", "tune", "squeeze"]
     read = model_settings(ROOT)
-    assert {"seed", "model", "data.split", "stages.tune"} <= set(read)
-    assert not [name for name in read if name.startswith(("stages.baseline", "stages.overfit", "thresholds"))]
+    assert {"seed", "model", "data.split", "stages.overfit", "stages.tune"} <= set(read)
+    assert not [name for name in read if name.startswith(("stages.data", "stages.baseline", "thresholds"))]
 
 
 def settings_of(workspace: Path) -> dict[str, object]:
