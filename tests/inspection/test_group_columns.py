@@ -24,6 +24,12 @@ DRAW = np.random.default_rng(0)
 ROWS = 600
 
 
+@pytest.fixture(autouse=True)
+def the_same_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the order of the tests, each begins with the same numbers."""
+    monkeypatch.setitem(globals(), "DRAW", np.random.default_rng(0))
+
+
 @pytest.fixture
 def patients(tmp_path: Path) -> pd.DataFrame:
     """Real rows of six measurements, and whether a tumour is benign."""
