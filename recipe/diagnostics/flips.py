@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from recipe.diagnostics.probes import some
 from recipe.statistics.clusters import by_cluster, mean_interval
 from recipe.training.components import Component
-from recipe.training.experiment import ADAM, Experiment, Training
+from recipe.training.experiment import ADAM, IMAGE_DIMENSIONS, Experiment, Training
 from recipe.training.fit import fit_all
 from recipe.training.objective import objective_of
 from recipe.training.split import Split, View
 
-IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 BATCH = 64
 RATE = 1e-3  # Adam's own default (Kingma and Ba 2015, algorithm 1)
 WIDTH = 8  # channels of the net's first layer: half of the default model's

@@ -285,8 +285,6 @@ def finding(
     import pandas as pd
 
     best = best_of(comparisons)
-    runs = {"control": (experiment.training, control_seeds(experiment))}
-    runs |= {one.name: (one.training, one.seeds) for one in comparisons}
     return Finding(
         summary=f"{in_words(experiment, best)}{remark}",
         measured=best.gain.value,
@@ -294,7 +292,7 @@ def finding(
         expected="above 0 where it helps",
         advice=advice,
         requirements=requirements,
-        figures={"curves": learning_curves(experiment, runs)},
+        figures={"curves": curves_beside(experiment, "control", control_seeds(experiment), comparisons)},
         table=pd.DataFrame([row(comparison) for comparison in comparisons]),
         answer=joint_answer(comparisons),
     )
@@ -365,6 +363,12 @@ def row(comparison: Comparison) -> dict[str, object]:
     }
 
 
+def curves_beside(experiment: Experiment, name: str, seeds: int, comparisons: Sequence[Comparison]) -> Figure:
+    """Learning curves of `comparisons`, beside so many seeds of the experiment's own training, called `name`."""
+    runs = {one.name: (one.training, one.seeds) for one in comparisons}
+    return learning_curves(experiment, {name: (experiment.training, seeds)} | runs)
+
+
 Runs = Mapping[str, Training | tuple[Training, int]]  # by name, each with the number of its seeds where that is its own
 
 
@@ -389,5 +393,10 @@ def _curve(experiment: Experiment, training: Training, seeds: int) -> drawing.Cu
     losses = torch.tensor([history[:length] for history in histories])
     if training.keep_best:
         losses = losses.cummin(1).values
-    epochs = torch.arange(1, length + 1).numpy()
+    return curve_of_seeds(losses)
+
+
+def curve_of_seeds(losses: Tensor) -> drawing.Curve:
+    """The mean of the seeds' `losses` (seeds, epochs) along the epochs, and their range."""
+    epochs = torch.arange(1, losses.shape[1] + 1).numpy()
     return drawing.Curve(epochs, losses.mean(0).numpy(), losses.amin(0).numpy(), losses.amax(0).numpy())

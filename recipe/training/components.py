@@ -60,6 +60,10 @@ class Component:
         default = _parameters(self.locate())[setting].default
         return None if default is inspect.Parameter.empty else default
 
+    def declared(self, setting: str) -> Any:
+        """What `setting` is now, where the signature names it; else None."""
+        return self.default_of(setting) if self.declares(setting) else None
+
     def defaults(self) -> dict[str, Any]:
         """What the settings are that nobody has set, where the signature says so."""
         parameters = _parameters(self.locate()).items()

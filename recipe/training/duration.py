@@ -20,7 +20,6 @@ MEMORISING = 5  # trainings' worth of epochs that memorising took, in the mean o
 CHANGES = {True: 16, False: 9}  # what regularize tries beside its control, of images and of tables
 GOING_ON = 0.75  # of them, in the mean: the others clearly lose with their first seed
 PAST_TURN = 2.0  # times the budget's steps, of trainings that go on until the validation loss has turned
-IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 FAVOURITES = 2  # candidates of tune/confirm beside those that the settings count: the start, and one augmented
 ARCHITECTURES, OPTIMIZERS, SCHEDULES = (
     4,
@@ -65,7 +64,7 @@ def _trainings(experiment: Experiment, workers: int) -> dict[str, float]:
     pilot, search = stages.tune.random_over_grid, stages.tune.bayesian
     tried = 2 * pilot.side**2 * pilot.share * search.rung
     searched = budget.trials * (search.rung + 1 / search.reduction) + 1
-    changes = CHANGES[len(experiment.input_shape) == IMAGE_DIMENSIONS]
+    changes = CHANGES[experiment.gets_images]
     confirmed = budget.seeds * (stages.tune.confirm.candidates + FAVOURITES)
     return {
         "baseline": 3.0,

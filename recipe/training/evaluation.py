@@ -16,6 +16,7 @@ from recipe.statistics.metrics import R2, Metric
 from recipe.training.objective import Objective
 from recipe.training.split import Split
 
+LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
 EVALUATION_BATCH = 512  # any size gives the same figures (baseline/whole_test_set); this one is fast on a CPU's cache
 BOOTSTRAP_ROUNDS = 1000  # Efron and Tibshirani 1993, section 14: enough for percentile intervals
 
@@ -84,6 +85,11 @@ def device_of(model: nn.Module, otherwise: torch.device) -> torch.device:
     """The device of `model`'s parameters and buffers; `otherwise` where it has none."""
     held = next(itertools.chain(model.parameters(), model.buffers()), None)
     return otherwise if held is None else held.device
+
+
+def share_of_loss(value: float, loss: float) -> float:
+    """`value` as a share of `loss`, which may be zero, or below it."""
+    return value / max(abs(loss), LEAST_LOSS)
 
 
 def evaluate_outputs(

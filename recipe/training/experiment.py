@@ -30,6 +30,7 @@ from recipe.training.weights import Weights
 if TYPE_CHECKING:
     import pandas as pd
 
+IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 ROLES = ("model", "optimizer", "augment", "disturb", "mix", "scheduler", "reduction")
 ENDS = ("until", "patience")  # what may end a training before its last epoch
 STEPS = ("total_steps", "T_max", "total_iters")  # OneCycleLR, CosineAnnealingLR; LinearLR, PolynomialLR, ConstantLR
@@ -202,6 +203,11 @@ class Experiment:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one example as the net receives it."""
         return tuple(self.train.head(1).batch(torch.zeros(1, dtype=torch.long))[0].shape[1:])
+
+    @property
+    def gets_images(self) -> bool:
+        """Whether an example is an image (C, H, W) as the net receives it."""
+        return len(self.input_shape) == IMAGE_DIMENSIONS
 
     def input_names(self, count: int) -> list[str]:
         """The names of the net's `count` inputs: a table's features, unless a transform has changed their number."""

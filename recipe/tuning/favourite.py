@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from torch.optim import Optimizer
 
+from recipe.evidence import Requirement, at_most
+from recipe.training.comparison import Comparison
 from recipe.training.experiment import Experiment, Training
 from recipe.tuning.pilot import search_from_pilot
 from recipe.tuning.search import in_order, new_seeds
@@ -25,7 +27,7 @@ def around_favourite(experiment: Experiment) -> Experiment:
 def rate_of(training: Training) -> float | None:
     """The learning rate of `training`; None where its optimizer has none by that name."""
     optimizer = training.optimizer
-    rate = optimizer.default_of("lr") if optimizer.declares("lr") else None
+    rate = optimizer.declared("lr")
     return float(rate) if isinstance(rate, int | float) else None
 
 
@@ -39,3 +41,8 @@ def can_be_scheduled(experiment: Experiment) -> bool:
     if rate_of(experiment.training) is None:
         return False
     return isinstance(experiment.new_optimizer(experiment.new_model()), Optimizer)
+
+
+def keeps_its_place(best: Comparison, kept: bool) -> Requirement:
+    """A part that somebody has named and that is beaten is pointed out: nothing else would be done about it."""
+    return at_most(best.gain.low if kept else min(best.gain.low, 0.0), "max_lead", otherwise="warn")

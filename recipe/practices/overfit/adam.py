@@ -41,7 +41,7 @@ def adam(exp: Experiment) -> Finding:
     2017 for range tests.
     """
     optimizer = exp.training.optimizer
-    rate = optimizer.default_of("lr") if optimizer.declares("lr") else None
+    rate = optimizer.declared("lr")
     if not rate:
         return skip(f"{optimizer.name} declares no lr, so there is no range to test.")
     settings: Settings = exp.stages.overfit.adam
@@ -73,7 +73,7 @@ def steady_rate(exp: Experiment) -> float | None:
     optimizer has no rate.
     """
     optimizer = exp.training.optimizer
-    rate = optimizer.default_of("lr") if optimizer.declares("lr") else None
+    rate = optimizer.declared("lr")
     if not rate or f"{optimizer.name} at {float(rate):g}" != RECOMMENDED:
         return rate and float(rate)
     factors, reached, _ = _range_test(exp, float(rate))

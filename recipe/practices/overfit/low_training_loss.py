@@ -149,7 +149,7 @@ def _attempts(exp: Experiment) -> Iterator[Training]:
     yield steady
     if rate is not None and rate != training.optimizer.default_of("lr"):
         yield training
-    width = training.model.default_of("width") if training.model.declares("width") else None
+    width = training.model.declared("width")
     if isinstance(width, int):
         for doublings in range(1, exp.stages.overfit.low_training_loss.widenings + 1):
             yield steady.having(model=training.model.having(width=width << doublings))

@@ -11,7 +11,6 @@ from recipe.training.comparison import Change, Comparison, compare, learning_cur
 from recipe.training.components import Component
 from recipe.training.experiment import ADAM, Experiment, Training
 
-IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 SMALL_CNN, MLP = "recipe.models.Cnn", "recipe.models.Mlp"  # LeCun et al. 1998; Gorishniy et al. 2021 for tables
 
 
@@ -32,7 +31,7 @@ def simple_architecture(exp: Experiment) -> Finding:
     interval of its gain lies below zero. Source: the recipe, 3, "don't be a hero".
     """
     own = exp.training.having(keep_best=True)
-    simplest = own.having(model=Component("model", SMALL_CNN if len(exp.input_shape) == IMAGE_DIMENSIONS else MLP))
+    simplest = own.having(model=Component("model", SMALL_CNN if exp.gets_images else MLP))
     trainings = {"linear": _linear(exp, own)}
     if own.model.locate() is not simplest.model.locate():
         trainings["the simplest"] = simplest

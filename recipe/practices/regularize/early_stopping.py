@@ -12,7 +12,16 @@ from pydantic import Field
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
 from recipe.settings.strict import Strict
-from recipe.training.comparison import Change, Comparison, compare_all, control_seeds, finding, train_seeds
+from recipe.training.comparison import (
+    Change,
+    Comparison,
+    compare_all,
+    control_seeds,
+    curve_of_seeds,
+    finding,
+    train_seeds,
+)
+from recipe.training.evaluation import share_of_loss
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained
 from recipe.training.loop import steps_per_epoch
@@ -22,7 +31,6 @@ if TYPE_CHECKING:
 
 
 LONGER = 1.5  # times, where a control has not turned
-LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
 
 
 class Settings(Strict):
@@ -82,7 +90,7 @@ def _has_turned(exp: Experiment) -> bool:
 
 def _rise(stopped: Comparison) -> float:
     """By how much the validation loss rises at least from its best epoch to the last, as a share of it."""
-    return stopped.gain.low / max(abs(stopped.control_loss), LEAST_LOSS)
+    return share_of_loss(stopped.gain.low, stopped.control_loss)
 
 
 def early_stopping_changes(exp: Experiment) -> list[Change]:
@@ -110,11 +118,7 @@ def _figure(runs: list[Trained]) -> Figure:
     """Training and validation loss of the control, mean and range of its seeds, and where the latter turns."""
     validation = torch.tensor([run.history.validation_loss for run in runs])
     training = torch.stack([run.history.epoch_loss() for run in runs])
-    epochs = torch.arange(1, validation.shape[1] + 1).numpy()
-    lines = {
-        name: drawing.Curve(epochs, losses.mean(0).numpy(), losses.amin(0).numpy(), losses.amax(0).numpy())
-        for name, losses in (("training loss", training), ("validation loss", validation))
-    }
+    lines = {"training loss": curve_of_seeds(training), "validation loss": curve_of_seeds(validation)}
     turn = int(validation.mean(0).argmin()) + 1
     return drawing.curves(
         lines,

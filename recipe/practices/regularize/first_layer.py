@@ -13,12 +13,10 @@ from recipe import drawing
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
 from recipe.training.comparison import first_model
-from recipe.training.experiment import Experiment
+from recipe.training.experiment import IMAGE_DIMENSIONS, Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 
 
 class Settings(Strict):
@@ -59,7 +57,7 @@ def _as_filters(exp: Experiment, weights: Tensor) -> Tensor:
     units = len(weights)
     if weights.dim() == IMAGE_DIMENSIONS + 1:
         return weights
-    if len(exp.input_shape) == IMAGE_DIMENSIONS and weights[0].numel() == math.prod(exp.input_shape):
+    if exp.gets_images and weights[0].numel() == math.prod(exp.input_shape):
         return weights.view(units, *exp.input_shape)
     return weights.reshape(units, -1)
 

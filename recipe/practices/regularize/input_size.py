@@ -13,7 +13,6 @@ from recipe.training.comparison import Change, compare_all, finding
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
 
-IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 LEAST_SIDE = 4  # pixels; two blocks of pooling leave one of them
 MOST_ROWS = 2000  # that tell a column with information from one without; neighbours are sought among them
 
@@ -47,7 +46,7 @@ def input_size_changes(exp: Experiment) -> list[Change]:
     settings: Settings = exp.stages.regularize.input_size
     shape = exp.input_shape
     reductions = {}
-    if len(shape) == IMAGE_DIMENSIONS:
+    if exp.gets_images:
         size = [max(1, round(side * settings.resolution)) for side in shape[1:]]
         if min(size) >= LEAST_SIDE:
             reductions[f"{size[0]} x {size[1]} pixels"] = Component("reduction", "recipe.models.Shrink", {"size": size})

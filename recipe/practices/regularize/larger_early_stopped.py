@@ -37,7 +37,7 @@ def larger_early_stopped(exp: Experiment) -> Finding:
 def larger_early_stopped_changes(exp: Experiment) -> list[Change]:
     """More width, the best epoch kept."""
     model, factor = exp.training.model, exp.stages.regularize.larger_early_stopped.width
-    width = model.default_of("width") if model.declares("width") else None
+    width = model.declared("width")
     if not isinstance(width, int):
         return []
     wider = max(width + 1, round(width * factor))

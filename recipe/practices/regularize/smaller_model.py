@@ -10,8 +10,6 @@ from recipe.settings.strict import Strict
 from recipe.training.comparison import Change, compare_all, finding
 from recipe.training.experiment import Experiment, Training
 
-IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
-
 
 class Settings(Strict):
     width: float = Field(gt=0, lt=1)
@@ -38,11 +36,11 @@ def smaller_model_changes(exp: Experiment) -> list[Change]:
     """What the model's own settings allow: less width, and average pooling instead of a dense layer."""
     model = exp.training.model
     changes = []
-    width = model.default_of("width") if model.declares("width") else None
+    width = model.declared("width")
     if isinstance(width, int) and width > 1:
         narrower = max(1, round(width * exp.stages.regularize.smaller_model.width))
         changes.append(_with(f"width {narrower} instead of {width}", width=narrower))
-    if len(exp.input_shape) == IMAGE_DIMENSIONS and model.declares("hidden") and model.default_of("hidden"):
+    if exp.gets_images and model.declares("hidden") and model.default_of("hidden"):
         changes.append(_with("average pooling instead of a dense layer", hidden=0))
     return [change for change in changes if _can_be_built(exp, change.apply(exp.training))]
 

@@ -37,7 +37,7 @@ def weight_decay(exp: Experiment) -> Finding:
 def weight_decay_changes(exp: Experiment) -> list[Change]:
     """The decay that the setting asks for, on top of what is on."""
     optimizer = exp.training.optimizer
-    rate = optimizer.default_of("lr") if optimizer.declares("lr") else None
+    rate = optimizer.declared("lr")
     if not rate or not optimizer.declares("weight_decay"):
         return []
     steps = exp.training.epochs * math.ceil(len(exp.train) / exp.training.batch_size)

@@ -16,13 +16,12 @@ from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
 from recipe.training.best_epochs import folds_of
 from recipe.training.ensemble import average, stacked_outputs, train_members
-from recipe.training.evaluation import evaluate_outputs
+from recipe.training.evaluation import evaluate_outputs, share_of_loss
 from recipe.training.experiment import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
 SAME = 1e-5  # of the loss: members that differ by less differ by rounding, which has 1e-7
 MOST_WAYS = 50  # to choose members of a size; all of them up to seven members
 
@@ -55,7 +54,7 @@ def ensemble(exp: Experiment) -> Finding:
     gains = best - joint.losses
     low, high = mean_interval(gains, groups)
     single = sum(one.metric for one in singles) / len(singles)
-    difference = (losses.mean() - joint.loss).item() / max(losses.mean().abs().item(), LEAST_LOSS)
+    difference = share_of_loss((losses.mean() - joint.loss).item(), losses.mean().item())
     return Finding(
         summary=f"{len(members)} members take the validation loss from {losses.mean():.4f} for one, {best.mean():.4f} "
         f"for the one that is best on other examples, to {joint.loss:.4f} together, and {joint.name} from {single:.4f} "

@@ -16,10 +16,10 @@ from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
 from recipe.training.ensemble import ensemble_trainings
+from recipe.training.evaluation import share_of_loss
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 
-LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
 LAST = 0.25  # share of the epochs in which a training that is worth going on with still improves
 LEAST_EPOCHS = 4  # in that share: a trend of fewer cannot be told from chance at 5 %, 1/3! being above it
 BEYOND = 1.645  # standard deviations: the one-sided 5 % point of a normal distribution
@@ -53,7 +53,7 @@ def extended(exp: Experiment) -> Finding:
         )
     long, member = fit_all(exp, [longer, usual])
     outcome = _outcome(exp, member, long)
-    surely = outcome.interval[0] / max(abs(outcome.usual_loss), LEAST_LOSS)
+    surely = share_of_loss(outcome.interval[0], outcome.usual_loss)
     return Finding(
         summary=_in_words(exp, member, long, outcome),
         measured=outcome.gain,
@@ -101,7 +101,7 @@ def _outcome(exp: Experiment, member: Trained, long: Trained) -> Outcome:
 
 def _in_words(exp: Experiment, member: Trained, long: Trained, outcome: Outcome) -> str:
     low, high = outcome.interval
-    share = outcome.gain / max(abs(outcome.usual_loss), LEAST_LOSS)
+    share = share_of_loss(outcome.gain, outcome.usual_loss)
     return (
         f"Left training for {long.history.epochs} epochs in place of {member.history.epochs}, a member's validation "
         f"loss at its best epoch goes from {outcome.usual_loss:.4g} to {outcome.loss:.4g}, a gain of "

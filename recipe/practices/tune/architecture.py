@@ -11,25 +11,24 @@ import pandas as pd
 from pydantic import Field
 
 from recipe.errors import TargetError
-from recipe.evidence import Finding, Requirement, at_most, practice, skip
+from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
 from recipe.training.comparison import (
     Change,
     Comparison,
     best_of,
     compare_all,
+    curves_beside,
     in_words,
     joint_answer,
-    learning_curves,
     row,
 )
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
 from recipe.training.flops import flops_per_example
-from recipe.tuning.favourite import at_rate, can_be_scheduled, rate_of
+from recipe.tuning.favourite import at_rate, can_be_scheduled, keeps_its_place, rate_of
 from recipe.tuning.search import best_at_the_rung
 
-IMAGE_DIMENSIONS = 3  # of one example: channels, height, width
 LINEAR, MLP = Component("model", "recipe.models.Linear"), Component("model", "recipe.models.Mlp")
 # Simonyan and Zisserman 2015 with Ioffe and Szegedy 2015; He et al. 2015, the widths such that an epoch is affordable.
 IMAGES = {
@@ -90,7 +89,7 @@ def architecture(exp: Experiment) -> Finding:
     present, *others = _at_their_rates(exp)
     if not others:
         return skip("None of the architectures for this kind of data is another than the present one.")
-    compared = _compared(exp, present, others)
+    around, compared = _around(exp, present), _compared(exp, present, others)
     best = best_of(compared)
     kept = best.answer == "holds" and not _may_be_replaced(exp)
     return Finding(
@@ -102,8 +101,8 @@ def architecture(exp: Experiment) -> Finding:
         interval=(best.gain.low, best.gain.high),
         expected="above 0 where another is better",
         advice=f"Name the better one, {_as_override(best.training.model)}, or give the own model what it lacks.",
-        requirements=(_keeps_its_place(best, kept),),
-        figures={"curves": _curves(exp, present, compared)},
+        requirements=(keeps_its_place(best, kept),),
+        figures={"curves": curves_beside(around, present.name, exp.budget.seeds, compared)},
         table=pd.DataFrame([{**row(one), **_costs(exp, one, [present, *others])} for one in compared]),
         answer=joint_answer(compared),
     )
@@ -127,7 +126,11 @@ def from_the_better(exp: Experiment) -> Experiment:
 
 def _compared(exp: Experiment, present: Architecture, others: Sequence[Architecture]) -> list[Comparison]:
     changes = [Change(one.name, functools.partial(_instead, one.training)) for one in others]
-    return compare_all(replace(exp, training=present.training), changes)
+    return compare_all(_around(exp, present), changes)
+
+
+def _around(exp: Experiment, present: Architecture) -> Experiment:
+    return replace(exp, training=present.training)
 
 
 def _instead(training: Training, control: Training) -> Training:
@@ -164,7 +167,7 @@ def _counted(exp: Experiment, own: Training) -> float:
 
 
 def _others(exp: Experiment) -> dict[str, Component]:
-    known = IMAGES if len(exp.input_shape) == IMAGE_DIMENSIONS else TABLES
+    known = IMAGES if exp.gets_images else TABLES
     present = exp.training.model.locate()
     return {name: model for name, model in known.items() if model.locate() is not present}
 
@@ -197,11 +200,6 @@ def _with_rates(exp: Experiment, found: Sequence[Architecture]) -> list[Architec
     return [replace(one, training=training) for one, training in zip(found, best, strict=True)]
 
 
-def _keeps_its_place(best: Comparison, kept: bool) -> Requirement:
-    """A named model that is beaten is pointed out: nothing else would be done about it."""
-    return at_most(best.gain.low if kept else min(best.gain.low, 0.0), "max_lead", otherwise="warn")
-
-
 def _what_goes_on(exp: Experiment, best: Comparison) -> str:
     if best.answer != "holds":
         return f"{exp.training.model.name} goes on."
@@ -223,11 +221,6 @@ def _in_short(others: Sequence[Architecture]) -> str:
     return ", ".join(
         f"{one.name} ({one.training.epochs} epochs{f', rate {one.rate:.2g}' if one.rate else ''})" for one in others
     )
-
-
-def _curves(exp: Experiment, present: Architecture, compared: Sequence[Comparison]) -> object:
-    runs = {present.name: (present.training, exp.budget.seeds)}
-    return learning_curves(exp, runs | {one.name: (one.training, one.seeds) for one in compared})
 
 
 def _costs(exp: Experiment, one: Comparison, all_of_them: Sequence[Architecture]) -> dict[str, object]:

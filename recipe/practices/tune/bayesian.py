@@ -14,6 +14,7 @@ from recipe import drawing
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
+from recipe.training.evaluation import share_of_loss
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
 from recipe.tuning.pilot import search_from_pilot
@@ -30,7 +31,6 @@ NEAR, FEW = 0.1, 2  # of an axis: what lies this close to the best is near it; f
 LEAST_EPOCHS = 4  # fewer are no curve
 LATE, EARLY = 0.9, 0.5  # of the epochs: a lowest loss later than the one is not reached, before the other early
 RESTLESS = 0.1  # of the loss, from epoch to epoch
-LEAST_LOSS = 1e-12  # what a share is taken of, where a loss is zero
 
 
 class Settings(Strict):
@@ -148,7 +148,7 @@ def _ending(run: Trained) -> str:
         return ""
     share = run.history.best_epoch / len(losses)
     late = losses[-max(3, len(losses) // 4) :]
-    moves = float(np.abs(np.diff(late)).mean() / max(abs(late.mean()), LEAST_LOSS))
+    moves = share_of_loss(float(np.abs(np.diff(late)).mean()), float(late.mean()))
     when = f" The best trial's loss is lowest after epoch {run.history.best_epoch} of {len(losses)}"
     told = "still improving at its end: more epochs may help" if share > LATE else ""
     told = told or ("which it reaches early: fewer would do" if share <= EARLY else "")

@@ -18,6 +18,7 @@ from recipe.practices.tune.optimizer import held_optimizer
 from recipe.practices.tune.schedule import leading_schedule
 from recipe.settings.strict import Strict
 from recipe.statistics.gains import Gain, Judged, gain, judge_gains
+from recipe.training.evaluation import share_of_loss
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
 from recipe.tuning.choice import where_not_chosen
@@ -26,7 +27,6 @@ from recipe.tuning.search import Trial, at_best_epoch, in_order, mean_loss, new_
 from recipe.tuning.space import Space, space_of
 
 Changes = Mapping[str, Any]  # of a training
-LEAST_LOSS = 1e-12  # what a share is taken of, where the search found a loss of zero
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Candidate:
     @property
     def shrinkage(self) -> float:
         """By what share of the loss found in the search the confirmed one is higher."""
-        return (self.confirmed - self.trial.loss) / max(abs(self.trial.loss), LEAST_LOSS)
+        return share_of_loss(self.confirmed - self.trial.loss, self.trial.loss)
 
 
 class Settings(Strict):

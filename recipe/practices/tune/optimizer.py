@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 
 import pandas as pd
 from pydantic import Field
 
-from recipe.evidence import Finding, at_most, practice, skip
+from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
 from recipe.training.comparison import (
     Change,
     Comparison,
     best_of,
     compare_all,
+    curves_beside,
     in_words,
     joint_answer,
-    learning_curves,
     row,
 )
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
-from recipe.tuning.favourite import around_favourite, rate_of
+from recipe.tuning.favourite import around_favourite, keeps_its_place, rate_of
 from recipe.tuning.search import best_at_the_rung, losses_at_the_rung
 
 ADAM, ADAMW, SGD = "torch.optim.Adam", "torch.optim.AdamW", "torch.optim.SGD"
@@ -68,8 +67,8 @@ def optimizer(exp: Experiment) -> Finding:
         interval=(best.gain.low, best.gain.high),
         expected="above 0 where another is better",
         advice=f"Name the better one: optimizer._target_={best.training.optimizer.name} optimizer.lr={rate:g}",
-        requirements=(at_most(best.gain.low if kept else min(best.gain.low, 0.0), "max_lead", otherwise="warn"),),
-        figures={"curves": _curves(around, compared)},
+        requirements=(keeps_its_place(best, kept),),
+        figures={"curves": curves_beside(around, "the present one", around.budget.seeds, compared)},
         table=pd.DataFrame(
             [{**row(one), "learning_rate": one.training.optimizer.default_of("lr")} for one in compared]
         ),
@@ -146,8 +145,3 @@ def _what_goes_on(exp: Experiment, best: Comparison) -> str:
 
 def _in_short(one: Comparison) -> str:
     return f"{one.name} at {one.training.optimizer.default_of('lr'):.3g} ({one.answer})"
-
-
-def _curves(around: Experiment, compared: Sequence[Comparison]) -> object:
-    runs = {"the present one": (around.training, around.budget.seeds)}
-    return learning_curves(around, runs | {one.name: (one.training, one.seeds) for one in compared})

@@ -18,9 +18,9 @@ from recipe.training.comparison import (
     Comparison,
     best_of,
     compare_all,
+    curves_beside,
     in_words,
     joint_answer,
-    learning_curves,
     row,
 )
 from recipe.training.components import Component
@@ -75,7 +75,10 @@ def schedule(exp: Experiment) -> Finding:
         expected="above 0 where a decay helps",
         advice="The schedule at hand makes it worse: leave it out (scheduler=none), or count its steps anew.",
         requirements=tuple(at_least(one.gain.high, "min_gain", otherwise="warn") for one in own),
-        figures={"curves": _curves(around, compared), "rates": _rates(around, compared)},
+        figures={
+            "curves": curves_beside(around, "the constant rate", around.budget.seeds, compared),
+            "rates": _rates(around, compared),
+        },
         table=pd.DataFrame([{**row(one), "peak": _peak(around, one)} for one in compared]),
         answer=joint_answer(compared),
     )
@@ -143,11 +146,6 @@ def _what_goes_on(best: Comparison) -> str:
 
 def _in_short(around: Experiment, one: Comparison) -> str:
     return f"{one.name} from {_peak(around, one):g} times the rate ({one.answer})"
-
-
-def _curves(around: Experiment, compared: Sequence[Comparison]) -> object:
-    runs = {"the constant rate": (around.training, around.budget.seeds)}
-    return learning_curves(around, runs | {one.name: (one.training, one.seeds) for one in compared})
 
 
 def _rates(around: Experiment, compared: Sequence[Comparison]) -> object:
