@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "what-makes-each-practice-fail.md"
 STAGES = ("data", "baseline", "overfit", "regularize", "tune", "squeeze")
 DELIVERY, MONITOR = "delivery", "monitor"
 OF_DELIVERY = "_of_delivery"  # ends the name of a practice of a delivery
-LIMITS = {"at_most", "at_least"}  # what a requirement is made by
+REQUIREMENTS = "requirements"  # what a finding that may fail is given
 HEAD = """# What makes each practice fail
 
 A check that cannot fail is worth nothing. Here is each practice, in the recipe's order, with a fault that makes it fail
@@ -76,12 +76,12 @@ def practices() -> dict[Row, Registered]:
         *(ROOT / "recipe" / "monitoring").glob("*.py"),
     ):
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        given = {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}
         subject = (ast.get_docstring(tree) or "").split("\n")[0].partition(": ")[2].rstrip(".")
         for node, id in _decorated(tree, "practice"):
             section = MONITOR if file.parent.name == "monitoring" else file.parent.name
             section = DELIVERY if node.name.endswith(OF_DELIVERY) else section
-            found[section, id] = Registered(file, node.name, subject, bool(names & LIMITS))
+            found[section, id] = Registered(file, node.name, subject, REQUIREMENTS in given)
     places = {section: _order(section) for section in (*STAGES, DELIVERY)}
     return dict(sorted(found.items(), key=lambda one: places.get(one[0][0], {}).get(one[1].function, 0)))
 
