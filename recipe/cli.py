@@ -46,6 +46,7 @@ def run_command(arguments: Sequence[str]) -> int:
         "run": _run,
         "flow": _flow,
         "check": _check,
+        "advise": _advise,
         "retrain": _retrain,
         "receive": _receive,
         "promote": _promote,
@@ -162,6 +163,21 @@ def _check(arguments: Namespace, words: Sequence[str]) -> int:
     result, out = check(workspace, names, overrides, Path(arguments.out).absolute() if arguments.out else None)
     _print_result(result, out / PAGE, "warn", "fail")
     return CLOSED if result.verdict == "fail" else OPEN
+
+
+def _advise(arguments: Namespace, words: Sequence[str]) -> int:
+    from rich.console import Console
+
+    from recipe.pipeline.check import advise
+    from recipe.report.terminal import budget_tables
+
+    workspace = find_workspace()
+    finding, out = advise(workspace, words, Path(arguments.out).absolute() if arguments.out else None)
+    console = Console()
+    for part in budget_tables(finding, out):
+        console.print(part)
+    console.print(f"\nreport: {out / PAGE}", soft_wrap=True, highlight=False)
+    return OPEN
 
 
 def _receive(arguments: Namespace, words: Sequence[str]) -> int:

@@ -135,8 +135,8 @@ def curves(
         scale_by_ratio(chart, "y")
     if len(lines) > 1:
         _legend(figure, chart, beside=len(lines) > 4)
-    _references(figure, chart, references or {}, upright=False)
-    _references(figure, chart, marks or {}, upright=True)
+    mark_references(figure, chart, references or {}, upright=False)
+    mark_references(figure, chart, marks or {}, upright=True)
     return figure
 
 
@@ -172,7 +172,7 @@ def intervals(
     label(chart, x_label, title=title)
     if log_x:
         scale_by_ratio(chart, "x")
-    _references(figure, chart, references or {}, upright=True)
+    mark_references(figure, chart, references or {}, upright=True)
     return figure
 
 
@@ -425,7 +425,7 @@ def _in_two(words: str, room: float, size: float, bold: bool = False) -> list[st
     return [" ".join(line) for line in (parts[:fitting], parts[fitting:]) if line]
 
 
-def _references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], upright: bool) -> None:
+def mark_references(figure: "Figure", chart: "Axes", levels: Mapping[str, float], upright: bool) -> None:
     """Dashed lines over a chart that is drawn otherwise, their names outside of it where nothing else is."""
     notes = []
     for name, level in levels.items():

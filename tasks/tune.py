@@ -1,6 +1,8 @@
 """Stage 5: search the hyperparameters, and confirm with new seeds what the search prefers."""
 
-from recipe.pipeline.loading import checked_experiment, in_folds
+from dataclasses import replace
+
+from recipe.pipeline.loading import SEARCH, checked_experiment, in_folds
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.tune.architecture import architecture, from_the_better
 from recipe.practices.tune.bayesian import bayesian
@@ -11,6 +13,7 @@ from recipe.practices.tune.random_over_grid import random_over_grid
 from recipe.practices.tune.schedule import schedule
 from recipe.runtime.workspace import write_json
 from recipe.training.experiment import training_to_json
+from recipe.tuning.pilot import losses_of_the_search
 
 PRACTICES = (architecture, random_over_grid, bayesian, optimizer, schedule, importance, confirm)
 
@@ -18,9 +21,13 @@ PRACTICES = (architecture, random_over_grid, bayesian, optimizer, schedule, impo
 def work(stage: Stage) -> None:
     """Search from what regularize chose, or from the architecture that beats it, and write down what squeeze takes."""
     experiment = in_folds(checked_experiment(stage, build_on="regularize"))
+    experiment = replace(
+        experiment, budget=replace(experiment.budget, controls=1)
+    )  # few are compared with each control
     experiment = stage.run(PRACTICES, experiment, onwards={architecture.id: from_the_better})
     if not stage.only:
         write_json(stage.workspace / "chosen" / "tune.json", training_to_json(chosen(experiment)))
+        write_json(stage.workspace / "chosen" / SEARCH, {"losses": losses_of_the_search(experiment)})
 
 
 if __name__ == "__main__":

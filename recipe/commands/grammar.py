@@ -38,6 +38,10 @@ EXAMPLES: Mapping[str, Examples] = {
         ("recipe check", "the stages data and baseline"),
         ("recipe check data data.delivery=monday.csv", "a delivery, before it is taken in"),
     ),
+    "advise": (
+        ("recipe advise", "what the last run's error is made of, and what would lower it"),
+        ("recipe advise --out reports/monday", "with a report of its own"),
+    ),
     "receive": (
         ("recipe receive", "every whole delivery in data/incoming"),
         ("recipe receive monday.csv", "one that lies elsewhere"),
@@ -118,6 +122,11 @@ def _add_training(commands: Any) -> None:
         help="what to check (default: data and baseline), and settings",
     )
     check.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/check/)")
+    advise = _add(commands, "advise", "tell where the error comes from, and what would lower it by how much")
+    advise.add_argument(
+        "words", nargs="*", metavar="OVERRIDE", help="settings, where they are not those of the last run"
+    )
+    advise.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/advice/)")
     _add(commands, "report", "build the report page and say where it is")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from recipe.errors import DataError, SettingsError, WorkspaceError
+from recipe.evidence import Finding
 from recipe.pipeline.reproduce import STAGES, run_apart
 from recipe.report.build import build_report
 from recipe.report.findings import TABLES, RunResult, StageResult, describe, read_judged, save, taken
@@ -27,6 +28,8 @@ from recipe.settings.paths import make_paths_absolute
 
 KEPT = 5  # scratch workspaces; each holds its data prepared
 CHOSEN = "chosen"  # what a stage leaves to the next
+LAST_CHOICE = "tune.json"  # the last there: what squeeze trains
+ERROR_BUDGET = "squeeze/error_budget"
 DELIVERY = Path("reports") / "delivery"
 UNMET = "What speaks against it"  # heads what failed, on the page of a delivery
 INGESTED = "ingested"  # in the scratch workspace's .recipe/: names what its prepared data were made from
@@ -61,6 +64,27 @@ def check(
         return result, out
     out = out or workspace / "reports" / "check"
     return _checked(workspace, _by_stage(names or ("data", "baseline")), settings, out), out
+
+
+def advise(workspace: Path, overrides: Sequence[str], out: Path | None = None) -> tuple[Finding, Path]:
+    """What the error budget finds, and the folder that it is in, by default reports/advice.
+
+    Raises:
+        WorkspaceError: no stage has chosen what is trained yet, or it could not be measured.
+        SettingsError, RecipeError: see `check`.
+    """
+    settings = changed(workspace, overrides) if (workspace / PARAMS).is_file() else compose(workspace, overrides)
+    if not _is_present_run(workspace, parse_settings(settings)) or not (workspace / CHOSEN / LAST_CHOICE).is_file():
+        raise WorkspaceError(
+            "There is nothing to advise on: no run with these settings has come as far as squeeze. `recipe run` first, "
+            "with the same settings."
+        )
+    out = out or workspace / "reports" / "advice"
+    result = _checked(workspace, _by_stage([ERROR_BUDGET]), settings, out)
+    [finding] = [one for one in result.findings if one.practice == ERROR_BUDGET]
+    if finding.verdict in ("fail", "skip"):
+        raise WorkspaceError(f"{finding.summary} {finding.advice}".strip())
+    return finding, out
 
 
 def check_delivery(

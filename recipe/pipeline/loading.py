@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 DROPOUT = re.compile(r"dropout|^drop_|_drop$", re.IGNORECASE)  # dropout, attn_dropout, drop_rate, drop_path_rate
 ARTIFACTS, PROGRAM = "artifacts", "program.pt2"  # of an exported model: recipe/inference/export.py
+SEARCH = "search.json"  # among what stages leave to the next: what the trials of a search came to
 ENOUGH = 5000  # validation examples tell an error of 1 % to 0.3 %
 WEIGHTS = ("weight", "pos_weight")  # tensors of torch's losses
 
@@ -160,6 +161,13 @@ def with_test(experiment: Experiment, stage: Stage) -> Experiment:
         return times_read(readings(stage.home, settings.data.name))
 
     return replace(experiment, test=HeldOut(open_test, note_reading))
+
+
+def with_search(experiment: Experiment, stage: Stage) -> Experiment:
+    """The same with what the search's trials came to, as the stage tune left it."""
+    file = stage.workspace / "chosen" / SEARCH
+    losses = json.loads(file.read_text(encoding="utf-8"))["losses"] if file.is_file() else []
+    return replace(experiment, searched=tuple(losses))
 
 
 def pretrained_weights(stage: Stage) -> Weights | None:

@@ -24,7 +24,7 @@ CELL_LENGTH = 90
 CELL_DECIMALS = 4  # the same down a column, so that digits stand under each other
 PIXEL_RATIO = 1.5  # figures are drawn at 144 dots an inch, a page has 96
 
-FINAL, BOOSTING = "squeeze/final_test", "baseline/boosting"
+FINAL, BOOSTING, BUDGET = "squeeze/final_test", "baseline/boosting", "squeeze/error_budget"
 BASELINES = {  # by their names in the table of the final test
     "boosting": "Gradient boosting",
     "linear": "A linear model",
@@ -121,6 +121,7 @@ def render(reports: Path, result: RunResult, facts: Facts, opening: Opening | No
         sections=_sections(result, STAGES if opening is None else [stage.stage for stage in result.stages]),
         found={verdict: [one for one in result.findings if one.verdict == verdict] for verdict in ("fail", "warn")},
         final=_find(result, FINAL),
+        budget=_told(_find(result, BUDGET)),
         predictors=predictors,
         seconds=sum(stage.seconds for stage in result.stages),
         facts=facts,
@@ -128,6 +129,11 @@ def render(reports: Path, result: RunResult, facts: Facts, opening: Opening | No
         pictures=lambda finding: list(_pictures(reports, finding)),
         preview=lambda finding: _preview(reports, finding.table),
     )
+
+
+def _told(finding: Finding | None) -> Finding | None:
+    """`finding` where it saw anything."""
+    return None if finding is None or finding.skipped else finding
 
 
 def _opening(result: RunResult, predictors: Sequence[Predictor]) -> Opening:

@@ -1,7 +1,9 @@
 """The findings of a run in the terminal: a table of all, and what does not hold told whole below it."""
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -16,6 +18,8 @@ STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim", 
 STYLES |= {"holds": "green", "refuted": "cyan", "open": "cyan"}
 WIDE = 100  # columns from which a table has room for summaries
 EXPECTED_WIDTH = 26
+BAR = 24  # columns of the largest part of an error
+NUMBERS = ("share", "by")
 
 
 def taken(run: Mapping[str, Any]) -> Iterator[Text]:
@@ -51,6 +55,52 @@ def told_whole(findings: Sequence[Finding], *verdicts: Verdict) -> Iterator[Text
             yield Text.assemble("\n", (finding.word, STYLES[finding.word]), f" {finding.practice}")
             yield Padding(Text(finding.summary), (0, 0, 0, 2))
             yield Padding(Text(finding.advice, style="italic"), (0, 0, 0, 2))
+
+
+def budget_tables(finding: Finding, reports: Path) -> Iterator[Table | Text]:
+    """What the error is made of, a bar each, then what would lower it; `reports` holds the finding's table."""
+    assert finding.table is not None, "an error budget lists its parts"
+    with (reports / finding.table).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    longest = max((abs(float(row["error"])) for row in rows if row["kind"] == "part" and row["error"]), default=0.0)
+    parts = _table("where the error comes from", "", "share", "95 % interval")
+    for row in rows:
+        if row["kind"] != "step":
+            bar = _bar(float(row["error"] or 0), longest) if row["kind"] == "part" else Text("")
+            parts.add_row(Text(row["name"]), bar, *_error_cells(row))
+    steps = _table("what would lower it", "by", "95 % interval", "costs", "set")
+    for row in rows:
+        if row["kind"] == "step":
+            steps.add_row(Text(row["name"]), *_error_cells(row), Text(_cost(row)), Text(row["setting"]))
+    yield parts
+    yield steps
+    yield Text(finding.summary)
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, expand=False, show_edge=False)
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
+    return table
+
+
+def _bar(value: float, longest: float) -> Text:
+    length = round(BAR * abs(value) / longest) if longest else 0
+    return Text("█" * length, style="cyan" if value >= 0 else "green")
+
+
+def _error_cells(row: Mapping[str, str]) -> tuple[Text, Text]:
+    if not row["error"]:
+        return Text("not told", style="dim"), Text("")
+    value, low, high = (100 * float(row[name]) for name in ("error", "low", "high"))
+    return Text(f"{value:.2f} %"), Text(f"[{low:.2f}, {high:.2f}]")
+
+
+def _cost(row: Mapping[str, str]) -> str:
+    trainings, examples = float(row["trainings"] or 0), int(row["examples"] or 0)
+    parts = [f"{trainings:.3g} trainings"] if trainings else []
+    return ", ".join([*parts, *([f"{examples:,} examples"] if examples else [])])
 
 
 def _cells(finding: Finding) -> tuple[Text, ...]:

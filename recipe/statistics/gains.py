@@ -62,8 +62,8 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One source of uncertainty: the variance that it adds to a gain, and the degrees of freedom that tell it."""
+class Source:
+    """One source of uncertainty: the variance that it adds to a mean, and the degrees of freedom that tell it."""
 
     variance: float
     freedom: float
@@ -82,7 +82,7 @@ def gain(differences: Tensor, groups: Tensor | None = None) -> Gain:
         return Gain(mean, math.nan, math.nan)
     by_seed = differences.mean(1).var().item() / seeds
     by_example = max(0.0, differences.mean(0).var().item() - _rest(differences) / seeds) / count
-    half = _half_width([_Part(by_seed, seeds - 1), _Part(by_example, count - 1)], LEVEL / 2)
+    half = half_width([Source(by_seed, seeds - 1), Source(by_example, count - 1)], LEVEL / 2)
     return Gain(mean, mean - half, mean + half)
 
 
@@ -135,8 +135,8 @@ def gain_in_parts(differences: Sequence[Tensor], groups: Sequence[Tensor | None]
     if len(means) < 2 or not bool(means.isfinite().all()):
         return Gain(value, math.nan, math.nan)
     half = max(
-        _half_width([_Part(means.var().item() / len(means), len(means) - 1)], LEVEL / 2),
-        _half_width([_of_examples(differences, groups)], LEVEL / 2),
+        half_width([Source(means.var().item() / len(means), len(means) - 1)], LEVEL / 2),
+        half_width([_of_examples(differences, groups)], LEVEL / 2),
     )
     return Gain(value, value - half, value + half)
 
@@ -169,21 +169,21 @@ def judge_gains_in_parts(
     return _judge_together(values, parts, [len(one.losses) for one in changed], least, worthwhile)
 
 
-def _spread_of_parts(gains: Sequence[Sequence[Tensor]], changed: Sequence[PartsOfChange]) -> dict[int, _Part]:
+def _spread_of_parts(gains: Sequence[Sequence[Tensor]], changed: Sequence[PartsOfChange]) -> dict[int, Source]:
     """For each change that was trained in several parts the variance of its mean gain in one, moderated."""
     several = [number for number, one in enumerate(gains) if len(one) > 1 and not changed[number].looked_at]
     means = {number: torch.stack([part.double().mean() for part in gains[number]]) for number in several}
-    own = [_Part(means[number].var().item(), len(means[number]) - 1) for number in several]
+    own = [Source(means[number].var().item(), len(means[number]) - 1) for number in several]
     return dict(zip(several, _moderated(own), strict=True))
 
 
-def _of_seeds_in_parts(control: Sequence[Tensor]) -> _Part:
+def _of_seeds_in_parts(control: Sequence[Tensor]) -> Source:
     """The variance of one seed's mean loss, from (C, N_k) of each part."""
     by_seed = [one.double().mean(1) for one in control]
-    return _Part(torch.stack([one.var() for one in by_seed]).mean().item(), sum(len(one) - 1 for one in by_seed))
+    return Source(torch.stack([one.var() for one in by_seed]).mean().item(), sum(len(one) - 1 for one in by_seed))
 
 
-def _of_one_seed(control: Sequence[Tensor], spread: Mapping[int, _Part]) -> _Part:
+def _of_one_seed(control: Sequence[Tensor], spread: Mapping[int, Source]) -> Source:
     """What is taken for the spread of a change with one seed: the control's, or that of other changes where larger."""
     others = sorted(spread.values(), key=lambda one: one.variance)[len(spread) // 2 :][:1]
     return max([_of_seeds_in_parts(control), *others], key=lambda one: one.variance)
@@ -194,8 +194,8 @@ def _parts_of_one(
     change: PartsOfChange,
     gains: Sequence[Tensor],
     groups: Sequence[Tensor | None],
-    spread: _Part,
-) -> list[_Part]:
+    spread: Source,
+) -> list[Source]:
     """What makes the gain of one change uncertain; the last part is what more seeds would not help."""
     if not all(bool(one.isfinite().all()) for one in control):
         return []
@@ -204,25 +204,25 @@ def _parts_of_one(
     if change.looked_at:
         pairs = [(usual - part).double().mean(1) for usual, part in zip(control, change.losses, strict=True)]
         within = torch.stack([one.var() for one in pairs]).mean().item()
-        return [_Part(within / sum(map(len, pairs)), usual.freedom), examples]
-    of_control = _Part(usual.variance / sum(map(len, control[: len(gains)])), usual.freedom)
+        return [Source(within / sum(map(len, pairs)), usual.freedom), examples]
+    of_control = Source(usual.variance / sum(map(len, control[: len(gains)])), usual.freedom)
     if len(gains) < 2:
         return [of_control, spread, examples]
     beyond = max(0.0, spread.variance / len(gains) - examples.variance)
-    return [of_control, _Part(beyond, spread.freedom), replace(examples, freedom=spread.freedom)]
+    return [of_control, Source(beyond, spread.freedom), replace(examples, freedom=spread.freedom)]
 
 
-def _of_examples(differences: Sequence[Tensor], groups: Sequence[Tensor | None]) -> _Part:
+def _of_examples(differences: Sequence[Tensor], groups: Sequence[Tensor | None]) -> Source:
     """What the examples' own luck adds to the mean of `differences`, (N_k,) in each part."""
     clusters = [by_cluster(one.double(), group) for one, group in zip(differences, groups, strict=False)]
     count = sum(map(len, clusters))
     squares = sum(((one - one.mean()) ** 2).sum().item() for one in clusters)
     freedom = max(1, count - len(clusters))
-    return _Part(squares / freedom / count, freedom)
+    return Source(squares / freedom / count, freedom)
 
 
 def _judge_together(
-    values: Sequence[float], parts: Sequence[list[_Part]], seeds: Sequence[int], least: float, worthwhile: float
+    values: Sequence[float], parts: Sequence[list[Source]], seeds: Sequence[int], least: float, worthwhile: float
 ) -> list[Judged]:
     """What each gain proves, given what makes it uncertain and from how many seeds it is."""
     p_values = np.array([_p_value(value - least, one) for value, one in zip(values, parts, strict=True)])
@@ -235,22 +235,22 @@ def _judge_together(
 
 
 def _judged(
-    value: float, p: float, holds: bool, parts: list[_Part], seeds: int, left: int, worthwhile: float, least: float
+    value: float, p: float, holds: bool, parts: list[Source], seeds: int, left: int, worthwhile: float, least: float
 ) -> Judged:
-    half = _half_width(parts, LEVEL / 2)
+    half = half_width(parts, LEVEL / 2)
     found = Gain(value, value - half, value + half)
     if not math.isfinite(half) or not math.isfinite(value):
         return Judged(Gain(value, math.nan, math.nan), "refuted" if parts else "open", 1.0, math.nan, None)
     answer: Answer = "holds" if holds else "refuted" if found.high <= worthwhile else "open"
     needed = None if holds else _seeds_needed(value - least, parts, seeds, LEVEL / left)
-    return Judged(found, answer, p, least + _half_width(parts, LEVEL / left), needed)
+    return Judged(found, answer, p, least + half_width(parts, LEVEL / left), needed)
 
 
-def _parts(controls: Sequence[Tensor], arms: Sequence[Tensor], paired: Sequence[bool]) -> list[list[_Part]]:
+def _parts(controls: Sequence[Tensor], arms: Sequence[Tensor], paired: Sequence[bool]) -> list[list[Source]]:
     """For each change what makes its gain uncertain: the control's seeds, its own, and the examples."""
     several = [number for number, arm in enumerate(arms) if len(arm) > 1 and not paired[number]]
     spread = dict(zip(several, _moderated([_of_seeds(arms[number]) for number in several]), strict=True))
-    parts: list[list[_Part]] = []
+    parts: list[list[Source]] = []
     for number, (control, arm) in enumerate(zip(controls, arms, strict=True)):
         if not control.isfinite().all() or min(control.shape) < 2:
             parts.append([])
@@ -261,28 +261,28 @@ def _parts(controls: Sequence[Tensor], arms: Sequence[Tensor], paired: Sequence[
     return parts
 
 
-def _of_seeds(arm: Tensor) -> _Part:
+def _of_seeds(arm: Tensor) -> Source:
     """The variance of one seed's mean loss."""
-    return _Part(arm.mean(1).var().item(), len(arm) - 1)
+    return Source(arm.mean(1).var().item(), len(arm) - 1)
 
 
-def _of_change(control: Tensor, arm: Tensor, usual: _Part, own: _Part | None) -> list[_Part]:
+def _of_change(control: Tensor, arm: Tensor, usual: Source, own: Source | None) -> list[Source]:
     own = own or usual  # of one seed alone
     by_example = (control.mean(0) - arm.mean(0)).var().item() - sum(_rest(one) / len(one) for one in (control, arm))
     return [
         replace(usual, variance=usual.variance / len(control)),
         replace(own, variance=own.variance / len(arm)),
-        _Part(max(0.0, by_example) / arm.shape[1], arm.shape[1] - 1),
+        Source(max(0.0, by_example) / arm.shape[1], arm.shape[1] - 1),
     ]
 
 
-def _of_pairs(control: Tensor, arm: Tensor) -> list[_Part]:
+def _of_pairs(control: Tensor, arm: Tensor) -> list[Source]:
     differences = control[: len(arm)] - arm
     seeds, count = differences.shape
     by_example = differences.mean(0).var().item() - _rest(differences) / seeds
     return [
-        _Part(differences.mean(1).var().item() / seeds, seeds - 1),
-        _Part(max(0.0, by_example) / count, count - 1),
+        Source(differences.mean(1).var().item() / seeds, seeds - 1),
+        Source(max(0.0, by_example) / count, count - 1),
     ]
 
 
@@ -295,7 +295,7 @@ def _rest(losses: Tensor) -> float:
     return rest.square().sum().item() / ((seeds - 1) * (count - 1))
 
 
-def _moderated(parts: Sequence[_Part]) -> list[_Part]:
+def _moderated(parts: Sequence[Source]) -> list[Source]:
     """Each variance drawn towards what all have in common, with the degrees of freedom that it gains by that.
 
     By how much is estimated from how far the variances lie apart beyond chance (Smyth 2004, section 6.2).
@@ -318,12 +318,12 @@ def _moderated(parts: Sequence[_Part]) -> list[_Part]:
     return [one if not math.isfinite(one.variance) else _drawn(one, common, prior, freedom) for one in parts]
 
 
-def _drawn(one: _Part, common: float, prior: float, freedom: NDArray[np.float64]) -> _Part:
+def _drawn(one: Source, common: float, prior: float, freedom: NDArray[np.float64]) -> Source:
     total = float(freedom.sum())
     if math.isinf(prior):
-        return _Part(common, total)
+        return Source(common, total)
     variance = (prior * common + one.freedom * one.variance) / (prior + one.freedom)
-    return _Part(variance, min(prior + one.freedom, total))
+    return Source(variance, min(prior + one.freedom, total))
 
 
 def _trigamma_inverse(value: float) -> float:
@@ -340,8 +340,8 @@ def _trigamma_inverse(value: float) -> float:
     return x
 
 
-def _half_width(parts: Sequence[_Part], level: float) -> float:
-    """What the gain is off by at most, but for a chance of `level` on either side; infinite where it is not known."""
+def half_width(parts: Sequence[Source], level: float) -> float:
+    """What the mean is off by at most, but for a chance of `level` on either side; infinite where it is not known."""
     from scipy.special import stdtrit
 
     if not parts or not all(math.isfinite(one.variance) for one in parts):
@@ -349,22 +349,22 @@ def _half_width(parts: Sequence[_Part], level: float) -> float:
     return math.sqrt(sum(float(stdtrit(one.freedom, 1 - level)) ** 2 * one.variance for one in parts))
 
 
-def _p_value(value: float, parts: Sequence[_Part]) -> float:
+def _p_value(value: float, parts: Sequence[Source]) -> float:
     """The level at which the interval's lower end reaches zero; 1 where the gain is none."""
     if not value > 0 or not parts or not all(math.isfinite(one.variance) for one in parts):
         return 1.0
     low, high = math.log(LEAST_P), math.log(0.5)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        low, high = (low, middle) if _half_width(parts, math.exp(middle)) <= value else (middle, high)
+        low, high = (low, middle) if half_width(parts, math.exp(middle)) <= value else (middle, high)
     return math.exp(high)
 
 
-def _seeds_needed(value: float, parts: Sequence[_Part], seeds: int, level: float) -> int | None:
+def _seeds_needed(value: float, parts: Sequence[Source], seeds: int, level: float) -> int | None:
     """The number of seeds that would make `value` hold, were all spread as they are."""
     for more in range(seeds + 1, MOST_SEEDS + 1):
         *of_seeds, of_examples = parts
-        scaled = [_Part(one.variance * seeds / more, one.freedom * more / seeds) for one in of_seeds]
-        if _half_width([*scaled, of_examples], level) <= value:
+        scaled = [Source(one.variance * seeds / more, one.freedom * more / seeds) for one in of_seeds]
+        if half_width([*scaled, of_examples], level) <= value:
             return more
     return None

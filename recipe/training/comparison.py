@@ -28,19 +28,19 @@ from recipe.training.fit import Trained, fit_all
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CONTROL_SEEDS = 2  # times those of a change: every gain rests on the control (Dunnett 1955, section 5)
-
 
 @dataclass(frozen=True)
 class Change:
     """One thing done otherwise: its name, and what makes it out of a training without it.
 
     `looked_at`: the trainings are those of the control, looked at otherwise, such as at their best epochs. `stopped`:
-    the change stops early, and so does the control that it is compared with.
+    the change stops early, and so does the control that it is compared with. Changes are ways to do one thing, such as
+    strengths of it, where they have the same `way`.
     """
 
     name: str
     apply: Callable[[Training], Training]
+    way: str = ""
     looked_at: bool = False
     stopped: bool = False
 
@@ -88,7 +88,8 @@ def compare(experiment: Experiment, control: Training, change: Change) -> Compar
 def compare_all(experiment: Experiment, changes: Sequence[Change]) -> list[Comparison]:
     """`changes` one at a time against the experiment's own training, judged among all that its stage tries.
 
-    The control has twice the seeds. A change whose first seed clearly loses gets no more.
+    A change whose first seed clearly loses gets no more, and of several ways to do one
+    thing only the one whose first seed is best does.
     """
     family, control = _family(experiment, changes), experiment.training
     counts = _train(experiment, family)
@@ -155,10 +156,21 @@ def _train(experiment: Experiment, changes: Sequence[Change]) -> dict[str, int]:
     control, seeds = experiment.training, experiment.budget.seeds
     others = [one for one in changes if not one.looked_at]
     train_seeds(experiment, [(control, control_seeds(experiment)), *((one.apply(control), 1) for one in others)])
-    going_on = [one for one in others if not _clearly_loses(experiment, one)]
+    going_on = [one for one in _best_of_each_way(experiment, others) if not _clearly_loses(experiment, one)]
     train_seeds(experiment, [(one.apply(control), seeds) for one in going_on])
     more = {one.name: seeds for one in going_on}
     return {one.name: control_seeds(experiment) if one.looked_at else more.get(one.name, 1) for one in changes}
+
+
+def _best_of_each_way(experiment: Experiment, changes: Sequence[Change]) -> list[Change]:
+    """Of changes that are ways to do one thing the one with the lowest loss from its first seed; in their order."""
+    best: dict[str, Change] = {}
+    losses = {one.name: validation(experiment, one.apply(experiment.training), 1).loss for one in changes}
+    for one in changes:
+        kept = best.setdefault(one.way or one.name, one)
+        if losses[one.name] < losses[kept.name]:
+            best[one.way or one.name] = one
+    return [one for one in changes if one in best.values()]
 
 
 def _clearly_loses(experiment: Experiment, change: Change) -> bool:
@@ -175,7 +187,7 @@ def _control_of(control: Training, change: Change) -> Training:
 
 def control_seeds(experiment: Experiment) -> int:
     """How many seeds the control of a stage has."""
-    return CONTROL_SEEDS * experiment.budget.seeds
+    return experiment.budget.controls * experiment.budget.seeds
 
 
 def _bounds(experiment: Experiment) -> tuple[float, float]:
@@ -323,7 +335,7 @@ def in_words(experiment: Experiment, comparison: Comparison) -> str:
 
 
 def _seeds_in_words(seeds: int) -> str:
-    return "one seed, and no more since that clearly lost" if seeds == 1 else f"{seeds} seeds"
+    return "one seed, and no more after what that showed" if seeds == 1 else f"{seeds} seeds"
 
 
 def _proof_in_words(comparison: Comparison) -> str:

@@ -58,6 +58,20 @@ def replicated(experiment: Experiment) -> Experiment:
 
 def _held_out(split: Split, count: int) -> list[Tensor]:
     """Which examples each fold holds out."""
+    parts = parts_of(split, count)
+    if not parts:
+        raise DataError(
+            f"budget.folds={count} asks for more folds than the {len(split)} examples of train and validation make, "
+            "copies and groups together, with each class in several: take fewer folds."
+        )
+    return parts
+
+
+def parts_of(split: Split, count: int) -> list[Tensor]:
+    """The examples in so many parts of about one size, the classes alike in each, copies and groups together.
+
+    Nothing where they are too few for that.
+    """
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
     groups = np.arange(len(split)) if split.groups is None else split.groups.numpy()
@@ -68,13 +82,8 @@ def _held_out(split: Split, count: int) -> list[Tensor]:
             warnings.simplefilter("ignore")  # a class with fewer examples than folds is in as many as it has
             parts = list(kind(count, shuffle=True, random_state=0).split(np.zeros(len(split)), strata, groups))
     except ValueError:
-        parts = []
-    if not parts or any(not len(test) for _, test in parts):
-        raise DataError(
-            f"budget.folds={count} asks for more folds than the {len(split)} examples of train and validation make, "
-            "copies and groups together, with each class in several: take fewer folds."
-        )
-    return [torch.from_numpy(test) for _, test in parts]
+        return []
+    return [] if any(not len(test) for _, test in parts) else [torch.from_numpy(test) for _, test in parts]
 
 
 def _joined(first: Split, second: Split) -> Split:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
-from recipe.training.comparison import CONTROL_SEEDS
-from recipe.training.experiment import Experiment
+from recipe.training.experiment import Experiment, Training
 from recipe.training.loop import steps_per_epoch
 
 WARM, MOST_STEPS, MOST_SECONDS = 2, 20, 0.5  # steps before the clock runs, and what is timed at most
@@ -18,7 +18,7 @@ EVALUATED = 0.4  # of a step's time: an example that is evaluated alone, against
 BESIDE = {"baseline": 5.0, "overfit": 3.0, "regularize": 4.0, "tune": 5.0, "squeeze": 5.0}
 MEMORISING = 5  # trainings' worth of epochs that memorising took, in the mean of six image folders
 CHANGES = {True: 16, False: 9}  # what regularize tries beside its control, of images and of tables
-GOING_ON = 0.75  # of them, in the mean: the others clearly lose with their first seed
+GOING_ON = 0.4  # of them, in the mean: the others lose with their first seed, clearly or to another way to do the same
 PAST_TURN = 2.0  # times the budget's steps, of trainings that go on until the validation loss has turned
 FAVOURITES = 2  # candidates of tune/confirm beside those that the settings count: the start, and one augmented
 ARCHITECTURES, OPTIMIZERS, SCHEDULES = (
@@ -58,6 +58,14 @@ def seconds_by_stage(experiment: Experiment, workers: int, step: float, handed_o
     }
 
 
+def seconds_of(experiment: Experiment, training: Training) -> float:
+    """About how long one training takes here, by timing a few of its steps."""
+    at_hand = replace(experiment, training=training)
+    steps = experiment.steps_of(training)
+    validated = training.epochs * len(experiment.validation) / training.batch_size
+    return seconds_per_step(at_hand) * (steps + EVALUATED * validated)
+
+
 def _trainings(experiment: Experiment, workers: int) -> dict[str, float]:
     """By stage, how many trainings' worth of steps it takes; what has no other beside it counts for each worker."""
     budget, stages, folds = experiment.budget, experiment.stages, max(1, experiment.budget.folds or 1)
@@ -69,15 +77,15 @@ def _trainings(experiment: Experiment, workers: int) -> dict[str, float]:
     return {
         "baseline": 3.0,
         "overfit": 3.0 * budget.seeds + MEMORISING,
-        "regularize": folds * _compared(budget.seeds, changes, stages.regularize.more_data.shares),
+        "regularize": folds * _compared(budget.controls, budget.seeds, changes, stages.regularize.more_data.shares),
         "tune": folds * (tried + searched + _compared_in_tune(experiment) + confirmed),
         "squeeze": _squeezed(experiment, workers),
     }
 
 
-def _compared(seeds: int, changes: int, shares: Sequence[float]) -> float:
+def _compared(controls: int, seeds: int, changes: int, shares: Sequence[float]) -> float:
     """The control, what is tried beside it, and parts of the data, which are seen more often."""
-    return CONTROL_SEEDS * seeds + changes * (1 + GOING_ON * (seeds - 1)) + seeds * sum(map(math.sqrt, shares))
+    return controls * seeds + changes * (1 + GOING_ON * (seeds - 1)) + seeds * sum(map(math.sqrt, shares))
 
 
 def _squeezed(experiment: Experiment, workers: int) -> float:
@@ -93,11 +101,10 @@ def _compared_in_tune(experiment: Experiment) -> float:
     """Architectures, optimizers and schedules: short trainings for the rates, then all seeds of those that may win."""
     tune, seeds = experiment.stages.tune, experiment.budget.seeds
     each = SEEN_THROUGH * seeds + (1 - SEEN_THROUGH)
-    architectures = ARCHITECTURES * (len(tune.architecture.rates) * tune.bayesian.rung + each) + CONTROL_SEEDS * seeds
+    architectures = ARCHITECTURES * (len(tune.architecture.rates) * tune.bayesian.rung + each) + seeds
     rates = len(tune.optimizer.adam) + len(tune.optimizer.sgd) + SCHEDULES * len(tune.schedule.peaks)
     changes = min(OPTIMIZERS, tune.optimizer.go_on) + min(SCHEDULES, tune.schedule.go_on)
-    more = (CONTROL_SEEDS - 1) * seeds  # of the favourite, beside those of tune/confirm
-    return float(architectures * tune.architecture.share + rates * tune.bayesian.rung + changes * each + more)
+    return float(architectures * tune.architecture.share + rates * tune.bayesian.rung + changes * each)
 
 
 def seconds_per_step(experiment: Experiment) -> float:

@@ -34,6 +34,14 @@ def ensemble_trainings(experiment: Experiment) -> list[Training]:
     ]
 
 
+def extended_training(experiment: Experiment) -> Training | None:
+    """The first member's training, far past its usual length; None where what is asked for is no longer."""
+    usual, settings = ensemble_trainings(experiment)[0], experiment.stages.squeeze.extended
+    epochs = math.ceil(experiment.training.epochs * settings.factor)
+    patience = max(1, math.ceil(settings.patience * usual.epochs))
+    return usual.having(epochs=epochs, patience=patience) if epochs > usual.epochs else None
+
+
 def train_members(experiment: Experiment) -> list[Trained]:
     """The members, trained side by side."""
     return fit_all(experiment, ensemble_trainings(experiment))

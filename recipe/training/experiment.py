@@ -98,7 +98,9 @@ class Budget:
     """How much is trained: `seeds` of each side of a comparison, `trials` of the search, `members` of the ensemble.
 
     In regularize and tune each in so many `folds`; None: once, judged on the validation split. A control that goes on
-    until its validation loss turns takes `most_steps` at most, where it is not longer by itself.
+    until its validation loss turns takes `most_steps` at most, where it is not longer by itself. A control has
+    `controls` times as many seeds as what is compared with it: 2 where that is much, since every gain rests on the
+    control (Dunnett 1955, section 5: by the root of how many are compared with it).
     """
 
     seeds: int = 2
@@ -106,6 +108,7 @@ class Budget:
     members: int = 2
     folds: int | None = None
     most_steps: int = 3000
+    controls: int = 2
 
 
 class Teacher(Protocol):
@@ -157,6 +160,7 @@ class Experiment:
         replicates: where each seed of a comparison has its own part of the examples held out: the experiment of each.
         tried: the changes (`recipe.training.comparison.Change`) that are judged together, whichever practice asks.
         teacher: trained nets that every training here learns from, beside the targets; None: from the targets alone.
+        searched: the validation losses of a search's trials at its first rung, where one chose the training.
     """
 
     train: Split
@@ -185,6 +189,7 @@ class Experiment:
     replicates: tuple[Experiment, ...] = ()
     tried: tuple[Any, ...] = ()
     teacher: Teacher | None = None
+    searched: tuple[float, ...] = ()
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,6 +67,15 @@ def search_from_pilot(experiment: Experiment) -> list[Trial]:
     """The search's trials; after the start it tries the best of the random pilot trials, so that none was in vain."""
     tried = pilot(experiment)
     return search(experiment, tried.best_random(experiment.stages.tune.bayesian.warm) if tried else [])
+
+
+def losses_of_the_search(experiment: Experiment) -> list[float]:
+    """The validation loss of each trial of the search at its first rung, as far as it is finite; none without axes."""
+    if not space_of(experiment).axes:
+        return []
+    first = rungs(experiment)[0]
+    losses = (trial.losses[first] for trial in search_from_pilot(experiment))
+    return [loss for loss in losses if math.isfinite(loss)]
 
 
 def pilot_axes(experiment: Experiment, space: Space) -> tuple[Axis, Axis] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -99,7 +99,12 @@ def chosen(exp: Experiment) -> Training:
 
 def changes(exp: Experiment) -> list[Change]:
     """What the stage tries, one at a time."""
-    return [change for kind in TRIED for change in kind(exp)]
+    return [change for way in _ways(exp) for change in way]
+
+
+def _ways(exp: Experiment) -> list[list[Change]]:
+    """The same, by the one thing that they do: of its ways at most one goes on."""
+    return [[replace(change, way=kind.__name__) for change in kind(exp)] for kind in TRIED]
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class _Choice:
 
 
 def _choose(exp: Experiment) -> _Choice:
-    ways = [kind(exp) for kind in TRIED]
+    ways = _ways(exp)
     tried = [change for way in ways for change in way]
     singles = compare_all(exp, tried)
     by_name = {one.name: one for one in singles}

@@ -12,9 +12,9 @@ from pydantic import Field
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
 from recipe.settings.strict import Strict
+from recipe.statistics.gains import gain_in_parts
 from recipe.training.comparison import (
     Change,
-    Comparison,
     compare_all,
     control_seeds,
     curve_of_seeds,
@@ -56,7 +56,7 @@ def early_stopping(exp: Experiment) -> Finding:
     [stopped] = compare_all(exp, changes)
     [runs] = train_seeds(exp, [(exp.training, control_seeds(exp))])
     best = [run.history.best_epoch for run in runs]
-    rise = _rise(stopped)
+    rise = _rise(exp)
     turned = rise >= exp.thresholds.regularize.early_stopping.min_rise
     found = finding(
         exp,
@@ -84,13 +84,21 @@ def past_the_turn(exp: Experiment) -> Experiment:
 
 
 def _has_turned(exp: Experiment) -> bool:
-    [stopped] = compare_all(replace(exp, tried=()), early_stopping_changes(exp))
-    return _rise(stopped) >= exp.thresholds.regularize.early_stopping.min_rise
+    return _rise(exp) >= exp.thresholds.regularize.early_stopping.min_rise
 
 
-def _rise(stopped: Comparison) -> float:
-    """By how much the validation loss rises at least from its best epoch to the last, as a share of it."""
-    return share_of_loss(stopped.gain.low, stopped.control_loss)
+def _rise(exp: Experiment) -> float:
+    """By how much the control's validation loss rises at least from its best epoch to the last, as a share of it.
+
+    Each of its trainings is a draw of its own, also where two share the part that they hold out: asked is whether these
+    nets overfit, not how large the rise would be on other examples.
+    """
+    [runs] = train_seeds(exp, [(exp.training, control_seeds(exp))])
+    homes = exp.replicates or (exp,)
+    rises = [(run.history.end_losses - run.history.best_losses).double() for run in runs]
+    groups = [homes[number % len(homes)].validation.groups for number in range(len(runs))]
+    loss = torch.cat([run.history.end_losses for run in runs]).double().mean().item()
+    return share_of_loss(gain_in_parts(rises, groups).low, loss)
 
 
 def early_stopping_changes(exp: Experiment) -> list[Change]:

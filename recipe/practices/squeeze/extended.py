@@ -15,9 +15,9 @@ from recipe import drawing
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
-from recipe.training.ensemble import ensemble_trainings
+from recipe.training.ensemble import ensemble_trainings, extended_training
 from recipe.training.evaluation import share_of_loss
-from recipe.training.experiment import Experiment, Training
+from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
 
 LAST = 0.25  # share of the epochs in which a training that is worth going on with still improves
@@ -43,13 +43,11 @@ def extended(exp: Experiment) -> Finding:
     examples, with the interval over new examples; it is held to a share of the loss. A schedule of the learning rate is
     stretched to the new length. Source: the recipe, 6, "leave it training".
     """
-    settings: Settings = exp.stages.squeeze.extended
-    usual = ensemble_trainings(exp)[0]
-    longer = extended_training(exp, settings.factor, settings.patience)
-    if longer.epochs <= usual.epochs:
+    usual, longer = ensemble_trainings(exp)[0], extended_training(exp)
+    if longer is None:
         return skip(
-            f"{longer.epochs} epochs are no longer than the {usual.epochs} of a member: raise "
-            "stages.squeeze.extended.factor."
+            f"{exp.stages.squeeze.extended.factor:g} times a training's epochs are no longer than the {usual.epochs} "
+            "of a member: raise stages.squeeze.extended.factor."
         )
     long, member = fit_all(exp, [longer, usual])
     outcome = _outcome(exp, member, long)
@@ -63,14 +61,6 @@ def extended(exp: Experiment) -> Finding:
         "run from regularize on; the members, and all that was chosen, then have that long.",
         requirements=(at_most(surely, "max_gain", otherwise="warn"),),
         figures={"curves": _drawn(usual.epochs, long)},
-    )
-
-
-def extended_training(exp: Experiment, factor: float, patience: float) -> Training:
-    """The first member's training for `factor` of a training's epochs; `patience` is a share of a member's."""
-    usual = ensemble_trainings(exp)[0]
-    return usual.having(
-        epochs=math.ceil(exp.training.epochs * factor), patience=max(1, math.ceil(patience * usual.epochs))
     )
 
 

@@ -16,16 +16,14 @@ from recipe.settings.strict import Strict
 from recipe.statistics.mcnemar import Counts
 from recipe.statistics.metrics import R2, Metric
 from recipe.statistics.paired import chance, intervals
-from recipe.training.baselines import linear_training
-from recipe.training.boosting import boosting_outputs, takes_rows
+from recipe.training.baselines import BOOSTING, baseline_outputs
 from recipe.training.distillation import train_student
 from recipe.training.ensemble import average, ensemble_temperature, train_members
 from recipe.training.evaluation import Evaluation, evaluate, evaluate_outputs
 from recipe.training.experiment import Experiment
-from recipe.training.fit import Trained, fit_all
+from recipe.training.fit import Trained
 from recipe.training.split import Split
 
-BOOSTING = "boosting"
 LEVEL = 0.025  # at either end of an interval
 AS_GOOD = 0.05  # a p-value above it is taken for a tie, in words; the verdict's limit is max_p_value
 
@@ -166,19 +164,13 @@ def _predictors(exp: Experiment, test: Split) -> list[Predictor]:
 
     outputs = torch.stack([on_test(one) for one in members])
     targets = test.targets.cpu()
-    [plain] = fit_all(exp, [linear_training(exp)])
-    constant = exp.objective.prior_outputs(exp.train.targets.cpu()).expand(len(targets), -1)
     trained = {
         f"ensemble of {len(members)}": average(outputs, exp.task, ensemble_temperature(exp, members)),
         "single net": outputs[0],
     }
     if len(members) > 1:
         trained["student"] = on_test(train_student(exp, members))
-    baselines = {
-        "linear": on_test(plain),
-        **({BOOSTING: boosting_outputs(exp, test)} if takes_rows(exp) else {}),
-        "input-independent": constant,
-    }
+    baselines = baseline_outputs(exp, test)
     return [
         Predictor(name, evaluate_outputs(one, targets, exp.objective, test.groups), baseline=name in baselines)
         for name, one in {**trained, **baselines}.items()

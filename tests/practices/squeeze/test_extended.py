@@ -6,9 +6,9 @@ import pytest
 from torch import Tensor
 
 from recipe.models import Cnn, Mlp
-from recipe.practices.squeeze.extended import extended, extended_training, falls
+from recipe.practices.squeeze.extended import extended, falls
 from recipe.training.components import Component
-from recipe.training.ensemble import ensemble_trainings
+from recipe.training.ensemble import ensemble_trainings, extended_training
 from recipe.training.experiment import Budget, Experiment, make_experiment
 from recipe.training.fit import fit
 
@@ -49,7 +49,8 @@ def test_a_member_that_has_learnt_all_it_can_is_left_alone_and_ended_early(memor
 
 
 def test_going_on_from_the_same_seed_passes_through_the_usual_length(experiment: Experiment) -> None:
-    usual, longer = ensemble_trainings(experiment)[0], extended_training(experiment, 4.0, 1.0)
+    usual, longer = ensemble_trainings(experiment)[0], extended_training(experiment)
+    assert longer is not None
     first, whole = fit(experiment, usual).history, fit(experiment, longer).history
     assert whole.validation_loss[: usual.epochs] == first.validation_loss
     assert len(whole.validation_loss) == longer.epochs == 4

@@ -1,0 +1,224 @@
+"""What would lower the error, by how much, and what it costs: each step foretold from nets that are trained already."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import torch
+from torch import Tensor
+
+from recipe.error_budget.nets import Nets, errors_of, pairs_within
+from recipe.error_budget.parts import Noise, by_seeds, validation_errors
+from recipe.statistics.clusters import by_cluster
+from recipe.statistics.gains import LEVEL, Source, half_width
+from recipe.statistics.intervals import Estimate
+from recipe.training.ensemble import stacked_outputs
+from recipe.training.experiment import Experiment
+from recipe.training.flops import flops_per_example
+
+TWICE, LARGER, LONGER = "twice the data", "a larger model", "longer training"
+MEMBER, TRIALS, RELABEL = "one more member", "twice the trials", "labels looked at"
+HOW = {
+    TWICE: "a power law through nets of half of the examples and of all",
+    LARGER: "two wider nets against two members of the same seeds",
+    LONGER: "the first member, trained on, against itself",
+    MEMBER: "an average of M nets has a + b / M, and b is what members lose to the ensemble",
+    TRIALS: "how far the search's trials lie apart, beyond seeds, and the mean of the best of twice as many",
+    RELABEL: "the label noise: mended, it is no error any more",
+}
+LAW = 0.5  # of a foretold gain: how far laws of other data sets are off that go on where two points end; ours
+FEWEST_TRIALS = 4  # fewer have no spread to speak of
+GUESSED = (
+    1.0  # of a gain from more trials: what is searched next lies where the search has been led, not anywhere; ours
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do: how much lower the error on the test set would be, and what that takes.
+
+    `gain` has the 95 % interval of what a run that does it would show there. `trainings` is the cost in trainings of a
+    member; `examples` how many a person has to bring or to look at. `setting` does it, where a setting can.
+    """
+
+    name: str
+    gain: Estimate
+    trainings: float
+    examples: int
+    setting: str
+    how: str
+
+
+@dataclass(frozen=True)
+class _Chance:
+    """What makes a difference between two errors uncertain beside the examples that it was seen on.
+
+    `seeds` is the variance of one net's mean error from seed to seed, with its degrees of `freedom`; a run that does
+    the step is judged on `tested` examples, by `members` nets.
+    """
+
+    seeds: float
+    freedom: int
+    tested: int
+    members: int
+
+
+def steps(exp: Experiment, nets: Nets, noise: Noise | None, tested: int, temperature: float) -> list[Step]:
+    """What there is to do, the most promising first: those whose gain is told from none, by what they gain."""
+    chance = _chance(exp, nets, tested)
+    every = [
+        _twice_the_data(exp, nets, noise, temperature, chance),
+        _larger_model(exp, nets, chance),
+        _longer_training(exp, nets, chance),
+        _one_more_member(exp, nets, chance),
+        _twice_the_trials(exp, nets, chance),
+        _labels_looked_at(exp, noise),
+    ]
+    return sorted(filter(None, every), key=lambda step: (step.gain.low <= 0, -step.gain.value))
+
+
+def _twice_the_data(
+    exp: Experiment, nets: Nets, noise: Noise | None, temperature: float, chance: _Chance
+) -> Step | None:
+    """The error beyond label noise falls by the same share again as from half of the examples to all (a power law).
+
+    Hestness et al. 2017. Two nets of a half against two of all: both have what seeds do.
+    """
+    if not nets.halves:
+        return None
+    targets = exp.validation.targets
+    half = torch.cat([pairs_within(exp, stacked_outputs(one.nets), targets) for one in nets.halves]).mean(0)
+    whole = pairs_within(exp, stacked_outputs(nets.members), targets).mean(0)
+    left = max(0.0, validation_errors(exp, nets, temperature).mean().item() - (noise.share.value if noise else 0.0))
+    kept = min(1.0, _ratio(whole.mean().item(), half.mean().item(), noise.share.value if noise else 0.0))
+    gain = left * (1 - kept)
+    influence = (1 - 2 * kept) * whole + kept**2 * half  # of the gain, of each example that it was seen on
+    seen = math.sqrt(kept) * (half - whole)  # of a fall that is smaller by so much
+    estimate = _foretold(exp, gain, influence, seen, (1 - 2 * kept) ** 2 + kept**4, chance, more=LAW * gain)
+    return Step(TWICE, estimate, 2.0 * exp.budget.members, len(exp.train), "", HOW[TWICE])
+
+
+def _ratio(whole: float, half: float, noise: float) -> float:
+    """The error of all examples over that of half of them, both without what label noise makes."""
+    return max(0.0, whole - noise) / (half - noise) if half > noise else 1.0
+
+
+def _larger_model(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
+    """Two wider nets against two of the members, with the same seeds."""
+    if not nets.larger:
+        return None
+    targets, count = exp.validation.targets, len(nets.larger)
+    before = errors_of(exp, stacked_outputs(nets.members[:count]), targets)
+    after = errors_of(exp, stacked_outputs(nets.larger), targets)
+    gains = before - after
+    estimate = _foretold(exp, gains.mean().item(), gains, gains, 2.0 / count, chance)
+    first = nets.larger[0].training
+    work = [flops_per_example(exp, one) for one in (first, nets.members[0].training)]
+    cost = exp.budget.members * (work[0] / work[1] if all(work) else 1.0)
+    return Step(LARGER, estimate, cost, 0, f"model.width={nets.width}", HOW[LARGER])
+
+
+def _longer_training(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
+    """The first member against itself, trained on."""
+    if nets.longer is None:
+        return None
+    targets, usual = exp.validation.targets, nets.members[0]
+    gains = errors_of(exp, usual.outputs[None], targets) - errors_of(exp, nets.longer.outputs[None], targets)
+    factor = nets.longer.training.epochs / usual.training.epochs
+    setting = f"stages.squeeze.ensemble.epochs_factor={exp.stages.squeeze.ensemble.epochs_factor * factor:g}"
+    estimate = _foretold(exp, gains.mean().item(), gains, gains, 1.0, chance)
+    return Step(LONGER, estimate, exp.budget.members * factor, 0, setting, HOW[LONGER])
+
+
+def _one_more_member(exp: Experiment, nets: Nets, chance: _Chance) -> Step:
+    """An average of M members has a + b / M, so one more takes b / (M (M + 1)) off."""
+    members = exp.budget.members
+    gains = by_seeds(exp, nets).mean(0) / (members + 1)
+    estimate = _foretold(exp, gains.mean().item(), gains, gains, 0.0, chance)
+    return Step(MEMBER, estimate, 1.0, 0, f"budget.members={members + 1}", HOW[MEMBER])
+
+
+def _labels_looked_at(exp: Experiment, noise: Noise | None) -> Step | None:
+    """A wrong label of the test set counts as an error of nets that are right: mended, it does no longer."""
+    if noise is None or not len(noise.contradicted):
+        return None
+    return Step(RELABEL, noise.share, 0.0, len(noise.contradicted), "", HOW[RELABEL])
+
+
+def _twice_the_trials(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
+    """The best of twice as many draws from a normal distribution, by what trials tell of themselves and not of a seed.
+
+    Blom 1958, Statistical Estimates and Transformed Beta-Variables, for the mean of the best; the spread is that of the
+    better half, since trials fail in more ways than they succeed.
+    """
+    losses = torch.tensor(exp.searched, dtype=torch.double)
+    count = len(losses)
+    if count < FEWEST_TRIALS:
+        return None
+    middle = losses.median()
+    better = losses[losses <= middle]
+    spread = ((better - middle).square().mean().sqrt() / middle).item()
+    by_chance = torch.tensor([one.history.best_losses.mean() for one in nets.members], dtype=torch.double)
+    real = max(0.0, spread**2 - (by_chance.std() / by_chance.mean()).item() ** 2)
+    share = real / spread * (_best_of(2 * count) - _best_of(count)) if spread else 0.0
+    targets = exp.validation.targets
+    alone = [errors_of(exp, one.outputs[None], targets) for one in nets.members[:2]]
+    gain = alone[0].mean().item() * min(1.0, share)
+    apart = (alone[0] - alone[1]) / math.sqrt(exp.budget.members)
+    estimate = _foretold(exp, gain, None, apart, 0.0, chance, more=GUESSED * gain)
+    search = exp.stages.tune.bayesian
+    each = (search.rung + 1 / search.reduction) / exp.stages.squeeze.ensemble.epochs_factor
+    return Step(TRIALS, estimate, count * each + exp.budget.members, 0, f"budget.trials={2 * count}", HOW[TRIALS])
+
+
+def _best_of(count: int) -> float:
+    """The mean of the largest of so many standard normal draws, about."""
+    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
+
+
+def _chance(exp: Experiment, nets: Nets, tested: int) -> _Chance:
+    """The seeds' variance from every set of nets that differ in nothing else."""
+    targets = exp.validation.targets
+    alike = [nets.members, *(half.nets for half in nets.halves), nets.larger]
+    means = [
+        torch.stack([errors_of(exp, one.outputs[None], targets).mean() for one in some])
+        for some in alike
+        if len(some) > 1
+    ]
+    freedom = sum(len(one) - 1 for one in means)
+    squares = sum(one.var().item() * (len(one) - 1) for one in means)
+    return _Chance(squares / freedom, freedom, tested, exp.budget.members)
+
+
+def _foretold(
+    exp: Experiment,
+    gain: float,
+    influence: Tensor | None,
+    realised: Tensor,
+    seeds: float,
+    chance: _Chance,
+    more: float = 0.0,
+) -> Estimate:
+    """`gain` with the 95 % interval of what a run that does it will show on its test set.
+
+    Args:
+        influence: what each example (N,) that it was seen on adds to it; None where none does.
+        realised: differences (N,) as a test set will have them, of which the mean is uncertain once more.
+        seeds: how many times one net's variance from seed to seed is in it.
+        more: a half-width for what no chance explains.
+    """
+    groups, count = exp.validation.groups, len(realised)
+    sources = [
+        *([_of_examples(influence, groups)] if influence is not None else []),
+        Source(_of_examples(realised, groups).variance * count / chance.tested, count - 1),
+        Source(chance.seeds * (seeds + 2 / chance.members), chance.freedom),
+    ]
+    half = math.hypot(half_width(sources, LEVEL / 2), more)
+    return Estimate(gain, gain - half, gain + half)
+
+
+def _of_examples(values: Tensor, groups: Tensor | None) -> Source:
+    each = by_cluster(values, groups)
+    return Source(each.var().item() / len(each), len(each) - 1)

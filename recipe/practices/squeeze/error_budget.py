@@ -1,0 +1,144 @@
+"""squeeze/error_budget: where the error on the test set comes from, and what would lower it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+from torch import Tensor
+
+from recipe.error_budget.advice import Step, steps
+from recipe.error_budget.nets import errors_of, outputs_on, train_nets
+from recipe.error_budget.parts import Part, label_noise, split_error
+from recipe.error_budget.pictures import draw_parts, draw_steps, written
+from recipe.evidence import Finding, practice, skip
+from recipe.settings.strict import Strict
+from recipe.statistics.clusters import mean_interval
+from recipe.statistics.intervals import Estimate
+from recipe.training.baselines import baseline_outputs
+from recipe.training.duration import seconds_of
+from recipe.training.ensemble import (
+    average,
+    ensemble_temperature,
+    ensemble_trainings,
+    extended_training,
+    train_members,
+)
+from recipe.training.evaluation import evaluate_outputs
+from recipe.training.experiment import Experiment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+READER = "squeeze/final_test"  # it needs no more of the test labels than that has read
+FIRST = 2  # steps that a summary names
+
+
+class Settings(Strict):
+    width: float = Field(gt=1)
+
+
+@practice("squeeze/error_budget")
+def error_budget(exp: Experiment) -> Finding:
+    """The error on the test set has causes that can be told apart, and each asks for something else.
+
+    Label noise, what the training set itself is missed by, what all nets of this kind miss, what another seed and what
+    other examples of the same number would do, and how the test split differs from the validation split. They add up
+    to the error. What would lower it is foretold from nets that are trained: more data, a larger model, longer
+    training, one more member, more trials, labels mended. Sources: Domingos 2000 for the parts; Ng 2018, Machine
+    Learning Yearning, 20 to 32, for how they are read.
+    """
+    if exp.test is None:
+        return skip("This experiment has no test split.")
+    settings: Settings = exp.stages.squeeze.error_budget
+    members = train_members(exp)
+    nets = train_nets(exp, settings.width, extended_training(exp))
+    temperature = ensemble_temperature(exp, members)
+    test = exp.test.open(READER)
+    outputs = outputs_on(exp, members, test)
+    exp.test.note(READER, len(test), _metric(exp, outputs, test.targets, temperature))
+    errors = errors_of(exp, outputs, test.targets, temperature)
+    noise = label_noise(exp, nets)
+    parts = split_error(exp, nets, noise, (errors, test.groups), temperature)
+    ahead = steps(exp, nets, noise, len(test), temperature)
+    total = errors.mean().item()
+    beside = {name: errors_of(exp, one[None], test.targets) for name, one in baseline_outputs(exp, test).items()}
+    best = min(beside, key=lambda name: beside[name].mean().item())
+    gap = _paired(beside[best] - errors, test.groups)
+    return Finding(
+        summary=_in_words(exp, total, parts, ahead, best, gap),
+        measured=total,
+        interval=mean_interval(errors, test.groups),
+        expected="the sum of its parts",
+        figures={
+            "parts": draw_parts(parts, total, _unit(exp), {best: beside[best].mean().item()}),
+            "steps": draw_steps(ahead, f"taken off: {_unit(exp)}"),
+        },
+        table=_table(parts, best, gap, ahead),
+        timed=_timed(exp, ahead),
+    )
+
+
+def _metric(exp: Experiment, outputs: Tensor, targets: Tensor, temperature: float) -> float:
+    return evaluate_outputs(average(outputs, exp.task, temperature), targets.cpu(), exp.objective).metric
+
+
+def _paired(differences: Tensor, groups: Tensor | None) -> Estimate:
+    return Estimate(differences.mean().item(), *mean_interval(differences, groups))
+
+
+def _unit(exp: Experiment) -> str:
+    return f"share of {_what(exp)}"
+
+
+def _what(exp: Experiment) -> str:
+    return "examples that are missed" if exp.task == "classification" else "the targets' variance"
+
+
+def _in_words(
+    exp: Experiment, total: float, parts: Sequence[Part], ahead: Sequence[Step], best: str, gap: Estimate
+) -> str:
+    told = sorted((one for one in parts if one.told), key=lambda one: -one.error.value)
+    largest = ", ".join(f"{one.name} {_with_interval(one.error)}" for one in told)
+    promising = [one for one in ahead if one.gain.low > 0]
+    first = "; ".join(f"{one.name} {_with_interval(one.gain)}" for one in promising[:FIRST])
+    advice = f"What would lower it: {first}" if first else "Of what could be done next nothing is told from no gain"
+    return (
+        f"Of {written(total)} error, as a share of {_what(exp)}: {largest}. The best baseline, {best}, has "
+        f"{_with_interval(gap)} more. {advice}."
+    )
+
+
+def _with_interval(one: Estimate) -> str:
+    return f"{written(one.value)} [{written(one.low)}, {written(one.high)}]"
+
+
+def _table(parts: Sequence[Part], best: str, gap: Estimate, ahead: Sequence[Step]) -> pd.DataFrame:
+    """The parts, the best baseline beside them, and the steps: `error` is what each makes, or would take off.
+
+    `trainings` is what a step costs, in trainings of a member, and `examples` how many a person brings or looks at.
+    """
+    import pandas as pd
+
+    rows = [_row("part", one.name, one.error if one.told else None, one.how) for one in parts]
+    rows.append(_row("beside", f"{best} baseline", gap, "its error less that of the ensemble, on the test set"))
+    steps = [
+        _row("step", one.name, one.gain, one.how)
+        | {"trainings": one.trainings, "examples": one.examples, "setting": one.setting}
+        for one in ahead
+    ]
+    table = pd.DataFrame([*rows, *steps])
+    return table.astype({"examples": "Int64"})
+
+
+def _row(kind: str, name: str, error: Estimate | None, how: str) -> dict[str, object]:
+    value, low, high = (error.value, error.low, error.high) if error else (None, None, None)
+    return {"kind": kind, "name": name, "error": value, "low": low, "high": high, "how": how}
+
+
+def _timed(exp: Experiment, ahead: Sequence[Step]) -> str:
+    """What each step costs here, in words."""
+    one = seconds_of(exp, ensemble_trainings(exp)[0])
+    costs = ", ".join(f"{step.name} {one * step.trainings:.0f} s" for step in ahead if step.trainings)
+    return f"On one core of this machine: {costs}."

@@ -1,0 +1,176 @@
+"""The error is split into causes: what was planted is found in its part, and what was not is in none."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from recipe.error_budget.advice import LARGER, LONGER, MEMBER, RELABEL, TRIALS, TWICE
+from recipe.error_budget.parts import ALIKE, BIAS, EXAMPLES, NOISE, SEEDS, SHIFT
+from recipe.evidence import Finding
+from recipe.models import Linear, Mlp
+from recipe.practices.squeeze.error_budget import error_budget
+from recipe.training.components import Component
+from recipe.training.experiment import Budget, Experiment, HeldOut, make_experiment
+from recipe.training.split import Split
+
+FAST = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3, "fused": True})
+TRAINED, VALIDATED = 900, 1300
+PLANTED = 0.1  # of the labels
+SEARCHED = (0.31, 0.24, 0.29, 0.45, 0.62, 0.38, 0.27, 0.33)
+
+
+def made(digits: tuple[Tensor, Tensor], model: type = Mlp, epochs: int = 12, members: int = 3) -> Experiment:
+    """Digits with a test split, and members that learn in a second."""
+    images, labels = digits
+    experiment = make_experiment(
+        model,
+        (images[:TRAINED], labels[:TRAINED]),
+        (images[TRAINED:VALIDATED], labels[TRAINED:VALIDATED]),
+        optimizer=FAST,
+        epochs=epochs,
+    )
+    return with_test_split(replace(experiment, budget=Budget(members=members)), images[VALIDATED:], labels[VALIDATED:])
+
+
+def with_test_split(experiment: Experiment, inputs: Tensor, targets: Tensor) -> Experiment:
+    return replace(experiment, test=HeldOut(lambda reader: Split(inputs, targets)))
+
+
+def table_of(finding: Finding) -> pd.DataFrame:
+    assert isinstance(finding.table, pd.DataFrame)
+    return finding.table.set_index("name")
+
+
+@pytest.fixture(scope="module")
+def shuffled() -> tuple[Tensor, Tensor]:
+    """Digits in an order that mixes their writers, so that a later part of them is no other data."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    order = torch.randperm(len(found.target), generator=torch.Generator().manual_seed(3))
+    return torch.tensor(found.images[:, None] / 16, dtype=torch.float32)[order], torch.tensor(found.target)[order]
+
+
+@pytest.fixture(scope="module")
+def noisy(shuffled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """The same with a tenth of the labels those of another class."""
+    images, labels = shuffled
+    generator = torch.Generator().manual_seed(5)
+    wrong = torch.rand(len(labels), generator=generator) < PLANTED
+    others = (labels + torch.randint(1, 10, (len(labels),), generator=generator)) % 10
+    return images, torch.where(wrong, others, labels)
+
+
+@pytest.fixture(scope="module")
+def healthy(shuffled: tuple[Tensor, Tensor]) -> Finding:
+    return made(shuffled).examine(error_budget)
+
+
+def test_the_parts_add_up_to_the_error_on_the_test_set(healthy: Finding) -> None:
+    parts = table_of(healthy).query("kind == 'part'")
+    assert list(parts.index) == [NOISE, BIAS, ALIKE, EXAMPLES, SEEDS, SHIFT]
+    assert parts["error"].sum() == pytest.approx(healthy.measured, abs=1e-9)
+    assert (parts["low"] <= parts["error"]).all() and (parts["error"] <= parts["high"]).all()
+
+
+def test_where_nothing_is_planted_neither_noise_nor_a_shift_nor_bias_is_told(healthy: Finding) -> None:
+    parts = table_of(healthy)
+    assert parts.loc[NOISE, "low"] == 0 and parts.loc[NOISE, "error"] < 0.01
+    assert parts.loc[SHIFT, "low"] <= 0 <= parts.loc[SHIFT, "high"]
+    assert parts.loc[BIAS, "low"] == 0
+    assert RELABEL not in parts.index or parts.loc[RELABEL, "low"] <= 0
+
+
+def test_planted_label_noise_lies_in_its_interval_and_labels_are_looked_at_first(noisy: tuple[Tensor, Tensor]) -> None:
+    finding = made(noisy).examine(error_budget)
+    parts = table_of(finding)
+    assert parts.loc[NOISE, "low"] < PLANTED < parts.loc[NOISE, "high"]
+    assert parts.loc[NOISE, "low"] > 0.05
+    steps = parts.query("kind == 'step'")
+    assert steps.index[0] == RELABEL
+    assert steps.loc[RELABEL, "examples"] >= PLANTED * TRAINED * 0.8
+    assert f"What would lower it: {RELABEL}" in finding.summary
+
+
+def test_a_test_set_that_differs_is_told_as_a_shift_and_as_nothing_else(shuffled: tuple[Tensor, Tensor]) -> None:
+    images, labels = shuffled
+    experiment = made(shuffled)
+    inverted = with_test_split(experiment, images[VALIDATED:].flip(3), labels[VALIDATED:])
+    parts = table_of(inverted.examine(error_budget))
+    assert parts.loc[SHIFT, "low"] > 0.2
+    assert parts.loc[SHIFT, "error"] > 5 * parts.loc[[NOISE, BIAS, EXAMPLES, SEEDS], "error"].max()
+
+
+def test_a_net_that_cannot_fit_its_training_set_is_told_of_what_it_misses_there(
+    shuffled: tuple[Tensor, Tensor],
+) -> None:
+    finding = made(shuffled, model=Linear, epochs=1).examine(error_budget)
+    parts = table_of(finding)
+    assert parts.loc[BIAS, "low"] > 0.05, finding.summary
+    assert parts.loc[BIAS, "error"] > parts.loc[[EXAMPLES, SEEDS], "error"].max()
+
+
+def test_few_examples_are_told_as_such_and_more_of_them_as_what_to_bring(shuffled: tuple[Tensor, Tensor]) -> None:
+    few = made(shuffled, epochs=60)
+    few = replace(few.variant("few"), train=few.train.head(60))
+    steps = table_of(few.examine(error_budget)).query("kind == 'step'")
+    assert steps.loc[TWICE, "low"] > 0
+    assert steps.loc[TWICE, "error"] == steps["error"].max()
+
+
+def test_each_step_says_what_it_costs_and_which_setting_does_it(shuffled: tuple[Tensor, Tensor]) -> None:
+    experiment = replace(made(shuffled, members=2), searched=SEARCHED)
+    finding = experiment.examine(error_budget)
+    steps = table_of(finding).query("kind == 'step'")
+    assert {TWICE, LARGER, LONGER, MEMBER, TRIALS} <= set(steps.index)
+    assert steps.loc[MEMBER, "setting"] == "budget.members=3" and steps.loc[MEMBER, "trainings"] == 1
+    assert steps.loc[TRIALS, "setting"] == "budget.trials=16"
+    assert steps.loc[LONGER, "setting"] == "stages.squeeze.ensemble.epochs_factor=4"
+    assert steps.loc[LARGER, "trainings"] > 2
+    assert f"{MEMBER} " in finding.timed and " s" in finding.timed
+
+
+def test_one_member_is_enough_and_its_seed_counts_whole(shuffled: tuple[Tensor, Tensor]) -> None:
+    parts = table_of(made(shuffled, epochs=4, members=1).examine(error_budget))
+    three = table_of(made(shuffled, epochs=4, members=3).examine(error_budget))
+    assert parts.loc[SEEDS, "error"] > three.loc[SEEDS, "error"]
+
+
+def test_a_regression_is_split_as_a_share_of_the_variance(diabetes: tuple[Tensor, Tensor]) -> None:
+    rows, targets = diabetes
+    made = make_experiment(Mlp, (rows[:250], targets[:250]), (rows[250:350], targets[250:350]), epochs=30)
+    made = with_test_split(replace(made, budget=Budget(members=2)), rows[350:], targets[350:])
+    finding = made.examine(error_budget)
+    parts = table_of(finding).query("kind == 'part'")
+    assert pd.isna(parts.loc[NOISE, "error"])
+    assert parts["error"].sum() == pytest.approx(finding.measured, abs=1e-9)
+    assert "share of the targets' variance" in finding.summary
+
+
+def test_without_a_test_split_it_is_skipped(shuffled: tuple[Tensor, Tensor]) -> None:
+    assert replace(made(shuffled), test=None).examine(error_budget).verdict == "skip"
+
+
+def test_examples_too_few_to_halve_leave_what_halves_tell_untold(shuffled: tuple[Tensor, Tensor]) -> None:
+    experiment = made(shuffled, epochs=2)
+    in_one_group = replace(experiment.train.head(40), groups=torch.zeros(40, dtype=torch.long))
+    parts = table_of(replace(experiment.variant("one group"), train=in_one_group).examine(error_budget))
+    assert pd.isna(parts.loc[EXAMPLES, "error"]) and pd.isna(parts.loc[NOISE, "error"])
+    assert TWICE not in parts.index
+
+
+def test_it_reads_no_more_of_the_test_labels_than_the_final_test_has(shuffled: tuple[Tensor, Tensor]) -> None:
+    images, labels = shuffled
+    readers: list[str] = []
+
+    def note(reader: str, examples: int, figure: float) -> int:
+        readers.append(reader)
+        return 1
+
+    experiment = made(shuffled, epochs=2)
+    split = Split(images[VALIDATED:], labels[VALIDATED:])
+    replace(experiment, test=HeldOut(lambda reader: split, note)).examine(error_budget)
+    assert readers == ["squeeze/final_test"]
