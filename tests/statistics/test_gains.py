@@ -131,6 +131,21 @@ def test_idle_changes_judged_in_parts_are_rarely_named(changes: int, parts: int,
     assert sum(covered) / len(covered) >= 0.94
 
 
+@pytest.mark.parametrize("spread", [0.02, 0.5])
+def test_idle_ways_of_which_the_first_seeds_best_goes_on_are_rarely_named(spread: float) -> None:
+    runs = []
+    for control, tried in idle_parts(torch.Generator().manual_seed(3), 15, 3, spread):
+        ways = [[one for one in tried if len(one.losses) == 3][first : first + 3] for first in range(0, 9, 3)]
+        going_on = [min(way, key=lambda one: one.losses[0].mean()) for way in ways]
+        kept = [
+            one if one.looked_at or any(one is way for way in going_on) else PartsOfChange(one.losses[:1])
+            for one in tried
+        ]
+        runs.append(judge_gains_in_parts([control] * len(kept), kept, [None] * 3))
+    named = sum(any(one.answer == "holds" for one in run) for run in runs)
+    assert named / len(runs) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / len(runs))
+
+
 def test_a_true_gain_holds_in_parts_and_a_loss_is_refuted() -> None:
     control, tried = next(idle_parts(torch.Generator().manual_seed(2), 8, 3, 0.1))
     better = PartsOfChange([one.mean(0) - 2.0 for one in control])

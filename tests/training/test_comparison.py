@@ -123,3 +123,18 @@ def test_a_change_that_hurts_is_refuted_in_replicates_after_one_seed(digits_cnn:
 def test_too_few_examples_for_replicates_are_compared_on_the_validation_split(digits_cnn: Experiment) -> None:
     few = replace(digits_cnn, train=digits_cnn.train.head(1), validation=digits_cnn.validation.head(1))
     assert replicated(few) == few
+
+
+def test_of_several_ways_to_do_one_thing_only_the_best_of_the_first_seeds_gets_more(digits_cnn: Experiment) -> None:
+    def of_width(width: int) -> Change:
+        return Change(
+            f"width {width}", lambda training: training.having(model=training.model.having(width=width)), way="width"
+        )
+
+    alone = Change("smaller batches", lambda training: training.having(batch_size=16))
+    compared = compare_all(digits_cnn, [of_width(20), of_width(24), alone])
+    seeds = {one.name: one.seeds for one in compared}
+    best = min(compared[:2], key=lambda one: validation(digits_cnn, one.training, 1).loss)
+    assert seeds.pop(best.name) == digits_cnn.budget.seeds
+    assert seeds.pop(alone.name) == digits_cnn.budget.seeds
+    assert list(seeds.values()) == [1]
