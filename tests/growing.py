@@ -5,10 +5,11 @@ from pathlib import Path
 from recipe.settings.composition import compose_params
 from tests.deliveries.conftest import write_images
 from tests.flows.conftest import copy_of_project
+from tests.short_stages import SHORT_STAGES
 
 HELD = 600  # of 1,797 digits; the rest may be delivered
 # The whole recipe in the least time in which its gates open: what is proved is who starts what, and what comes of it.
-FAST = ("model=mlp", "budget=test", "fanout=sequential")
+FAST = ("model=mlp", "budget=test", "fanout=sequential", *SHORT_STAGES)
 
 
 def growing_workspace(folder: Path) -> Path:

@@ -12,22 +12,14 @@ from recipe.tracking.connection import connect, tracking_uri
 from recipe.tracking.pipeline_run import PARENT
 from recipe.tracking.publish import publish_stage
 from recipe.training.fit import MEMORY
+from tests.short_stages import SHORT_STAGES
 from tests.workspaces import ROOT, run
 
 TINY = (
     "budget=test",
     "budget.steps=20",
     "fanout.backend=sequential",
-    "stages.regularize.more_data.rounds=100",
-    "stages.regularize.augment.shown=1",
-    "stages.regularize.augment.strengths=[1.0]",
-    "stages.regularize.creative_augment={mixup: 0, cutmix: 0, erasing: 0, randomisation: 0, grounds: 0}",
-    "stages.regularize.first_layer={shown: 1, draws: 20}",
-    "stages.tune.architecture={rates: [1.0], replaced: []}",
-    "stages.tune.random_over_grid.side=2",
-    "stages.tune.optimizer={adam: [0.001], sgd: [0.1], replaced: []}",
-    "stages.tune.schedule.peaks=[1.0]",
-    "stages.tune.importance.rounds=2",
+    *SHORT_STAGES,
 )  # little is learnt, and what no model comes out of costs next to nothing
 AUTHOR = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
 

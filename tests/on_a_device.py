@@ -30,6 +30,9 @@ TINY = (
     *("stages.baseline.input_independent.steps=60", "stages.baseline.linear.steps=60"),
     *("stages.baseline.overfit_one_batch.steps=150", "stages.overfit.low_training_loss.cap=2"),
     *("stages.overfit.adam.steps=20", "stages.overfit.constant_rate.steps=20"),
+    *("stages.regularize.augment.strengths=[1.0]", "stages.tune.architecture.rates=[1.0]"),
+    *("stages.tune.random_over_grid.side=2", "stages.tune.optimizer={adam: [0.001], sgd: [0.1]}"),
+    *("stages.tune.schedule.peaks=[1.0]", "stages.squeeze.extended.factor=3"),
 )
 ANSWERED = 20  # inputs
 
