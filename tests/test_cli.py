@@ -27,6 +27,7 @@ COMMANDS = (
     "promote",
     "rollback",
     "history",
+    "advise",
     "report",
     "predict",
     "why",
@@ -188,3 +189,10 @@ def test_a_terminal_shows_what_runs_and_how_far_in_80_columns(tmp_path: Path) ->
     assert max(map(len, lines)) <= 80
     for name, far in (("baseline", "1/2"), ("  linear", "3/13"), ("  trainings", "1/4")):
         assert any(line.startswith(f"{name} ") and far in line for line in lines)
+
+
+def test_advice_before_a_run_has_got_that_far_is_refused_in_a_sentence(workspace: Path) -> None:
+    done = recipe(workspace, "advise")
+    assert done.returncode == 2
+    assert done.stderr.startswith("recipe: There is nothing to advise on") and "`recipe run` first" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -50,6 +50,12 @@ class Step:
     setting: str
     how: str
 
+    @property
+    def cost(self) -> str:
+        """What it takes, in words."""
+        trainings = f"{self.trainings:.2g} trainings" if self.trainings else ""
+        return " and ".join(filter(None, (trainings, f"{self.examples:,} examples" if self.examples else "")))
+
 
 @dataclass(frozen=True)
 class _Chance:

@@ -18,7 +18,6 @@ from recipe.training.experiment import Experiment
 MOST_EXAMPLES = 5000  # of the training set that are asked what the nets miss of it: a tenth of a point, at 95 %
 SUREST = (0.1, 0.2, 0.3, 0.5)  # of the training examples: where labels are looked at
 
-
 NOISE, BIAS, ALIKE = "label noise", "missed in training", "missed by all alike"
 EXAMPLES, SEEDS, SHIFT = "too few examples", "seeds", "test against validation"
 HOW = {
@@ -45,12 +44,13 @@ class Part:
 class Noise:
     """Labels that contradict what nets are surest of which have not seen them.
 
-    `share` of all labels; `contradicted` are the places of the training examples whose label another answer beats.
+    `share` of all labels; `contradicted` are the places of the training examples whose label another answer beats, the
+    surest first, and `answers` those answers; both (n,).
     """
 
     share: Estimate
     contradicted: Tensor
-    looked_at: int
+    answers: Tensor
 
 
 def label_noise(exp: Experiment, nets: Nets) -> Noise | None:
@@ -73,13 +73,14 @@ def label_noise(exp: Experiment, nets: Nets) -> Noise | None:
         guess[half.unseen] = ranked.indices[:, 0]
         ahead[half.unseen] = ranked.values[:, 0] - ranked.values[:, min(1, joint.shape[1] - 1)]
         doubt[half.unseen] = _doubt(ranked.values.double().exp())
-    wrong = guess != targets
-    surest = _as_right_as_the_surest(wrong[order := ahead.argsort(descending=True, stable=True)], order)
+    wrong, order = guess != targets, ahead.argsort(descending=True, stable=True)
+    surest = _as_right_as_the_surest(wrong[order], order)
     groups = None if exp.train.groups is None else exp.train.groups[surest]
     low, high = share_interval(wrong[surest], groups)
     expected = doubt[surest].mean().item()
     share = Estimate(max(0.0, wrong[surest].double().mean().item() - expected), max(0.0, low - expected), high)
-    return Noise(share, wrong.nonzero()[:, 0], len(surest))
+    contradicted = order[wrong[order]]
+    return Noise(share, contradicted, guess[contradicted])
 
 
 def _as_right_as_the_surest(wrong: Tensor, order: Tensor) -> Tensor:
@@ -179,7 +180,7 @@ def validation_errors(exp: Experiment, nets: Nets, temperature: float) -> Tensor
 
 
 def share_of(exp: Experiment, errors: Tensor, groups: Tensor | None) -> Estimate:
-    """The mean error with its interval: Wilson's of what is missed, which holds where nothing is."""
+    """The mean of `errors` (N,) with its interval: Wilson's of what is missed, which holds where nothing is."""
     if exp.task == "regression":
         return _mean(errors, groups)
     return Estimate(errors.mean().item(), *share_interval(errors, groups))

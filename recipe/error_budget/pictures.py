@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recipe import drawing
 from recipe.error_budget.advice import Step
 from recipe.error_budget.parts import Part
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BAR = 0.62  # of a row
@@ -19,47 +20,35 @@ WIDTH, HEIGHT_OF_ROW = 7.2, 0.42  # inches
 def draw_parts(parts: Sequence[Part], total: float, unit: str, beside: Mapping[str, float]) -> Figure:
     """A waterfall: each part begins where the one before it ends, and the last row is their sum, the whole error.
 
-    `beside` are errors of others by name, such as the best baseline's, as upright lines.
+    `unit` is what the errors are shares of; `beside` are errors of others by name, such as the best baseline's, as
+    upright lines.
     """
     shown = [one for one in parts if one.told]
     figure, chart = drawing.new_figure(WIDTH, 1.6 + HEIGHT_OF_ROW * (len(shown) + 1))
     begin = 0.0
     for row, part in enumerate(shown):
-        low, high = part.error.low - part.error.value, part.error.high - part.error.value
-        end = begin + part.error.value
-        colour = drawing.PALETTE[row % (len(drawing.PALETTE) - 1)]
-        chart.barh(row, part.error.value, BAR, left=begin, color=colour, zorder=2)
-        chart.plot([end + low, end + high], [row, row], color=drawing.INK, linewidth=1.2, zorder=3)
+        value, low, high = (100 * one for one in (part.error.value, part.error.low, part.error.high))
+        end = begin + value
+        chart.barh(row, value, BAR, left=begin, color=drawing.PALETTE[row % len(drawing.PALETTE)], zorder=2)
+        chart.plot([begin + low, begin + high], [row, row], color=drawing.INK, linewidth=1.2, zorder=3)
         chart.plot([end, end], [row, row + 1], color=drawing.FAINT, linewidth=0.8, zorder=1)
-        chart.annotate(
-            written(part.error.value),
-            (max(end, begin, end + high), row),
-            (5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=drawing.NAME_SIZE,
-            color=drawing.INK,
-        )
+        _write(chart, row, max(begin, begin + high), part.error.value)
         begin = end
-    chart.barh(len(shown), total, BAR, color=drawing.INK, zorder=2)
-    chart.annotate(
-        written(total),
-        (total, len(shown)),
-        (5, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=drawing.NAME_SIZE,
-        fontweight="bold",
-        color=drawing.INK,
-    )
+    chart.barh(len(shown), 100 * total, BAR, color=drawing.INK, zorder=2)
+    _write(chart, len(shown), 100 * total, total, fontweight="bold")
     names = [*(one.name for one in shown), "error on the test set"]
     chart.set_yticks(range(len(names)), names, fontsize=drawing.NAME_SIZE)
     chart.set_ylim(len(names) - 0.4, -0.6)
     chart.axvline(0.0, color=drawing.FAINT, linewidth=0.8, zorder=1)
     chart.grid(visible=False, axis="y")
-    drawing.label(chart, unit, title="Where the error on the test set comes from")
-    drawing.mark_references(figure, chart, beside, upright=True)
+    drawing.label(chart, f"% of {unit}", title="Where the error on the test set comes from")
+    drawing.mark_references(figure, chart, {name: 100 * error for name, error in beside.items()}, upright=True)
     return figure
+
+
+def _write(chart: Axes, row: int, right_of: float, error: float, **style: Any) -> None:
+    place: dict[str, Any] = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+    chart.annotate(written(error), (right_of, row), fontsize=drawing.NAME_SIZE, color=drawing.INK, **place, **style)
 
 
 def written(error: float) -> str:
@@ -68,6 +57,7 @@ def written(error: float) -> str:
 
 
 def draw_steps(steps: Sequence[Step], unit: str) -> Figure:
-    """What each step would take off the error, with its interval, the most promising on top."""
-    rows = {one.name: (one.gain.value, one.gain.low, one.gain.high) for one in steps}
-    return drawing.intervals(rows, unit, "What would lower it, and by how much", references={"nothing": 0.0})
+    """What each step would take off the error, with its interval, and its cost; the most promising on top."""
+    rows = {f"{one.name}: {one.cost}": (100 * one.gain.value, 100 * one.gain.low, 100 * one.gain.high) for one in steps}
+    title = "What would lower it, by how much, and at what cost"
+    return drawing.intervals(rows, f"taken off, % of {unit}", title, references={"nothing": 0.0})

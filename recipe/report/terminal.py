@@ -65,7 +65,7 @@ def budget_tables(finding: Finding, reports: Path) -> Iterator[Table | Text]:
     longest = max((abs(float(row["error"])) for row in rows if row["kind"] == "part" and row["error"]), default=0.0)
     parts = _table("where the error comes from", "", "share", "95 % interval")
     for row in rows:
-        if row["kind"] != "step":
+        if row["kind"] in ("part", "beside"):
             bar = _bar(float(row["error"] or 0), longest) if row["kind"] == "part" else Text("")
             parts.add_row(Text(row["name"]), bar, *_error_cells(row))
     steps = _table("what would lower it", "by", "95 % interval", "costs", "set")

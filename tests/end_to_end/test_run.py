@@ -116,6 +116,24 @@ def test_the_curves_are_drawn(finished: Path) -> None:
     assert "validation_loss" in page and "plots/overfit.csv" in page
 
 
+def test_advice_tells_the_parts_of_the_error_and_what_would_lower_it_and_trains_nothing_anew(finished: Path) -> None:
+    trainings = {path.name for path in (finished / ".recipe" / "trainings").glob("*.pt")}
+    done = recipe(finished, "advise", COLUMNS="160")
+    assert done.returncode == 0, done.stderr
+    for told in (
+        "where the error comes from",
+        "label noise",
+        "what would lower it",
+        "one more member",
+        "budget.members=3",
+    ):
+        assert told in done.stdout, done.stdout
+    assert {path.name for path in (finished / ".recipe" / "trainings").glob("*.pt")} == trainings
+    assert (finished / "reports" / "advice" / "index.html").is_file()
+    page = (finished / "reports" / "index.html").read_text(encoding="utf-8")
+    assert page.index("Where the error comes from") < page.index("On the test set")
+
+
 def test_the_model_predicts_from_raw_images(finished: Path, tmp_path: Path) -> None:
     images, labels = shuffled_digits()
     for row in range(HELD, HELD + 50):

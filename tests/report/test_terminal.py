@@ -1,11 +1,12 @@
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from recipe.evidence import Finding
-from recipe.report.terminal import summary_table, told_whole
+from recipe.report.terminal import budget_tables, summary_table, told_whole
 
 FINDINGS = [
     Finding(
@@ -72,3 +73,30 @@ def test_what_is_knowledge_is_called_so(width: int) -> None:
     (row,) = (line for line in lines(width, summary_table([known], width)) if "input_independent" in line)
     assert "knowledge" in row
     assert "pass" not in row
+
+
+BUDGET = """kind,name,error,low,high,how,trainings,examples,setting
+part,label noise,,,,not told,,,
+part,seeds,0.02,0.01,0.03,seen,,,
+part,test against validation,-0.01,-0.02,0.01,seen,,,
+beside,linear baseline,0.05,0.04,0.06,seen,,,
+step,one more member,0.004,-0.001,0.009,seen,1.0,0,budget.members=4
+step,twice the data,0.01,0.002,0.018,seen,6.0,1500,
+label,digit 7,,,,"labelled 3, taken for 8",,,
+"""
+
+
+def test_an_error_budget_is_bars_for_its_parts_and_a_line_for_each_step(tmp_path: Path) -> None:
+    (tmp_path / "budget.csv").write_text(BUDGET, encoding="utf-8")
+    finding = Finding(summary="Of 3 % error.", table="budget.csv", practice="squeeze/error_budget", verdict="pass")
+    shown = lines(100, *budget_tables(finding, tmp_path))
+    (noise, seeds, shift, linear) = (
+        next(line for line in shown if line.startswith(name)) for name in ("label", "seeds", "test", "linear")
+    )
+    assert "not told" in noise and "█" not in noise
+    assert seeds.count("█") == 2 * shift.count("█") > 0
+    assert "2.00 %" in seeds and "[1.00, 3.00]" in seeds and "5.00 %" in linear
+    (twice,) = (line for line in shown if line.startswith("twice"))
+    assert "6 trainings, 1,500 examples" in twice and "1.00 %" in twice
+    assert shown[-1] == "Of 3 % error."
+    assert not any("digit 7" in line for line in shown)

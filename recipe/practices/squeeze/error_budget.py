@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recipe.error_budget.advice import Step, steps
 from recipe.error_budget.nets import errors_of, outputs_on, train_nets
-from recipe.error_budget.parts import Part, label_noise, split_error
+from recipe.error_budget.parts import Noise, Part, label_noise, share_of, split_error
 from recipe.error_budget.pictures import draw_parts, draw_steps, written
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
@@ -62,20 +62,23 @@ def error_budget(exp: Experiment) -> Finding:
     noise = label_noise(exp, nets)
     parts = split_error(exp, nets, noise, (errors, test.groups), temperature)
     ahead = steps(exp, nets, noise, len(test), temperature)
-    total = errors.mean().item()
+    whole = share_of(exp, errors, test.groups)
+    total = whole.value
     beside = {name: errors_of(exp, one[None], test.targets) for name, one in baseline_outputs(exp, test).items()}
     best = min(beside, key=lambda name: beside[name].mean().item())
     gap = _paired(beside[best] - errors, test.groups)
+    import pandas as pd
+
     return Finding(
         summary=_in_words(exp, total, parts, ahead, best, gap),
         measured=total,
-        interval=mean_interval(errors, test.groups),
+        interval=(whole.low, whole.high),
         expected="the sum of its parts",
         figures={
-            "parts": draw_parts(parts, total, _unit(exp), {best: beside[best].mean().item()}),
-            "steps": draw_steps(ahead, f"taken off: {_unit(exp)}"),
+            "parts": draw_parts(parts, total, _what(exp), {best: beside[best].mean().item()}),
+            "steps": draw_steps(ahead, _what(exp)),
         },
-        table=_table(parts, best, gap, ahead),
+        table=pd.concat([_table(parts, best, gap, ahead), _labels(exp, noise)], ignore_index=True),
         timed=_timed(exp, ahead),
     )
 
@@ -88,12 +91,9 @@ def _paired(differences: Tensor, groups: Tensor | None) -> Estimate:
     return Estimate(differences.mean().item(), *mean_interval(differences, groups))
 
 
-def _unit(exp: Experiment) -> str:
-    return f"share of {_what(exp)}"
-
-
 def _what(exp: Experiment) -> str:
-    return "examples that are missed" if exp.task == "classification" else "the targets' variance"
+    """What an error is a share of."""
+    return "the examples, missed" if exp.task == "classification" else "the targets' variance"
 
 
 def _in_words(
@@ -105,7 +105,7 @@ def _in_words(
     first = "; ".join(f"{one.name} {_with_interval(one.gain)}" for one in promising[:FIRST])
     advice = f"What would lower it: {first}" if first else "Of what could be done next nothing is told from no gain"
     return (
-        f"Of {written(total)} error, as a share of {_what(exp)}: {largest}. The best baseline, {best}, has "
+        f"Of {written(total)} error ({_what(exp)}): {largest}. The best baseline, {best}, has "
         f"{_with_interval(gap)} more. {advice}."
     )
 
@@ -115,7 +115,7 @@ def _with_interval(one: Estimate) -> str:
 
 
 def _table(parts: Sequence[Part], best: str, gap: Estimate, ahead: Sequence[Step]) -> pd.DataFrame:
-    """The parts, the best baseline beside them, and the steps: `error` is what each makes, or would take off.
+    """The parts, who else is beside them, and the steps: `error` is what each makes, has more, or would take off.
 
     `trainings` is what a step costs, in trainings of a member, and `examples` how many a person brings or looks at.
     """
@@ -123,6 +123,7 @@ def _table(parts: Sequence[Part], best: str, gap: Estimate, ahead: Sequence[Step
 
     rows = [_row("part", one.name, one.error if one.told else None, one.how) for one in parts]
     rows.append(_row("beside", f"{best} baseline", gap, "its error less that of the ensemble, on the test set"))
+    rows.append(_row("beside", "human", None, "nobody has annotated the test set"))
     steps = [
         _row("step", one.name, one.gain, one.how)
         | {"trainings": one.trainings, "examples": one.examples, "setting": one.setting}
@@ -130,6 +131,23 @@ def _table(parts: Sequence[Part], best: str, gap: Estimate, ahead: Sequence[Step
     ]
     table = pd.DataFrame([*rows, *steps])
     return table.astype({"examples": "Int64"})
+
+
+def _labels(exp: Experiment, noise: Noise | None) -> pd.DataFrame:
+    """The training examples to look at, the surest first, where there is label noise beyond chance."""
+    import pandas as pd
+
+    if noise is None or noise.share.low <= 0 or not exp.train.ids:
+        return pd.DataFrame()
+    names, targets = exp.classes, exp.train.targets
+    return pd.DataFrame(
+        [
+            _row(
+                "label", exp.train.ids[place], None, f"labelled {names[int(targets[place])]}, taken for {names[answer]}"
+            )
+            for place, answer in zip(noise.contradicted.tolist(), noise.answers.tolist(), strict=True)
+        ]
+    )
 
 
 def _row(kind: str, name: str, error: Estimate | None, how: str) -> dict[str, object]:
@@ -141,4 +159,4 @@ def _timed(exp: Experiment, ahead: Sequence[Step]) -> str:
     """What each step costs here, in words."""
     one = seconds_of(exp, ensemble_trainings(exp)[0])
     costs = ", ".join(f"{step.name} {one * step.trainings:.0f} s" for step in ahead if step.trainings)
-    return f"On one core of this machine: {costs}."
+    return f"One training after another on this machine's {exp.device.torch.type}: {costs}."

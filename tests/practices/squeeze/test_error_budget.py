@@ -84,8 +84,12 @@ def test_where_nothing_is_planted_neither_noise_nor_a_shift_nor_bias_is_told(hea
     assert RELABEL not in parts.index or parts.loc[RELABEL, "low"] <= 0
 
 
-def test_planted_label_noise_lies_in_its_interval_and_labels_are_looked_at_first(noisy: tuple[Tensor, Tensor]) -> None:
-    finding = made(noisy).examine(error_budget)
+def test_planted_label_noise_lies_in_its_interval_and_labels_are_looked_at_first(
+    noisy: tuple[Tensor, Tensor], shuffled: tuple[Tensor, Tensor]
+) -> None:
+    experiment = made(noisy)
+    named = replace(experiment.train, ids=tuple(f"digit {number}" for number in range(TRAINED)))
+    finding = replace(experiment.variant("named"), train=named).examine(error_budget)
     parts = table_of(finding)
     assert parts.loc[NOISE, "low"] < PLANTED < parts.loc[NOISE, "high"]
     assert parts.loc[NOISE, "low"] > 0.05
@@ -93,6 +97,12 @@ def test_planted_label_noise_lies_in_its_interval_and_labels_are_looked_at_first
     assert steps.index[0] == RELABEL
     assert steps.loc[RELABEL, "examples"] >= PLANTED * TRAINED * 0.8
     assert f"What would lower it: {RELABEL}" in finding.summary
+    labels = parts.query("kind == 'label'")
+    assert len(labels) == steps.loc[RELABEL, "examples"]
+    wrong = (noisy[1] != shuffled[1]).nonzero()[:, 0].tolist()
+    first = [int(name.removeprefix("digit ")) for name in labels.index[:20]]
+    assert sum(place in wrong for place in first) >= 18
+    assert labels["how"].iloc[0].startswith(f"labelled {noisy[1][first[0]]}, taken for ")
 
 
 def test_a_test_set_that_differs_is_told_as_a_shift_and_as_nothing_else(shuffled: tuple[Tensor, Tensor]) -> None:
@@ -147,7 +157,7 @@ def test_a_regression_is_split_as_a_share_of_the_variance(diabetes: tuple[Tensor
     parts = table_of(finding).query("kind == 'part'")
     assert pd.isna(parts.loc[NOISE, "error"])
     assert parts["error"].sum() == pytest.approx(finding.measured, abs=1e-9)
-    assert "share of the targets' variance" in finding.summary
+    assert "the targets' variance" in finding.summary
 
 
 def test_without_a_test_split_it_is_skipped(shuffled: tuple[Tensor, Tensor]) -> None:
