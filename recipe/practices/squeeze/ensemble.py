@@ -15,9 +15,16 @@ from recipe.evidence import Finding, at_least, practice
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
 from recipe.training.best_epochs import folds_of
-from recipe.training.ensemble import average, stacked_outputs, train_members
+from recipe.training.ensemble import (
+    average,
+    ensemble_trainings,
+    extended_training,
+    stacked_outputs,
+    train_members,
+)
 from recipe.training.evaluation import evaluate_outputs, share_of_loss
 from recipe.training.experiment import Experiment
+from recipe.training.fit import fit_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +65,7 @@ def ensemble(exp: Experiment) -> Finding:
     return Finding(
         summary=f"{len(members)} members take the validation loss from {losses.mean():.4f} for one, {best.mean():.4f} "
         f"for the one that is best on other examples, to {joint.loss:.4f} together, and {joint.name} from {single:.4f} "
-        f"to {joint.metric:.4f}{_trouble(difference, high)}.",
+        f"to {joint.metric:.4f}{_trouble(difference, high)}.{_against_one_as_long(exp, outputs, targets)}",
         measured=gains.mean().item(),
         interval=(low, high),
         expected="not below 0 beyond chance",
@@ -88,6 +95,22 @@ def _trouble(difference: float, high: float) -> str:
     if abs(difference) < SAME:
         return "; the members are the same net, whatever their seed"
     return "; the best member alone is better than all together, beyond chance" if high < 0 else ""
+
+
+def _against_one_as_long(exp: Experiment, outputs: Tensor, targets: Tensor) -> str:
+    """Several members against one net of the same compute, trained as long as all of them, as a sentence."""
+    usual, longer = ensemble_trainings(exp)[0], extended_training(exp)
+    size = round(longer.epochs / usual.epochs) if longer else 1
+    if longer is None or not 1 < size <= len(outputs):
+        return ""
+    [long] = fit_all(exp, [longer])
+    together = _of_size(exp, outputs, targets, size)[0].double()
+    gains = evaluate_outputs(long.outputs, targets, exp.objective).losses.double() - together
+    low, high = mean_interval(gains, exp.validation.groups)
+    return (
+        f" {size} of them together gain {gains.mean():.3g} [{low:.3g}, {high:.3g}] of validation loss over one that "
+        f"was left training as long as all {size}."
+    )
 
 
 def _by_size(exp: Experiment, outputs: Tensor, targets: Tensor) -> Figure:

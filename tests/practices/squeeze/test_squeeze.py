@@ -41,6 +41,8 @@ def test_independent_members_together_are_better_than_one(experiment: Experiment
     assert finding.verdict == "pass"
     assert finding.interval is not None
     assert finding.interval[1] > 0
+    assert "2 of them together gain" in finding.summary
+    assert "over one that was left training as long as all 2." in finding.summary
 
 
 class Pretrained(Linear):
