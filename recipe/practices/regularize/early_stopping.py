@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
 from recipe.settings.strict import Strict
-from recipe.statistics.gains import gain_in_parts
+from recipe.statistics.trend import LEAST, falls
 from recipe.training.comparison import (
     Change,
     compare_all,
@@ -21,7 +22,6 @@ from recipe.training.comparison import (
     finding,
     train_seeds,
 )
-from recipe.training.evaluation import share_of_loss
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained
 from recipe.training.loop import steps_per_epoch
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 LONGER = 1.5  # times, where a control has not turned
+LAST = 1 / 3  # of its epochs, in which its loss must not still fall
 
 
 class Settings(Strict):
@@ -38,7 +39,7 @@ class Settings(Strict):
 
 
 class Limits(Strict):
-    min_rise: float
+    min_past: float = Field(ge=0, lt=1)
 
 
 @practice("regularize/early_stopping")
@@ -56,19 +57,15 @@ def early_stopping(exp: Experiment) -> Finding:
     [stopped] = compare_all(exp, changes)
     [runs] = train_seeds(exp, [(exp.training, control_seeds(exp))])
     best = [run.history.best_epoch for run in runs]
-    rise = _rise(exp)
-    turned = rise >= exp.thresholds.regularize.early_stopping.min_rise
+    past = _past(exp)
+    turned = past >= exp.thresholds.regularize.early_stopping.min_past
     found = finding(
         exp,
         [stopped],
         advice=_advice(exp, best),
-        requirements=(at_least(rise, "min_rise", otherwise="warn"),),
+        requirements=(at_least(past, "min_past", otherwise="warn"),),
         remark=f" The best epochs are {_range(best)} of {exp.training.epochs}"
-        + (
-            "."
-            if turned
-            else ": the control has not turned beyond chance, so the gains of this stage say little of overfitting."
-        ),
+        + ("." if turned else ": its loss has not turned, so the gains of this stage say little of overfitting."),
     )
     return replace(found, figures={"control": _figure(runs)})
 
@@ -84,21 +81,25 @@ def past_the_turn(exp: Experiment) -> Experiment:
 
 
 def _has_turned(exp: Experiment) -> bool:
-    return _rise(exp) >= exp.thresholds.regularize.early_stopping.min_rise
+    return _past(exp) >= exp.thresholds.regularize.early_stopping.min_past
 
 
-def _rise(exp: Experiment) -> float:
-    """By how much the control's validation loss rises at least from its best epoch to the last, as a share of it.
+def _past(exp: Experiment) -> float:
+    """The share of the control's epochs after the lowest of its validation loss, the mean over its trainings.
 
-    Each of its trainings is a draw of its own, also where two share the part that they hold out: asked is whether these
-    nets overfit, not how large the rise would be on other examples.
+    One training's lowest is noise as much as a turn; the mean over several is less. 0 where the last of it still falls.
     """
     [runs] = train_seeds(exp, [(exp.training, control_seeds(exp))])
-    homes = exp.replicates or (exp,)
-    rises = [(run.history.end_losses - run.history.best_losses).double() for run in runs]
-    groups = [homes[number % len(homes)].validation.groups for number in range(len(runs))]
-    loss = torch.cat([run.history.end_losses for run in runs]).double().mean().item()
-    return share_of_loss(gain_in_parts(rises, groups).low, loss)
+    curve = _validation_losses(runs).mean(0)
+    if falls(curve[-max(LEAST, math.ceil(LAST * len(curve))) :].tolist()):
+        return 0.0
+    return 1 - (int(curve.argmin()) + 1) / len(curve)
+
+
+def _validation_losses(runs: list[Trained]) -> Tensor:
+    """By training and epoch, as far as all have gone: one that has diverged ends early."""
+    length = min(len(run.history.validation_loss) for run in runs)
+    return torch.tensor([run.history.validation_loss[:length] for run in runs])
 
 
 def early_stopping_changes(exp: Experiment) -> list[Change]:
@@ -109,12 +110,8 @@ def early_stopping_changes(exp: Experiment) -> list[Change]:
 
 
 def _advice(exp: Experiment, best: list[int]) -> str:
-    if max(best) >= exp.training.epochs:
-        return "The best epoch is the last: train on (budget.most_steps), or make the model wider."
-    return (
-        "The loss rises too little to tell it from chance: train on (budget.most_steps), make the model wider, or take "
-        "a larger validation split."
-    )
+    where = "The best epoch is the last" if max(best) >= exp.training.epochs else "The loss falls to the end"
+    return f"{where}: train on (budget.most_steps), or make the model wider, so that it overfits."
 
 
 def _range(epochs: list[int]) -> str:
@@ -124,8 +121,8 @@ def _range(epochs: list[int]) -> str:
 
 def _figure(runs: list[Trained]) -> Figure:
     """Training and validation loss of the control, mean and range of its seeds, and where the latter turns."""
-    validation = torch.tensor([run.history.validation_loss for run in runs])
-    training = torch.stack([run.history.epoch_loss() for run in runs])
+    validation = _validation_losses(runs)
+    training = torch.stack([run.history.epoch_loss()[: validation.shape[1]] for run in runs])
     lines = {"training loss": curve_of_seeds(training), "validation loss": curve_of_seeds(validation)}
     turn = int(validation.mean(0).argmin()) + 1
     return drawing.curves(

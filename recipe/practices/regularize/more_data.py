@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +16,8 @@ from recipe import drawing
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Share, Strict
 from recipe.statistics.clusters import cluster_sums
-from recipe.training.comparison import validation, with_seeds
+from recipe.training.comparison import train_seeds, validation
 from recipe.training.experiment import Experiment, Training
-from recipe.training.fit import fit_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,12 +42,13 @@ def more_data(exp: Experiment) -> Finding:
     best epoch, so that neither too few steps nor too many decide. The interval is the bootstrap's, over seeds and
     validation examples, or clusters of them. Source: the recipe, 4, "get more data".
     """
-    exp = replace(exp, replicates=())  # of all training examples, and on the same for every share
     shares = (*exp.stages.regularize.more_data.shares, 1.0)
-    counts = np.array([math.ceil(share * len(exp.train)) for share in shares], dtype=float)
-    fit_all(exp, more_data_trainings(exp))
-    every = torch.stack([torch.stack(validation(exp, _on_share(exp, share)).losses) for share in shares])
-    means = every.mean((1, 2)).numpy()
+    whole = len((exp.replicates or (exp,))[0].train)
+    counts = np.array([math.ceil(share * whole) for share in shares], dtype=float)
+    train_seeds(exp, [(_on_share(exp, share), None) for share in shares])
+    by_share = [validation(exp, _on_share(exp, share)).losses for share in shares]
+    every = [torch.stack(of_seed) for of_seed in zip(*by_share, strict=True)]
+    means = torch.cat(every, 1).mean(1).numpy()
     if not np.isfinite(means).all() or means.min() <= 0:
         return skip("A power law speaks of finite losses above zero, and a loss here is not.")
     drawn = _resampled(exp, every)
@@ -59,7 +59,7 @@ def more_data(exp: Experiment) -> Finding:
     ten, (ten_low, ten_high) = gains[10]
     refuted = not miss_low <= 0 <= miss_high
     return Finding(
-        summary=f"{len(exp.train)} examples give a validation loss of {means[-1]:.4g}; the power law through fewer "
+        summary=f"{whole} examples give a validation loss of {means[-1]:.4g}; the power law through fewer "
         f"foretells {foretold:.4g}, off by [{miss_low:.3g}, {miss_high:.3g}], and "
         f"{'does not hold' if refuted else 'is not refuted'} here. Twice the data would take {gain:.3g} "
         f"[{interval[0]:.3g}, {interval[1]:.3g}] off the loss, {gain / means[-1]:.0%}; ten times the data {ten:.3g} "
@@ -72,12 +72,6 @@ def more_data(exp: Experiment) -> Finding:
         figures={"learning_curve": _figure(counts, means, drawn)},
         table=_table(counts, means, drawn),
     )
-
-
-def more_data_trainings(exp: Experiment) -> list[Training]:
-    """The trainings on each share; those on the whole set are the control's."""
-    shares = exp.stages.regularize.more_data.shares
-    return [training for share in shares for training in with_seeds(exp, _on_share(exp, share))]
 
 
 def _on_share(exp: Experiment, share: float) -> Training:
@@ -100,19 +94,35 @@ def _fall(counts: Array, losses: Array, times: float) -> Array:
     return _law(counts, losses, counts[-1]) - _law(counts, losses, times * counts[-1])
 
 
-def _resampled(exp: Experiment, losses: Tensor) -> Array:
-    """Mean losses (rounds, points) of `losses` (points, seeds, N), seeds and clusters drawn again with replacement."""
-    rounds, random = exp.stages.regularize.more_data.rounds, np.random.default_rng(exp.training.seed)
-    sums, sizes = (part.numpy() for part in cluster_sums(losses, exp.validation.groups))
-    points, seeds, count = sums.shape
+def _resampled(exp: Experiment, losses: Sequence[Tensor]) -> Array:
+    """Mean losses (rounds, points) of the losses of each seed, (points, N), drawn again with replacement.
+
+    Drawn are clusters of examples, and seeds: for each point anew where all are judged on the same examples, and for
+    all points together where each seed holds out others, since then a seed is a part of the examples too.
+    """
+    settings, random = exp.stages.regularize.more_data, np.random.default_rng(exp.training.seed)
+    if exp.replicates:
+        groups = [home.validation.groups for home in exp.replicates]
+        drawn = [
+            _drawn_again(one[:, None], of, settings.rounds, random) for one, of in zip(losses, groups, strict=True)
+        ]
+        by_seed = np.concatenate(drawn, 2)
+    else:
+        by_seed = _drawn_again(torch.stack(list(losses), 1), exp.validation.groups, settings.rounds, random)
+    rounds, points, seeds = by_seed.shape
+    chosen = random.integers(seeds, size=(rounds, 1 if exp.replicates else points, seeds))
+    means: Array = np.take_along_axis(by_seed, np.broadcast_to(chosen, by_seed.shape), 2).mean(2)
+    return means
+
+
+def _drawn_again(losses: Tensor, groups: Tensor | None, rounds: int, random: np.random.Generator) -> Array:
+    """The mean losses (rounds, points, seeds) of `losses` (points, seeds, N), clusters drawn with replacement."""
+    sums, sizes = (part.numpy() for part in cluster_sums(losses, groups))
+    count = sums.shape[2]
     chances, at_once = np.full(count, 1 / count), max(1, BYTES_AT_ONCE // (count * sums.itemsize))
     parts = [min(at_once, rounds - start) for start in range(0, rounds, at_once)]
     drawn = (random.multinomial(count, chances, size=part) for part in parts)
-    means_of = [np.einsum("rn,psn->rps", times, sums) / (times @ sizes)[:, None, None] for times in drawn]
-    by_seed = np.concatenate(means_of)
-    chosen = random.integers(seeds, size=(rounds, points, seeds))
-    means: Array = np.take_along_axis(by_seed, chosen, 2).mean(2)
-    return means
+    return np.concatenate([np.einsum("rn,psn->rps", times, sums) / (times @ sizes)[:, None, None] for times in drawn])
 
 
 def _interval(drawn: Array) -> tuple[float, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +14,13 @@ from recipe import drawing
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
+from recipe.statistics.trend import falls
 from recipe.training.ensemble import ensemble_trainings, extended_training
 from recipe.training.evaluation import share_of_loss
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
 
 LAST = 0.25  # share of the epochs in which a training that is worth going on with still improves
-LEAST_EPOCHS = 4  # in that share: a trend of fewer cannot be told from chance at 5 %, 1/3! being above it
-BEYOND = 1.645  # standard deviations: the one-sided 5 % point of a normal distribution
 
 
 class Settings(Strict):
@@ -111,17 +109,6 @@ def _whether_to_go_on(long: Trained) -> str:
     if history.best_epoch > history.epochs - last and falls(history.validation_loss[-last:]):
         return f"{found}; the loss still falls in the last {last} epochs, beyond noise: go on."
     return f"{found}; in the last {last} epochs it does not fall beyond noise: nothing says to go on."
-
-
-def falls(losses: Sequence[float]) -> bool:
-    """Whether `losses`, in order of time, fall beyond chance: Mann-Kendall's test of a trend (Kendall 1975, 4.9)."""
-    count = len(losses)
-    if count < LEAST_EPOCHS:
-        return False
-    values = np.asarray(losses, dtype=float)
-    score = sum(np.sign(values[:place] - values[place]).sum() for place in range(1, count))
-    spread = math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    return bool((score - 1) / spread > BEYOND)  # one less: the score moves in steps of two
 
 
 def _epochs_due(exp: Experiment, long: Trained) -> int:

@@ -23,7 +23,9 @@ from recipe.practices.regularize.more_data import _law, more_data
 from recipe.practices.regularize.smaller_model import smaller_model, smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay, weight_decay_changes
 from recipe.settings import Stages
+from recipe.training.comparison import train_seeds
 from recipe.training.components import Component
+from recipe.training.cross_validation import replicated
 from recipe.training.experiment import Budget, Experiment, make_experiment
 from recipe.training.fit import MEMORY
 
@@ -173,6 +175,20 @@ def test_more_digits_lower_the_loss_and_the_curve_says_by_how_much(digits: Data)
     assert list(found.table["measured"]) == [True, True, True, False, False]
     assert found.table["loss"].is_monotonic_decreasing
     assert "ten times the data" in found.summary
+
+
+def test_where_seeds_hold_out_parts_the_curve_goes_through_them_and_ends_in_the_control(digits: Data) -> None:
+    images, labels = digits
+    exp = make_experiment(Mlp, (images[:800], labels[:800]), (images[1000:], labels[1000:]), optimizer=FAST, epochs=10)
+    in_parts = replicated(exp)
+    train_seeds(in_parts, [(in_parts.training, None)])
+    before = len(MEMORY)
+    found = in_parts.examine(more_data)
+    shares, seeds = exp.stages.regularize.more_data.shares, exp.budget.seeds
+    assert len(MEMORY) - before == len(shares) * seeds
+    assert found.measured is not None and found.measured > 0
+    assert found.interval is not None and found.interval[0] < found.measured < found.interval[1]
+    assert found.table["examples"][2] == len(in_parts.replicates[0].train)
 
 
 def test_copies_in_the_validation_split_leave_the_losses_of_the_curve_above_zero(digits: Data) -> None:

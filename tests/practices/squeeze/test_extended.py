@@ -6,7 +6,8 @@ import pytest
 from torch import Tensor
 
 from recipe.models import Cnn, Mlp
-from recipe.practices.squeeze.extended import extended, falls
+from recipe.practices.squeeze.extended import extended
+from recipe.statistics.trend import falls
 from recipe.training.components import Component
 from recipe.training.ensemble import ensemble_trainings, extended_training
 from recipe.training.experiment import Budget, Experiment, make_experiment
