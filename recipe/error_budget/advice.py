@@ -9,7 +9,7 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from recipe.error_budget.nets import Nets, errors_of, pairs_within
+from recipe.error_budget.nets import PAIR, Nets, errors_of, pairs_within
 from recipe.error_budget.parts import Noise, by_seeds, validation_errors
 from recipe.statistics.clusters import by_cluster
 from recipe.statistics.gains import LEVEL, Source, half_width
@@ -22,7 +22,7 @@ TWICE, LARGER, LONGER = "twice the data", "a larger model", "longer training"
 MEMBER, TRIALS, RELABEL = "one more member", "twice the trials", "labels looked at"
 HOW = {
     TWICE: "a power law through nets of half of the examples and of all",
-    LARGER: "two wider nets against two members of the same seeds",
+    LARGER: "a wider net against a member of the same seed",
     LONGER: "the first member, trained on, against itself",
     MEMBER: "an average of M nets has a + b / M, and b is what members lose to the ensemble",
     TRIALS: "how far the search's trials lie apart, beyond seeds, and the mean of the best of twice as many",
@@ -70,6 +70,11 @@ class _Chance:
     tested: int
     members: int
 
+    @property
+    def of_new_members(self) -> float:
+        """Times the seeds' variance that an ensemble differs by from another of as many members."""
+        return 2 / self.members
+
 
 def steps(exp: Experiment, nets: Nets, noise: Noise | None, tested: int, temperature: float) -> list[Step]:
     """What there is to do, the most promising first: those whose gain is told from none, by what they gain."""
@@ -102,7 +107,8 @@ def _twice_the_data(
     gain = left * (1 - kept)
     influence = (1 - 2 * kept) * whole + kept**2 * half  # of the gain, of each example that it was seen on
     seen = math.sqrt(kept) * (half - whole)  # of a fall that is smaller by so much
-    estimate = _foretold(exp, gain, influence, seen, (1 - 2 * kept) ** 2 + kept**4, chance, more=LAW * gain)
+    seeds = ((1 - 2 * kept) ** 2 + kept**4) / PAIR + chance.of_new_members
+    estimate = _foretold(exp, gain, influence, seen, seeds, chance, more=LAW * gain)
     return Step(TWICE, estimate, 2.0 * exp.budget.members, len(exp.train), "", HOW[TWICE])
 
 
@@ -112,18 +118,15 @@ def _ratio(whole: float, half: float, noise: float) -> float:
 
 
 def _larger_model(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
-    """Two wider nets against two of the members, with the same seeds."""
-    if not nets.larger:
+    """A wider net against the first member, which has its seed."""
+    if nets.larger is None:
         return None
-    targets, count = exp.validation.targets, len(nets.larger)
-    before = errors_of(exp, stacked_outputs(nets.members[:count]), targets)
-    after = errors_of(exp, stacked_outputs(nets.larger), targets)
-    gains = before - after
-    estimate = _foretold(exp, gains.mean().item(), gains, gains, 2.0 / count, chance)
-    first = nets.larger[0].training
-    work = [flops_per_example(exp, one) for one in (first, nets.members[0].training)]
+    usual, targets = nets.members[0], exp.validation.targets
+    gains = errors_of(exp, usual.outputs[None], targets) - errors_of(exp, nets.larger.outputs[None], targets)
+    estimate = _foretold(exp, gains.mean().item(), gains, gains, 2.0 + chance.of_new_members, chance)
+    work = [flops_per_example(exp, one.training) for one in (nets.larger, usual)]
     cost = exp.budget.members * (work[0] / work[1] if all(work) else 1.0)
-    return Step(LARGER, estimate, cost, 0, f"model.width={nets.width}", HOW[LARGER])
+    return Step(LARGER, estimate, cost, 0, f"model.width={nets.larger.training.model.declared('width')}", HOW[LARGER])
 
 
 def _longer_training(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
@@ -134,7 +137,7 @@ def _longer_training(exp: Experiment, nets: Nets, chance: _Chance) -> Step | Non
     gains = errors_of(exp, usual.outputs[None], targets) - errors_of(exp, nets.longer.outputs[None], targets)
     factor = nets.longer.training.epochs / usual.training.epochs
     setting = f"stages.squeeze.ensemble.epochs_factor={exp.stages.squeeze.ensemble.epochs_factor * factor:g}"
-    estimate = _foretold(exp, gains.mean().item(), gains, gains, 1.0, chance)
+    estimate = _foretold(exp, gains.mean().item(), gains, gains, 1.0 + chance.of_new_members, chance)
     return Step(LONGER, estimate, exp.budget.members * factor, 0, setting, HOW[LONGER])
 
 
@@ -142,7 +145,7 @@ def _one_more_member(exp: Experiment, nets: Nets, chance: _Chance) -> Step:
     """An average of M members has a + b / M, so one more takes b / (M (M + 1)) off."""
     members = exp.budget.members
     gains = by_seeds(exp, nets).mean(0) / (members + 1)
-    estimate = _foretold(exp, gains.mean().item(), gains, gains, 0.0, chance)
+    estimate = _foretold(exp, gains.mean().item(), gains, gains, 2.0 / (members + 1) ** 2, chance)
     return Step(MEMBER, estimate, 1.0, 0, f"budget.members={members + 1}", HOW[MEMBER])
 
 
@@ -173,7 +176,7 @@ def _twice_the_trials(exp: Experiment, nets: Nets, chance: _Chance) -> Step | No
     alone = [errors_of(exp, one.outputs[None], targets) for one in nets.members[:2]]
     gain = alone[0].mean().item() * min(1.0, share)
     apart = (alone[0] - alone[1]) / math.sqrt(exp.budget.members)
-    estimate = _foretold(exp, gain, None, apart, 0.0, chance, more=GUESSED * gain)
+    estimate = _foretold(exp, gain, None, apart, chance.of_new_members, chance, more=GUESSED * gain)
     search = exp.stages.tune.bayesian
     each = (search.rung + 1 / search.reduction) / exp.stages.squeeze.ensemble.epochs_factor
     return Step(TRIALS, estimate, count * each + exp.budget.members, 0, f"budget.trials={2 * count}", HOW[TRIALS])
@@ -185,16 +188,14 @@ def _best_of(count: int) -> float:
 
 
 def _chance(exp: Experiment, nets: Nets, tested: int) -> _Chance:
-    """The seeds' variance from every set of nets that differ in nothing else."""
+    """The seeds' variance from the members, and from the nets of each half, which have twice as much."""
     targets = exp.validation.targets
-    alike = [nets.members, *(half.nets for half in nets.halves), nets.larger]
-    means = [
-        torch.stack([errors_of(exp, one.outputs[None], targets).mean() for one in some])
-        for some in alike
-        if len(some) > 1
-    ]
-    freedom = sum(len(one) - 1 for one in means)
-    squares = sum(one.var().item() * (len(one) - 1) for one in means)
+    alike = [(nets.members, 1.0), *((half.nets, 0.5) for half in nets.halves)]
+    freedom, squares = 0, 0.0
+    for some, share in alike:
+        means = torch.stack([errors_of(exp, one.outputs[None], targets).mean() for one in some])
+        freedom += len(means) - 1
+        squares += share * means.var().item() * (len(means) - 1)
     return _Chance(squares / freedom, freedom, tested, exp.budget.members)
 
 
@@ -212,14 +213,14 @@ def _foretold(
     Args:
         influence: what each example (N,) that it was seen on adds to it; None where none does.
         realised: differences (N,) as a test set will have them, of which the mean is uncertain once more.
-        seeds: how many times one net's variance from seed to seed is in it.
+        seeds: how many times one net's variance from seed to seed is in what was seen and in what will be.
         more: a half-width for what no chance explains.
     """
     groups, count = exp.validation.groups, len(realised)
     sources = [
         *([_of_examples(influence, groups)] if influence is not None else []),
         Source(_of_examples(realised, groups).variance * count / chance.tested, count - 1),
-        Source(chance.seeds * (seeds + 2 / chance.members), chance.freedom),
+        Source(chance.seeds * seeds, chance.freedom),
     ]
     half = math.hypot(half_width(sources, LEVEL / 2), more)
     return Estimate(gain, gain - half, gain + half)

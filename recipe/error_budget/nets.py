@@ -1,4 +1,4 @@
-"""The nets that an error budget is made from: the members, nets of each half of the data, larger ones, a longer one."""
+"""The nets that an error budget is made from: members, nets of either half of the data, a larger and a longer one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from recipe.training.cross_validation import parts_of
-from recipe.training.ensemble import average, ensemble_trainings
+from recipe.training.ensemble import average, ensemble_trainings, extended_training
 from recipe.training.evaluation import evaluate
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
@@ -35,44 +35,47 @@ class Nets:
 
     Attributes:
         halves: two, of which no example is in both; copies and groups lie in one.
-        larger: of `width`, the first members' seeds.
+        larger: wider, with the first member's seed.
         longer: the first member, trained on past its length.
     """
 
     members: tuple[Trained, ...]
     halves: tuple[Half, ...]
-    larger: tuple[Trained, ...]
-    width: int | None
+    larger: Trained | None
     longer: Trained | None
 
 
-def train_nets(exp: Experiment, factor: float, longer: Training | None) -> Nets:
-    """Train what an error budget of `exp` asks; what other practices have trained is not trained again.
-
-    Args:
-        factor: how many times as wide the larger nets are.
-        longer: the first member's training, longer.
-    """
-    seeds = max(PAIR, exp.budget.members)
-    first = ensemble_trainings(exp)[0]
-    trainings = [first.having(seed=first.seed + number) for number in range(seeds)]
-    width = wider(first, factor)
-    larger = [one.having(model=one.model.having(width=width)) for one in trainings[:PAIR]] if width else []
-    found = fit_all(exp, [*trainings, *larger, *([longer] if longer else [])])
-    members, rest = found[:seeds], found[seeds:]
+def train_nets(exp: Experiment) -> Nets:
+    """Train what an error budget of `exp` asks; what other practices have trained is not trained again."""
+    trainings, longer, larger = _members(exp), extended_training(exp), larger_training(exp)
+    train_whole(exp)
     return Nets(
-        members=tuple(members),
+        members=tuple(fit_all(exp, trainings)),
         halves=tuple(_of_half(exp, number, unseen, trainings) for number, unseen in enumerate(parts_of(exp.train, 2))),
-        larger=tuple(rest[: len(larger)]),
-        width=width,
-        longer=rest[-1] if longer else None,
+        larger=fit_all(exp, [larger])[0] if larger else None,
+        longer=fit_all(exp, [longer])[0] if longer else None,
     )
 
 
-def wider(training: Training, factor: float) -> int | None:
-    """`factor` times the width of its model; None where it declares none."""
-    width = training.model.declared("width")
-    return max(width + 1, round(width * factor)) if isinstance(width, int) else None
+def train_whole(exp: Experiment) -> None:
+    """Train all that squeeze trains on the whole training set, side by side, the longest first: none waits for it."""
+    longest = (larger_training(exp), extended_training(exp))
+    fit_all(exp, [*filter(None, longest), *_members(exp)])
+
+
+def larger_training(exp: Experiment) -> Training | None:
+    """The first member's training, of a wider model; None where that declares no width."""
+    first, factor = ensemble_trainings(exp)[0], exp.stages.squeeze.error_budget.width
+    width = first.model.declared("width")
+    if not isinstance(width, int):
+        return None
+    return first.having(model=first.model.having(width=max(width + 1, round(width * factor))))
+
+
+def _members(exp: Experiment) -> list[Training]:
+    """The members' trainings, two at least."""
+    first = ensemble_trainings(exp)[0]
+    return [first.having(seed=first.seed + number) for number in range(max(PAIR, exp.budget.members))]
 
 
 def _of_half(exp: Experiment, number: int, unseen: Tensor, trainings: Sequence[Training]) -> Half:

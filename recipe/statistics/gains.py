@@ -150,8 +150,9 @@ def judge_gains_in_parts(
 ) -> list[Judged]:
     """As `judge_gains`, where each seed holds out another part: `controls` has (C, N_k) of each part, for each change.
 
-    A change's mean in a part is one draw of its seed and of the examples; how far these lie apart is drawn towards what
-    all changes have in common. What the control's seeds add comes on top, with degrees of freedom of its own.
+    A change's mean in a part is one draw of its seed, of the control's and of the examples; how far these lie apart is
+    drawn towards what all changes have in common. The examples and the control's seeds tell themselves what they add,
+    with degrees of freedom of their own, and what is left of it is the change's seed.
     """
     gains = [
         [
@@ -208,8 +209,8 @@ def _parts_of_one(
     of_control = Source(usual.variance / sum(map(len, control[: len(gains)])), usual.freedom)
     if len(gains) < 2:
         return [of_control, spread, examples]
-    beyond = max(0.0, spread.variance / len(gains) - examples.variance)
-    return [of_control, Source(beyond, spread.freedom), replace(examples, freedom=spread.freedom)]
+    beyond = max(0.0, spread.variance / len(gains) - examples.variance - of_control.variance)
+    return [of_control, Source(beyond, spread.freedom), examples]
 
 
 def _of_examples(differences: Sequence[Tensor], groups: Sequence[Tensor | None]) -> Source:

@@ -91,14 +91,14 @@ def _compared(controls: int, seeds: int, changes: int, shares: Sequence[float]) 
 def _squeezed(experiment: Experiment, workers: int) -> float:
     """The members beside one that goes far past their length, the student, which asks them, and the others.
 
-    Those are the error budget's: two of each half, seen more often, and two wider ones.
+    Those are the error budget's: two of each half, seen more often, and a wider one.
     """
     length, extended = experiment.stages.squeeze.ensemble.epochs_factor, experiment.stages.squeeze.extended.factor
     members = experiment.budget.members
     trained = members * length
     beside = max(trained + extended, workers * extended) if extended > length else trained
     student = length * (1 + EVALUATED * members * (experiment.augment is not None)) if members > 1 else 0.0
-    budget = length * (2 * math.sqrt(2) + 2 * experiment.stages.squeeze.error_budget.width**2)
+    budget = length * (2 * math.sqrt(2) + experiment.stages.squeeze.error_budget.width**2)
     return beside + workers * student + budget
 
 

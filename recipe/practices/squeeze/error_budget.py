@@ -22,7 +22,6 @@ from recipe.training.ensemble import (
     average,
     ensemble_temperature,
     ensemble_trainings,
-    extended_training,
     train_members,
 )
 from recipe.training.evaluation import evaluate_outputs
@@ -51,9 +50,8 @@ def error_budget(exp: Experiment) -> Finding:
     """
     if exp.test is None:
         return skip("This experiment has no test split.")
-    settings: Settings = exp.stages.squeeze.error_budget
     members = train_members(exp)
-    nets = train_nets(exp, settings.width, extended_training(exp))
+    nets = train_nets(exp)
     temperature = ensemble_temperature(exp, members)
     test = exp.test.open(READER)
     outputs = outputs_on(exp, members, test)

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
+from recipe.error_budget.nets import train_whole
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
@@ -41,14 +42,14 @@ def extended(exp: Experiment) -> Finding:
     examples, with the interval over new examples; it is held to a share of the loss. A schedule of the learning rate is
     stretched to the new length. Source: the recipe, 6, "leave it training".
     """
-    members, longer = ensemble_trainings(exp), extended_training(exp)
-    usual = members[0]
+    usual, longer = ensemble_trainings(exp)[0], extended_training(exp)
     if longer is None:
         return skip(
             f"{exp.stages.squeeze.extended.factor:g} times a training's epochs are no longer than the {usual.epochs} "
             "of a member: raise stages.squeeze.extended.factor."
         )
-    long, member, *_ = fit_all(exp, [longer, *members])  # all of them, so that none waits for the long one
+    train_whole(exp)
+    long, member = fit_all(exp, [longer, usual])
     outcome = _outcome(exp, member, long)
     surely = share_of_loss(outcome.interval[0], outcome.usual_loss)
     return Finding(

@@ -124,7 +124,7 @@ def test_a_net_that_cannot_fit_its_training_set_is_told_of_what_it_misses_there(
 
 
 def test_few_examples_are_told_as_such_and_more_of_them_as_what_to_bring(shuffled: tuple[Tensor, Tensor]) -> None:
-    few = made(shuffled, epochs=60)
+    few = made(shuffled, epochs=40)
     few = replace(few.variant("few"), train=few.train.head(60))
     steps = table_of(few.examine(error_budget)).query("kind == 'step'")
     assert steps.loc[TWICE, "low"] > 0
@@ -138,7 +138,7 @@ def test_each_step_says_what_it_costs_and_which_setting_does_it(shuffled: tuple[
     assert {TWICE, LARGER, LONGER, MEMBER, TRIALS} <= set(steps.index)
     assert steps.loc[MEMBER, "setting"] == "budget.members=3" and steps.loc[MEMBER, "trainings"] == 1
     assert steps.loc[TRIALS, "setting"] == "budget.trials=16"
-    assert steps.loc[LONGER, "setting"] == "stages.squeeze.ensemble.epochs_factor=4"
+    assert steps.loc[LONGER, "setting"] == "stages.squeeze.ensemble.epochs_factor=6"
     assert steps.loc[LARGER, "trainings"] > 2
     assert f"{MEMBER} " in finding.timed and " s" in finding.timed
 
