@@ -62,13 +62,15 @@ class _Chance:
     """What makes a difference between two errors uncertain beside the examples that it was seen on.
 
     `seeds` is the variance of one net's mean error from seed to seed, with its degrees of `freedom`; a run that does
-    the step is judged on `tested` examples, by `members` nets.
+    the step is judged on `tested` examples, by `members` nets. `shifted` is how many times as much is missed there as
+    where it was seen, and so how many times as much its differences vary.
     """
 
     seeds: float
     freedom: int
     tested: int
     members: int
+    shifted: float
 
     @property
     def of_new_members(self) -> float:
@@ -76,9 +78,14 @@ class _Chance:
         return 2 / self.members
 
 
-def steps(exp: Experiment, nets: Nets, noise: Noise | None, tested: int, temperature: float) -> list[Step]:
-    """What there is to do, the most promising first: those whose gain is told from none, by what they gain."""
-    chance = _chance(exp, nets, tested)
+def steps(exp: Experiment, nets: Nets, noise: Noise | None, test_errors: Tensor, temperature: float) -> list[Step]:
+    """What there is to do, the most promising first: those whose gain is told from none, by what they gain.
+
+    Args:
+        test_errors: what the ensemble is wrong by on each test example, (N,).
+        temperature: of its logits.
+    """
+    chance = _chance(exp, nets, test_errors, temperature)
     every = [
         _twice_the_data(exp, nets, noise, temperature, chance),
         _larger_model(exp, nets, chance),
@@ -187,7 +194,7 @@ def _best_of(count: int) -> float:
     return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
 
 
-def _chance(exp: Experiment, nets: Nets, tested: int) -> _Chance:
+def _chance(exp: Experiment, nets: Nets, test_errors: Tensor, temperature: float) -> _Chance:
     """The seeds' variance from the members, and from the nets of each half, which have twice as much."""
     targets = exp.validation.targets
     alike = [(nets.members, 1.0), *((half.nets, 0.5) for half in nets.halves)]
@@ -196,7 +203,9 @@ def _chance(exp: Experiment, nets: Nets, tested: int) -> _Chance:
         means = torch.stack([errors_of(exp, one.outputs[None], targets).mean() for one in some])
         freedom += len(means) - 1
         squares += share * means.var().item() * (len(means) - 1)
-    return _Chance(squares / freedom, freedom, tested, exp.budget.members)
+    seen, tested = validation_errors(exp, nets, temperature).mean().item(), test_errors.mean().item()
+    shifted = max(1.0, tested / max(seen, 1 / len(targets)))
+    return _Chance(squares / freedom, freedom, len(test_errors), exp.budget.members, shifted)
 
 
 def _foretold(
@@ -219,8 +228,8 @@ def _foretold(
     groups, count = exp.validation.groups, len(realised)
     sources = [
         *([_of_examples(influence, groups)] if influence is not None else []),
-        Source(_of_examples(realised, groups).variance * count / chance.tested, count - 1),
-        Source(chance.seeds * seeds, chance.freedom),
+        Source(_of_examples(realised, groups).variance * chance.shifted * count / chance.tested, count - 1),
+        Source(chance.seeds * chance.shifted * seeds, chance.freedom),
     ]
     half = math.hypot(half_width(sources, LEVEL / 2), more)
     return Estimate(gain, gain - half, gain + half)

@@ -59,7 +59,7 @@ def error_budget(exp: Experiment) -> Finding:
     errors = errors_of(exp, outputs, test.targets, temperature)
     noise = label_noise(exp, nets)
     parts = split_error(exp, nets, noise, (errors, test.groups), temperature)
-    ahead = steps(exp, nets, noise, len(test), temperature)
+    ahead = steps(exp, nets, noise, errors, temperature)
     whole = share_of(exp, errors, test.groups)
     total = whole.value
     beside = {name: errors_of(exp, one[None], test.targets) for name, one in baseline_outputs(exp, test).items()}
