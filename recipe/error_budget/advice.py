@@ -53,7 +53,7 @@ class Step:
     @property
     def cost(self) -> str:
         """What it takes, in words."""
-        trainings = f"{self.trainings:.2g} trainings" if self.trainings else ""
+        trainings = f"{self.trainings:.2g} training{'' if self.trainings == 1 else 's'}" if self.trainings else ""
         return " and ".join(filter(None, (trainings, f"{self.examples:,} examples" if self.examples else "")))
 
 

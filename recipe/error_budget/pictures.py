@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BAR = 0.62  # of a row
+FAR = 2.0  # times as far to the right as the parts reach
 WIDTH, HEIGHT_OF_ROW = 7.2, 0.42  # inches
 
 
@@ -21,7 +22,7 @@ def draw_parts(parts: Sequence[Part], total: float, unit: str, beside: Mapping[s
     """A waterfall: each part begins where the one before it ends, and the last row is their sum, the whole error.
 
     `unit` is what the errors are shares of; `beside` are errors of others by name, such as the best baseline's, as
-    upright lines.
+    upright lines where they are not so far off that the parts would have no room.
     """
     shown = [one for one in parts if one.told]
     figure, chart = drawing.new_figure(WIDTH, 1.6 + HEIGHT_OF_ROW * (len(shown) + 1))
@@ -42,8 +43,18 @@ def draw_parts(parts: Sequence[Part], total: float, unit: str, beside: Mapping[s
     chart.axvline(0.0, color=drawing.FAINT, linewidth=0.8, zorder=1)
     chart.grid(visible=False, axis="y")
     drawing.label(chart, f"% of {unit}", title="Where the error on the test set comes from")
-    drawing.mark_references(figure, chart, {name: 100 * error for name, error in beside.items()}, upright=True)
+    near = {name: 100 * error for name, error in beside.items() if error <= FAR * max(total, _right_end(shown))}
+    drawing.mark_references(figure, chart, near, upright=True)
     return figure
+
+
+def _right_end(parts: Sequence[Part]) -> float:
+    """How far to the right the widest of the intervals ends."""
+    ends, begin = [0.0], 0.0
+    for part in parts:
+        ends.append(begin + part.error.high)
+        begin += part.error.value
+    return max(ends)
 
 
 def _write(chart: Axes, row: int, right_of: float, error: float, **style: Any) -> None:

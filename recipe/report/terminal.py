@@ -99,7 +99,7 @@ def _error_cells(row: Mapping[str, str]) -> tuple[Text, Text]:
 
 def _cost(row: Mapping[str, str]) -> str:
     trainings, examples = float(row["trainings"] or 0), int(row["examples"] or 0)
-    parts = [f"{trainings:.3g} trainings"] if trainings else []
+    parts = [f"{trainings:.2g} training{'' if trainings == 1 else 's'}"] if trainings else []
     return ", ".join([*parts, *([f"{examples:,} examples"] if examples else [])])
 
 
