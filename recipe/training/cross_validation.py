@@ -21,8 +21,9 @@ def cross_validated(experiment: Experiment, count: int) -> Experiment:
     """The experiment in which each training is `count` trainings, one a fold, and `validation` is every example.
 
     Its training and validation examples are put together and cut anew, the classes alike in every fold, copies and
-    groups together (scikit-learn's StratifiedGroupKFold). They stay prepared by the statistics of the training split:
-    no label is in them. Inputs are those of the first fold where a practice asks for training examples.
+    groups together (scikit-learn's StratifiedGroupKFold, StratifiedKFold where there are none). They stay prepared by
+    the statistics of the training split: no label is in them. Inputs are those of the first fold where a practice asks
+    for training examples.
 
     Raises:
         DataError: they are too few for so many folds.
@@ -72,11 +73,12 @@ def parts_of(split: Split, count: int) -> list[Tensor]:
 
     Nothing where they are too few for that.
     """
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-    groups = np.arange(len(split)) if split.groups is None else split.groups.numpy()
     strata = split.targets.cpu().numpy()
-    kind = StratifiedGroupKFold if strata.ndim == 1 else GroupKFold
+    apart, together = (StratifiedKFold, StratifiedGroupKFold) if strata.ndim == 1 else (KFold, GroupKFold)
+    kind = apart if split.groups is None else together  # groups of one each would take minutes of a large set
+    groups = None if split.groups is None else split.groups.numpy()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a class with fewer examples than folds is in as many as it has
