@@ -26,13 +26,13 @@ from tests import fakegpu
 
 STAGES = ("ingest", "baseline", "overfit", "regularize", "tune", "squeeze")
 TINY = (
-    *("budget=test", "budget.steps=60", "fanout.backend=sequential"),
+    *("budget=test", "budget.steps=20", "budget.most_steps=40", "fanout.backend=sequential"),
     *("stages.baseline.input_independent.steps=60", "stages.baseline.linear.steps=60"),
     *("stages.baseline.overfit_one_batch.steps=150", "stages.overfit.low_training_loss.cap=2"),
     *("stages.overfit.adam.steps=20", "stages.overfit.constant_rate.steps=20"),
     *("stages.regularize.augment.strengths=[1.0]", "stages.tune.architecture.rates=[1.0]"),
     *("stages.tune.random_over_grid.side=2", "stages.tune.optimizer={adam: [0.001], sgd: [0.1]}"),
-    *("stages.tune.schedule.peaks=[1.0]", "stages.squeeze.extended.factor=3"),
+    *("stages.tune.schedule.peaks=[1.0]", "stages.regularize.more_data.rounds=100"),
 )
 ANSWERED = 20  # inputs
 
