@@ -92,7 +92,7 @@ def test_planted_label_noise_lies_in_its_interval_and_labels_are_looked_at_first
     finding = replace(experiment.variant("named"), train=named).examine(error_budget)
     parts = table_of(finding)
     assert parts.loc[NOISE, "low"] < PLANTED < parts.loc[NOISE, "high"]
-    assert parts.loc[NOISE, "low"] > 0.05
+    assert parts.loc[NOISE, "low"] > 0.03
     steps = parts.query("kind == 'step'")
     assert steps.index[0] == RELABEL
     assert steps.loc[RELABEL, "examples"] >= PLANTED * TRAINED * 0.8
@@ -126,9 +126,10 @@ def test_a_net_that_cannot_fit_its_training_set_is_told_of_what_it_misses_there(
 def test_few_examples_are_told_as_such_and_more_of_them_as_what_to_bring(shuffled: tuple[Tensor, Tensor]) -> None:
     few = made(shuffled, epochs=40)
     few = replace(few.variant("few"), train=few.train.head(60))
-    steps = table_of(few.examine(error_budget)).query("kind == 'step'")
-    assert steps.loc[TWICE, "low"] > 0
-    assert steps.loc[TWICE, "error"] == steps["error"].max()
+    parts = table_of(few.examine(error_budget))
+    steps = parts.query("kind == 'step'")
+    assert parts.loc[EXAMPLES, "low"] > 0
+    assert steps.loc[TWICE, "error"] == steps["error"].max() > 0.03
 
 
 def test_each_step_says_what_it_costs_and_which_setting_does_it(shuffled: tuple[Tensor, Tensor]) -> None:
