@@ -30,9 +30,7 @@ HOW = {
 }
 LAW = 0.5  # of a foretold gain: how far laws of other data sets are off that go on where two points end; ours
 FEWEST_TRIALS = 4  # fewer have no spread to speak of
-GUESSED = (
-    1.0  # of a gain from more trials: what is searched next lies where the search has been led, not anywhere; ours
-)
+GUESSED = 1.0  # of a gain from more trials: a search goes on where it has been led; ours
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,9 @@ def _larger_model(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
     estimate = _foretold(exp, gains.mean().item(), gains, gains, 2.0 + chance.of_new_members, chance)
     work = [flops_per_example(exp, one.training) for one in (nets.larger, usual)]
     cost = exp.budget.members * (work[0] / work[1] if all(work) else 1.0)
-    return Step(LARGER, estimate, cost, 0, f"model.width={nets.larger.training.model.declared('width')}", HOW[LARGER])
+    model = nets.larger.training.model  # tune may have chosen another than the settings name
+    setting = f"model._target_={model.name} model.width={model.declared('width')}"
+    return Step(LARGER, estimate, cost, 0, setting, HOW[LARGER])
 
 
 def _longer_training(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
@@ -173,10 +173,12 @@ def _twice_the_trials(exp: Experiment, nets: Nets, chance: _Chance) -> Step | No
     count = len(losses)
     if count < FEWEST_TRIALS:
         return None
+    by_chance = torch.tensor([one.history.best_losses.mean() for one in nets.members], dtype=torch.double)
     middle = losses.median()
+    if min(middle.item(), by_chance.mean().item()) <= 0:  # no share of such a loss
+        return None
     better = losses[losses <= middle]
     spread = ((better - middle).square().mean().sqrt() / middle).item()
-    by_chance = torch.tensor([one.history.best_losses.mean() for one in nets.members], dtype=torch.double)
     real = max(0.0, spread**2 - (by_chance.std() / by_chance.mean()).item() ** 2)
     share = real / spread * (_best_of(2 * count) - _best_of(count)) if spread else 0.0
     targets = exp.validation.targets

@@ -14,7 +14,7 @@ from recipe.settings.tune import Range, Space
 from recipe.training.components import Component
 from recipe.training.experiment import Budget, Experiment, make_experiment
 from recipe.training.fit import MEMORY, fit_all
-from recipe.tuning.pilot import pilot, search_from_pilot
+from recipe.tuning.pilot import losses_of_the_search, pilot, search_from_pilot
 from recipe.tuning.search import Trial, mean_loss, new_seeds, rungs, search
 from recipe.tuning.space import space_of
 
@@ -218,3 +218,12 @@ def test_a_batch_of_one_and_a_single_rung_are_a_plain_search(table: Experiment) 
     trials = search(replace(table, stages=Stages.default(tune=plain), budget=Budget(trials=5)))
 
     assert all(trial.finished for trial in trials)
+
+
+def test_what_the_trials_came_to_is_told_of_the_first_rung_and_of_nothing_where_nothing_is_searched(
+    table: Experiment,
+) -> None:
+    first = rungs(table)[0]
+    assert losses_of_the_search(table) == [trial.losses[first] for trial in search_from_pilot(table)]
+    nothing = Stages.default(tune={"space": {"optimizer": {}, "training": {}, "model": {}, "augment": {}}})
+    assert losses_of_the_search(replace(table, stages=nothing)) == []
