@@ -350,7 +350,7 @@ def test_an_ensemble_that_is_better_than_boosting_passes() -> None:
 @pytest.mark.fault("squeeze/final_test", "warn: a tie with a baseline, or the test labels read too often")
 def test_a_tie_with_the_linear_model_is_warned_of_and_the_linear_model_advised(experiment: Experiment) -> None:
     same = Component("model", Linear)
-    longer = replace(experiment, training=experiment.training.having(model=same, epochs=20), budget=Budget(members=1))
+    longer = replace(experiment, training=experiment.training.having(model=same, epochs=30), budget=Budget(members=1))
     finding = longer.variant("linear").examine(final_test)
     assert finding.verdict == "warn"
     assert "the linear model is no worse, so use it" in finding.summary
