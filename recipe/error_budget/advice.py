@@ -9,14 +9,15 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from recipe.error_budget.nets import PAIR, Nets, errors_of, pairs_within
-from recipe.error_budget.parts import Noise, by_seeds, validation_errors
+from recipe.error_budget.nets import PAIR, Nets, each_alone, pairs_within
+from recipe.error_budget.parts import Noise, by_seeds
 from recipe.statistics.clusters import by_cluster
 from recipe.statistics.gains import LEVEL, Source, half_width
 from recipe.statistics.intervals import Estimate
 from recipe.training.ensemble import stacked_outputs
 from recipe.training.experiment import Experiment
-from recipe.training.flops import flops_per_example
+from recipe.training.fit import Trained
+from recipe.training.flops import counted_flops
 
 TWICE, LARGER, LONGER = "twice the data", "a larger model", "longer training"
 MEMBER, TRIALS, RELABEL = "one more member", "twice the trials", "labels looked at"
@@ -76,16 +77,15 @@ class _Chance:
         return 2 / self.members
 
 
-def steps(exp: Experiment, nets: Nets, noise: Noise | None, test_errors: Tensor, temperature: float) -> list[Step]:
+def steps(exp: Experiment, nets: Nets, noise: Noise | None, seen: Tensor, tested: Tensor) -> list[Step]:
     """What there is to do, the most promising first: those whose gain is told from none, by what they gain.
 
     Args:
-        test_errors: what the ensemble is wrong by on each test example, (N,).
-        temperature: of its logits.
+        seen, tested: what the ensemble is wrong by on each validation and on each test example, (N,).
     """
-    chance = _chance(exp, nets, test_errors, temperature)
+    chance = _chance(exp, nets, seen, tested)
     every = [
-        _twice_the_data(exp, nets, noise, temperature, chance),
+        _twice_the_data(exp, nets, noise, seen, chance),
         _larger_model(exp, nets, chance),
         _longer_training(exp, nets, chance),
         _one_more_member(exp, nets, chance),
@@ -95,9 +95,7 @@ def steps(exp: Experiment, nets: Nets, noise: Noise | None, test_errors: Tensor,
     return sorted(filter(None, every), key=lambda step: (step.gain.low <= 0, -step.gain.value))
 
 
-def _twice_the_data(
-    exp: Experiment, nets: Nets, noise: Noise | None, temperature: float, chance: _Chance
-) -> Step | None:
+def _twice_the_data(exp: Experiment, nets: Nets, noise: Noise | None, seen: Tensor, chance: _Chance) -> Step | None:
     """The error beyond label noise falls by the same share again as from half of the examples to all (a power law).
 
     Hestness et al. 2017. Two nets of a half against two of all: both have what seeds do.
@@ -107,13 +105,13 @@ def _twice_the_data(
     targets = exp.validation.targets
     half = torch.cat([pairs_within(exp, stacked_outputs(one.nets), targets) for one in nets.halves]).mean(0)
     whole = pairs_within(exp, stacked_outputs(nets.members), targets).mean(0)
-    left = max(0.0, validation_errors(exp, nets, temperature).mean().item() - (noise.share.value if noise else 0.0))
-    kept = min(1.0, _ratio(whole.mean().item(), half.mean().item(), noise.share.value if noise else 0.0))
-    gain = left * (1 - kept)
+    wrong = noise.share.value if noise else 0.0
+    kept = min(1.0, _ratio(whole.mean().item(), half.mean().item(), wrong))
+    gain = max(0.0, seen.mean().item() - wrong) * (1 - kept)
     influence = (1 - 2 * kept) * whole + kept**2 * half  # of the gain, of each example that it was seen on
-    seen = math.sqrt(kept) * (half - whole)  # of a fall that is smaller by so much
+    again = math.sqrt(kept) * (half - whole)  # of a fall that is smaller by so much
     seeds = ((1 - 2 * kept) ** 2 + kept**4) / PAIR + chance.of_new_members
-    estimate = _foretold(exp, gain, influence, seen, seeds, chance, more=LAW * gain)
+    estimate = _foretold(exp, gain, influence, again, seeds, chance, more=LAW * gain)
     return Step(TWICE, estimate, 2.0 * exp.budget.members, len(exp.train), "", HOW[TWICE])
 
 
@@ -126,10 +124,9 @@ def _larger_model(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
     """A wider net against the first member, which has its seed."""
     if nets.larger is None:
         return None
-    usual, targets = nets.members[0], exp.validation.targets
-    gains = errors_of(exp, usual.outputs[None], targets) - errors_of(exp, nets.larger.outputs[None], targets)
-    estimate = _foretold(exp, gains.mean().item(), gains, gains, 2.0 + chance.of_new_members, chance)
-    work = [flops_per_example(exp, one.training) for one in (nets.larger, usual)]
+    usual = nets.members[0]
+    estimate = _of_another(exp, usual, nets.larger, 2.0 + chance.of_new_members, chance)
+    work = [counted_flops(exp, one.training) for one in (nets.larger, usual)]
     cost = exp.budget.members * (work[0] / work[1] if all(work) else 1.0)
     model = nets.larger.training.model  # tune may have chosen another than the settings name
     setting = f"model._target_={model.name} model.width={model.declared('width')}"
@@ -140,11 +137,10 @@ def _longer_training(exp: Experiment, nets: Nets, chance: _Chance) -> Step | Non
     """The first member against itself, trained on."""
     if nets.longer is None:
         return None
-    targets, usual = exp.validation.targets, nets.members[0]
-    gains = errors_of(exp, usual.outputs[None], targets) - errors_of(exp, nets.longer.outputs[None], targets)
+    usual = nets.members[0]
     factor = nets.longer.training.epochs / usual.training.epochs
     setting = f"stages.squeeze.ensemble.epochs_factor={exp.stages.squeeze.ensemble.epochs_factor * factor:g}"
-    estimate = _foretold(exp, gains.mean().item(), gains, gains, 1.0 + chance.of_new_members, chance)
+    estimate = _of_another(exp, usual, nets.longer, 1.0 + chance.of_new_members, chance)
     return Step(LONGER, estimate, exp.budget.members * factor, 0, setting, HOW[LONGER])
 
 
@@ -181,10 +177,9 @@ def _twice_the_trials(exp: Experiment, nets: Nets, chance: _Chance) -> Step | No
     spread = ((better - middle).square().mean().sqrt() / middle).item()
     real = max(0.0, spread**2 - (by_chance.std() / by_chance.mean()).item() ** 2)
     share = real / spread * (_best_of(2 * count) - _best_of(count)) if spread else 0.0
-    targets = exp.validation.targets
-    alone = [errors_of(exp, one.outputs[None], targets) for one in nets.members[:2]]
-    gain = alone[0].mean().item() * min(1.0, share)
-    apart = (alone[0] - alone[1]) / math.sqrt(exp.budget.members)
+    one, other = each_alone(exp, nets.members[:PAIR])
+    gain = one.mean().item() * min(1.0, share)
+    apart = (one - other) / math.sqrt(exp.budget.members)
     estimate = _foretold(exp, gain, None, apart, chance.of_new_members, chance, more=GUESSED * gain)
     search = exp.stages.tune.bayesian
     each = (search.rung + 1 / search.reduction) / exp.stages.squeeze.ensemble.epochs_factor
@@ -196,18 +191,23 @@ def _best_of(count: int) -> float:
     return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
 
 
-def _chance(exp: Experiment, nets: Nets, test_errors: Tensor, temperature: float) -> _Chance:
+def _chance(exp: Experiment, nets: Nets, seen: Tensor, tested: Tensor) -> _Chance:
     """The seeds' variance from the members, and from the nets of each half, which have twice as much."""
-    targets = exp.validation.targets
     alike = [(nets.members, 1.0), *((half.nets, 0.5) for half in nets.halves)]
     freedom, squares = 0, 0.0
     for some, share in alike:
-        means = torch.stack([errors_of(exp, one.outputs[None], targets).mean() for one in some])
+        means = each_alone(exp, some).mean(1)
         freedom += len(means) - 1
         squares += share * means.var().item() * (len(means) - 1)
-    seen, tested = validation_errors(exp, nets, temperature).mean().item(), test_errors.mean().item()
-    shifted = max(1.0, tested / max(seen, 1 / len(targets)))
-    return _Chance(squares / freedom, freedom, len(test_errors), exp.budget.members, shifted)
+    shifted = max(1.0, tested.mean().item() / max(seen.mean().item(), 1 / len(seen)))
+    return _Chance(squares / freedom, freedom, len(tested), exp.budget.members, shifted)
+
+
+def _of_another(exp: Experiment, usual: Trained, other: Trained, seeds: float, chance: _Chance) -> Estimate:
+    """What one net gains over another, as it would as an ensemble; `seeds` as in `_foretold`."""
+    before, after = each_alone(exp, (usual, other))
+    gains = before - after
+    return _foretold(exp, gains.mean().item(), gains, gains, seeds, chance)
 
 
 def _foretold(

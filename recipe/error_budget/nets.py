@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import torch
@@ -40,42 +40,31 @@ class Nets:
     """
 
     members: tuple[Trained, ...]
-    halves: tuple[Half, ...]
     larger: Trained | None
     longer: Trained | None
+    halves: tuple[Half, ...] = ()
 
 
 def train_nets(exp: Experiment) -> Nets:
     """Train what an error budget of `exp` asks; what other practices have trained is not trained again."""
-    trainings, longer, larger = _members(exp), extended_training(exp), larger_training(exp)
-    train_whole(exp)
-    return Nets(
-        members=tuple(fit_all(exp, trainings)),
-        halves=tuple(_of_half(exp, number, unseen, trainings) for number, unseen in enumerate(parts_of(exp.train, 2))),
-        larger=fit_all(exp, [larger])[0] if larger else None,
-        longer=fit_all(exp, [longer])[0] if longer else None,
-    )
+    whole, members = train_whole(exp), ensemble_trainings(exp, PAIR)
+    halves = [_of_half(exp, number, unseen, members) for number, unseen in enumerate(parts_of(exp.train, 2))]
+    return replace(whole, halves=tuple(halves))
 
 
-def train_whole(exp: Experiment) -> None:
-    """Train all that squeeze trains on the whole training set, side by side, the longest first: none waits for it."""
-    longest = (larger_training(exp), extended_training(exp))
-    fit_all(exp, [*filter(None, longest), *_members(exp)])
+def train_whole(exp: Experiment) -> Nets:
+    """All that squeeze trains on the whole training set, side by side, the longest first: none waits for it."""
+    larger, longer, members = larger_training(exp), extended_training(exp), ensemble_trainings(exp, PAIR)
+    found = iter(fit_all(exp, [*filter(None, (larger, longer)), *members]))
+    widest, longest = next(found) if larger else None, next(found) if longer else None
+    return Nets(members=tuple(found), larger=widest, longer=longest)
 
 
 def larger_training(exp: Experiment) -> Training | None:
     """The first member's training, of a wider model; None where that declares no width."""
-    first, factor = ensemble_trainings(exp)[0], exp.stages.squeeze.error_budget.width
-    width = first.model.declared("width")
-    if not isinstance(width, int):
-        return None
-    return first.having(model=first.model.having(width=max(width + 1, round(width * factor))))
-
-
-def _members(exp: Experiment) -> list[Training]:
-    """The members' trainings, two at least."""
     first = ensemble_trainings(exp)[0]
-    return [first.having(seed=first.seed + number) for number in range(max(PAIR, exp.budget.members))]
+    width = first.model.wider_width(exp.stages.squeeze.error_budget.width)
+    return first.having(model=first.model.having(width=width)) if width else None
 
 
 def _of_half(exp: Experiment, number: int, unseen: Tensor, trainings: Sequence[Training]) -> Half:
@@ -102,6 +91,11 @@ def errors_of(exp: Experiment, outputs: Tensor, targets: Tensor, temperature: fl
     if exp.task == "classification":
         return (joint.argmax(1) != targets.cpu()).double()
     return (joint - targets.cpu()).double().square().mean(1)
+
+
+def each_alone(exp: Experiment, nets: Sequence[Trained]) -> Tensor:
+    """The errors of each of `nets` alone on the validation split, (M, N)."""
+    return torch.stack([errors_of(exp, one.outputs[None], exp.validation.targets) for one in nets])
 
 
 def pairs_within(exp: Experiment, outputs: Tensor, targets: Tensor) -> Tensor:

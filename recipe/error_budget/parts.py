@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recipe.error_budget.nets import Nets, errors_of, outputs_on, pairs_across, pairs_within
+from recipe.error_budget.nets import Nets, each_alone, errors_of, outputs_on, pairs_across, pairs_within
 from recipe.statistics.clusters import mean_interval, share_interval
 from recipe.statistics.gains import gain
 from recipe.statistics.intervals import Estimate, sum_of
@@ -108,26 +108,26 @@ def _doubt(probabilities: Tensor) -> Tensor:
 
 
 def split_error(
-    exp: Experiment, nets: Nets, noise: Noise | None, tested: tuple[Tensor, Tensor | None], temperature: float
+    exp: Experiment, nets: Nets, noise: Noise | None, missed: Estimate, seen: Tensor, tested: Estimate
 ) -> list[Part]:
     """The error of the ensemble on the test set in parts that add up to it.
 
     What retraining does is seen on the validation split, so that nothing is learnt of the test set but its own error.
 
     Args:
-        tested: what the ensemble is wrong by on each test example, and the clusters that these come in, both (N,).
-        temperature: of the ensemble's logits.
+        missed, tested: the ensemble's error on its training examples and on the test set.
+        seen: what it is wrong by on each validation example, (N,).
     """
     wrong = noise.share if noise else Estimate.zero()
-    bias = sum_of((1, _missed_in_training(exp, nets, temperature)), (-1, wrong)).at_least(0.0)
+    bias = sum_of((1, missed), (-1, wrong)).at_least(0.0)
     seeds, data = by_seeds(exp, nets), by_data(exp, nets)
-    whole, groups = validation_errors(exp, nets, temperature), exp.validation.groups
-    left = whole - seeds.mean(0) - (data.mean(0) if data is not None else 0.0)
-    shift = sum_of((1, share_of(exp, *tested)), (-1, share_of(exp, whole, groups)))
+    groups = exp.validation.groups
+    left = seen - seeds.mean(0) - (data.mean(0) if data is not None else 0.0)
+    shift = sum_of((1, tested), (-1, share_of(exp, seen, groups)))
     return [
         Part(NOISE, wrong, HOW[NOISE], told=noise is not None),
         Part(BIAS, bias, HOW[BIAS]),
-        Part(ALIKE, sum_of((1, _mean(left, groups)), (-1, bias), (-1, wrong)), HOW[ALIKE]),
+        Part(ALIKE, sum_of((1, mean_of(left, groups)), (-1, bias), (-1, wrong)), HOW[ALIKE]),
         Part(EXAMPLES, Estimate.zero() if data is None else _over_draws(data, groups), HOW[EXAMPLES], data is not None),
         Part(SEEDS, _over_draws(seeds, groups), HOW[SEEDS]),
         Part(SHIFT, shift, HOW[SHIFT]),
@@ -142,8 +142,7 @@ def by_seeds(exp: Experiment, nets: Nets) -> Tensor:
     """
     outputs, targets = stacked_outputs(nets.members), exp.validation.targets
     joint = errors_of(exp, outputs, targets)
-    alone = torch.stack([errors_of(exp, one[None], targets) for one in outputs])
-    return (alone - joint) * _left_over(exp, len(outputs))
+    return (each_alone(exp, nets.members) - joint) * _left_over(exp, len(outputs))
 
 
 def _left_over(exp: Experiment, count: int) -> float:
@@ -165,7 +164,8 @@ def by_data(exp: Experiment, nets: Nets) -> Tensor | None:
     return within - pairs_across(exp, one, other, targets)
 
 
-def _missed_in_training(exp: Experiment, nets: Nets, temperature: float) -> Estimate:
+def missed_in_training(exp: Experiment, nets: Nets, temperature: float) -> Estimate:
+    """The ensemble's error on its own training examples, a part of them where they are many."""
     order = torch.randperm(len(exp.train), generator=torch.Generator().manual_seed(exp.training.seed))
     some = exp.train.at(order[:MOST_EXAMPLES])
     members = nets.members[: exp.budget.members]
@@ -182,11 +182,12 @@ def validation_errors(exp: Experiment, nets: Nets, temperature: float) -> Tensor
 def share_of(exp: Experiment, errors: Tensor, groups: Tensor | None) -> Estimate:
     """The mean of `errors` (N,) with its interval: Wilson's of what is missed, which holds where nothing is."""
     if exp.task == "regression":
-        return _mean(errors, groups)
+        return mean_of(errors, groups)
     return Estimate(errors.mean().item(), *share_interval(errors, groups))
 
 
-def _mean(errors: Tensor, groups: Tensor | None) -> Estimate:
+def mean_of(errors: Tensor, groups: Tensor | None) -> Estimate:
+    """The mean of `errors` (N,) with its interval, over clusters where `groups` (N,) number them."""
     return Estimate(errors.mean().item(), *mean_interval(errors, groups))
 
 

@@ -95,6 +95,11 @@ class Component:
                 f"{type(error).__name__}: {_first_line(error)}{place_of(error)}. Mend the class or its settings."
             ) from error
 
+    def wider_width(self, factor: float) -> int | None:
+        """So many times the width that is declared, one more at least; None where none is."""
+        width = self.declared("width")
+        return max(width + 1, round(width * factor)) if isinstance(width, int) else None
+
     def as_function(self, **offered: Any) -> Callable[..., Any]:
         """A class is built, a function is given its settings: either way something to call on batches."""
         target = self.locate()

@@ -24,13 +24,13 @@ CHANCE_ROUNDS = 500  # of labels drawn from the probabilities: their 95 % point 
 CHANCE_LEVEL = 0.05  # share of calibrated nets whose error is taken for more than chance
 
 
-def ensemble_trainings(experiment: Experiment) -> list[Training]:
-    """The members: the same training from other seeds, for longer, each with its best weights kept."""
+def ensemble_trainings(experiment: Experiment, least: int = 1) -> list[Training]:
+    """The members, `least` of them at least: the same training from other seeds, for longer, the best weights kept."""
     base = experiment.training
     epochs = math.ceil(base.epochs * experiment.stages.squeeze.ensemble.epochs_factor)
     return [
         base.having(seed=base.seed + member, epochs=epochs, keep_best=True)
-        for member in range(experiment.budget.members)
+        for member in range(max(least, experiment.budget.members))
     ]
 
 

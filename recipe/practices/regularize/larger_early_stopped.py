@@ -37,10 +37,9 @@ def larger_early_stopped(exp: Experiment) -> Finding:
 def larger_early_stopped_changes(exp: Experiment) -> list[Change]:
     """More width, the best epoch kept."""
     model, factor = exp.training.model, exp.stages.regularize.larger_early_stopped.width
-    width = model.declared("width")
-    if not isinstance(width, int):
+    width, wider = model.declared("width"), model.wider_width(factor)
+    if wider is None:
         return []
-    wider = max(width + 1, round(width * factor))
 
     def apply(training: Training) -> Training:
         return training.having(

@@ -10,11 +10,19 @@ from torch import Tensor
 
 from recipe.error_budget.advice import Step, steps
 from recipe.error_budget.nets import errors_of, outputs_on, train_nets
-from recipe.error_budget.parts import Noise, Part, label_noise, share_of, split_error
+from recipe.error_budget.parts import (
+    Noise,
+    Part,
+    label_noise,
+    mean_of,
+    missed_in_training,
+    share_of,
+    split_error,
+    validation_errors,
+)
 from recipe.error_budget.pictures import draw_parts, draw_steps, written
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
-from recipe.statistics.clusters import mean_interval
 from recipe.statistics.intervals import Estimate
 from recipe.training.baselines import baseline_outputs
 from recipe.training.duration import seconds_of
@@ -57,36 +65,29 @@ def error_budget(exp: Experiment) -> Finding:
     outputs = outputs_on(exp, members, test)
     exp.test.note(READER, len(test), _metric(exp, outputs, test.targets, temperature))
     errors = errors_of(exp, outputs, test.targets, temperature)
-    noise = label_noise(exp, nets)
-    parts = split_error(exp, nets, noise, (errors, test.groups), temperature)
-    ahead = steps(exp, nets, noise, errors, temperature)
-    whole = share_of(exp, errors, test.groups)
-    total = whole.value
+    noise, whole = label_noise(exp, nets), share_of(exp, errors, test.groups)
+    seen, missed = validation_errors(exp, nets, temperature), missed_in_training(exp, nets, temperature)
+    parts = split_error(exp, nets, noise, missed, seen, whole)
+    ahead = steps(exp, nets, noise, seen, errors)
     beside = {name: errors_of(exp, one[None], test.targets) for name, one in baseline_outputs(exp, test).items()}
     best = min(beside, key=lambda name: beside[name].mean().item())
-    gap = _paired(beside[best] - errors, test.groups)
-    import pandas as pd
-
+    gap = mean_of(beside[best] - errors, test.groups)
     return Finding(
-        summary=_in_words(exp, total, parts, ahead, best, gap),
-        measured=total,
+        summary=_in_words(exp, whole.value, parts, ahead, best, gap),
+        measured=whole.value,
         interval=(whole.low, whole.high),
         expected="the sum of its parts",
         figures={
-            "parts": draw_parts(parts, total, _what(exp), {best: beside[best].mean().item()}),
+            "parts": draw_parts(parts, whole.value, _what(exp), {best: beside[best].mean().item()}),
             "steps": draw_steps(ahead, _what(exp)),
         },
-        table=pd.concat([_table(parts, best, gap, ahead), _labels(exp, noise)], ignore_index=True),
+        table=_table(parts, best, gap, ahead, _labels(exp, noise)),
         timed=_timed(exp, ahead),
     )
 
 
 def _metric(exp: Experiment, outputs: Tensor, targets: Tensor, temperature: float) -> float:
     return evaluate_outputs(average(outputs, exp.task, temperature), targets.cpu(), exp.objective).metric
-
-
-def _paired(differences: Tensor, groups: Tensor | None) -> Estimate:
-    return Estimate(differences.mean().item(), *mean_interval(differences, groups))
 
 
 def _what(exp: Experiment) -> str:
@@ -112,8 +113,12 @@ def _with_interval(one: Estimate) -> str:
     return f"{written(one.value)} [{written(one.low)}, {written(one.high)}]"
 
 
-def _table(parts: Sequence[Part], best: str, gap: Estimate, ahead: Sequence[Step]) -> pd.DataFrame:
-    """The parts, who else is beside them, and the steps: `error` is what each makes, has more, or would take off.
+def _table(
+    parts: Sequence[Part], best: str, gap: Estimate, ahead: Sequence[Step], labels: Sequence[dict[str, object]]
+) -> pd.DataFrame:
+    """The parts, who else is beside them, the steps, and the labels to look at.
+
+    `error` is what a part makes, what another has more, or what a step would take off.
 
     `trainings` is what a step costs, in trainings of a member, and `examples` how many a person brings or looks at.
     """
@@ -127,25 +132,19 @@ def _table(parts: Sequence[Part], best: str, gap: Estimate, ahead: Sequence[Step
         | {"trainings": one.trainings, "examples": one.examples, "setting": one.setting}
         for one in ahead
     ]
-    table = pd.DataFrame([*rows, *steps])
+    table = pd.DataFrame([*rows, *steps, *labels])
     return table.astype({"examples": "Int64"})
 
 
-def _labels(exp: Experiment, noise: Noise | None) -> pd.DataFrame:
-    """The training examples to look at, the surest first, where there is label noise beyond chance."""
-    import pandas as pd
-
+def _labels(exp: Experiment, noise: Noise | None) -> list[dict[str, object]]:
+    """A row for each training example to look at, the surest first, where there is label noise beyond chance."""
     if noise is None or noise.share.low <= 0 or not exp.train.ids:
-        return pd.DataFrame()
+        return []
     names, targets = exp.classes, exp.train.targets
-    return pd.DataFrame(
-        [
-            _row(
-                "label", exp.train.ids[place], None, f"labelled {names[int(targets[place])]}, taken for {names[answer]}"
-            )
-            for place, answer in zip(noise.contradicted.tolist(), noise.answers.tolist(), strict=True)
-        ]
-    )
+    return [
+        _row("label", exp.train.ids[place], None, f"labelled {names[int(targets[place])]}, taken for {names[answer]}")
+        for place, answer in zip(noise.contradicted.tolist(), noise.answers.tolist(), strict=True)
+    ]
 
 
 def _row(kind: str, name: str, error: Estimate | None, how: str) -> dict[str, object]:

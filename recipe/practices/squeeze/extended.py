@@ -19,7 +19,7 @@ from recipe.statistics.trend import falls
 from recipe.training.ensemble import ensemble_trainings, extended_training
 from recipe.training.evaluation import share_of_loss
 from recipe.training.experiment import Experiment
-from recipe.training.fit import Trained, fit_all
+from recipe.training.fit import Trained
 
 LAST = 0.25  # share of the epochs in which a training that is worth going on with still improves
 
@@ -48,8 +48,9 @@ def extended(exp: Experiment) -> Finding:
             f"{exp.stages.squeeze.extended.factor:g} times a training's epochs are no longer than the {usual.epochs} "
             "of a member: raise stages.squeeze.extended.factor."
         )
-    train_whole(exp)
-    long, member = fit_all(exp, [longer, usual])
+    nets = train_whole(exp)
+    long, member = nets.longer, nets.members[0]
+    assert long is not None, "it is trained where there is a longer training"
     outcome = _outcome(exp, member, long)
     surely = share_of_loss(outcome.interval[0], outcome.usual_loss)
     return Finding(

@@ -25,7 +25,7 @@ from recipe.training.comparison import (
 )
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
-from recipe.training.flops import flops_per_example
+from recipe.training.flops import counted_flops, flops_per_example
 from recipe.tuning.favourite import at_rate, can_be_scheduled, keeps_its_place, rate_of
 from recipe.tuning.search import best_at_the_rung
 
@@ -145,7 +145,7 @@ def _may_be_replaced(exp: Experiment) -> bool:
 def _at_their_rates(exp: Experiment) -> list[Architecture]:
     """The present architecture, and the others, each at the rate with the lowest loss of a short training."""
     own = exp.training.having(keep_best=True, scheduler=DECAY if can_be_scheduled(exp) else None)
-    spent = _counted(exp, own)
+    spent = counted_flops(exp, own)
     found = [Architecture("the present one", _shorter(exp, own), spent, own.epochs)]
     for name, model in _others(exp).items():
         training = own.having(model=_like_the_present(own.model, model))
@@ -156,14 +156,6 @@ def _at_their_rates(exp: Experiment) -> list[Architecture]:
         epochs = _epochs(exp, spent, flops)
         found.append(Architecture(name, _shorter(exp, training.having(epochs=epochs)), flops, epochs))
     return [found[0], *_with_rates(exp, found[1:])]  # the present rate was found by overfit/adam
-
-
-def _counted(exp: Experiment, own: Training) -> float:
-    """The operations of the present net; 0 where torch's counter does not go through somebody's own layers."""
-    try:
-        return flops_per_example(exp, own)
-    except Exception:  # whatever they raise under it: the net itself has been tried out
-        return 0.0
 
 
 def _others(exp: Experiment) -> dict[str, Component]:

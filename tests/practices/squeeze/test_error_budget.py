@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from recipe.error_budget.advice import LARGER, LONGER, MEMBER, RELABEL, TRIALS, TWICE
 from recipe.error_budget.parts import ALIKE, BIAS, EXAMPLES, NOISE, SEEDS, SHIFT
@@ -142,6 +143,22 @@ def test_each_step_says_what_it_costs_and_which_setting_does_it(shuffled: tuple[
     assert steps.loc[LONGER, "setting"] == "stages.squeeze.ensemble.epochs_factor=4"
     assert steps.loc[LARGER, "trainings"] > 2
     assert f"{MEMBER} " in finding.timed and " s" in finding.timed
+
+
+class Uncounted(Mlp):
+    """A layer of one's own that does not go through what counts operations."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if _get_current_dispatch_mode() is not None:
+            raise RuntimeError("no mode but none")
+        return super().forward(inputs)
+
+
+def test_a_net_whose_operations_cannot_be_counted_is_taken_to_cost_as_much_when_wider(
+    shuffled: tuple[Tensor, Tensor],
+) -> None:
+    steps = table_of(made(shuffled, model=Uncounted, epochs=2, members=2).examine(error_budget))
+    assert steps.loc[LARGER, "trainings"] == 2
 
 
 def test_one_member_is_enough_and_its_seed_counts_whole(shuffled: tuple[Tensor, Tensor]) -> None:
