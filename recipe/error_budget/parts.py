@@ -128,8 +128,8 @@ def split_error(
         Part(NOISE, wrong, HOW[NOISE], told=noise is not None),
         Part(BIAS, bias, HOW[BIAS]),
         Part(ALIKE, sum_of((1, mean_of(left, groups)), (-1, bias), (-1, wrong)), HOW[ALIKE]),
-        Part(EXAMPLES, Estimate.zero() if data is None else _over_draws(data, groups), HOW[EXAMPLES], data is not None),
-        Part(SEEDS, _over_draws(seeds, groups), HOW[SEEDS]),
+        Part(EXAMPLES, Estimate.zero() if data is None else gain(data, groups), HOW[EXAMPLES], data is not None),
+        Part(SEEDS, gain(seeds, groups), HOW[SEEDS]),
         Part(SHIFT, shift, HOW[SHIFT]),
     ]
 
@@ -189,9 +189,3 @@ def share_of(exp: Experiment, errors: Tensor, groups: Tensor | None) -> Estimate
 def mean_of(errors: Tensor, groups: Tensor | None) -> Estimate:
     """The mean of `errors` (N,) with its interval, over clusters where `groups` (N,) number them."""
     return Estimate(errors.mean().item(), *mean_interval(errors, groups))
-
-
-def _over_draws(errors: Tensor, groups: Tensor | None) -> Estimate:
-    """Of (draws, N), over other draws and other examples."""
-    found = gain(errors, groups)
-    return Estimate(found.value, found.low, found.high)

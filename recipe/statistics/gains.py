@@ -20,6 +20,7 @@ from torch import Tensor
 
 from recipe.evidence import Answer
 from recipe.statistics.clusters import by_cluster
+from recipe.statistics.intervals import Estimate
 from recipe.statistics.multiple_testing import holm
 
 LEVEL = 0.05  # of a stage's changes naming any that gains nothing; and of an interval that misses
@@ -27,19 +28,6 @@ HALVINGS = 40  # of the logarithm of a p-value: known to ten digits
 LEAST_P = 1e-12  # smaller p-values are this one
 MOST_SEEDS = 100  # more are not asked of anybody
 FLOOR = 1e-5  # of the median variance: two seeds that happen to agree are not without spread (limma, squeezeVar)
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What a change gains, with its 95 % interval; not a number where a training diverged."""
-
-    value: float
-    low: float
-    high: float
-
-    def holds(self, least: float = 0.0) -> bool:
-        """Whether the whole interval lies above `least`."""
-        return self.low > least
 
 
 @dataclass(frozen=True)
@@ -54,7 +42,7 @@ class Judged:
         seeds_needed: how many seeds would make this gain hold; None where it is none, or no number would.
     """
 
-    gain: Gain
+    gain: Estimate
     answer: Answer
     p_value: float
     least_seen: float
@@ -69,7 +57,7 @@ class Source:
     freedom: float
 
 
-def gain(differences: Tensor, groups: Tensor | None = None) -> Gain:
+def gain(differences: Tensor, groups: Tensor | None = None) -> Estimate:
     """The mean of paired `differences` (seeds, N) with its 95 % interval, over new seeds and new examples.
 
     Where `groups` (N,) name clusters, over new clusters. Two-way random effects (Searle, Casella and McCulloch 1992,
@@ -79,11 +67,11 @@ def gain(differences: Tensor, groups: Tensor | None = None) -> Gain:
     seeds, count = differences.shape
     mean = differences.mean().item()
     if not differences.isfinite().all() or min(seeds, count) < 2:
-        return Gain(mean, math.nan, math.nan)
+        return Estimate(mean, math.nan, math.nan)
     by_seed = differences.mean(1).var().item() / seeds
     by_example = max(0.0, differences.mean(0).var().item() - _rest(differences) / seeds) / count
     half = half_width([Source(by_seed, seeds - 1), Source(by_example, count - 1)], LEVEL / 2)
-    return Gain(mean, mean - half, mean + half)
+    return Estimate(mean, mean - half, mean + half)
 
 
 def judge_gains(
@@ -124,7 +112,7 @@ class PartsOfChange:
     looked_at: bool = False
 
 
-def gain_in_parts(differences: Sequence[Tensor], groups: Sequence[Tensor | None]) -> Gain:
+def gain_in_parts(differences: Sequence[Tensor], groups: Sequence[Tensor | None]) -> Estimate:
     """The mean of paired `differences`, (N_k,) in each part, with its 95 % interval: Student's t over the parts.
 
     Each part has its own seed and its own examples, so its mean is one draw of all that chance does. No narrower than
@@ -133,12 +121,12 @@ def gain_in_parts(differences: Sequence[Tensor], groups: Sequence[Tensor | None]
     means = torch.stack([one.double().mean() for one in differences])
     value = torch.cat(list(differences)).double().mean().item()
     if len(means) < 2 or not bool(means.isfinite().all()):
-        return Gain(value, math.nan, math.nan)
+        return Estimate(value, math.nan, math.nan)
     half = max(
         half_width([Source(means.var().item() / len(means), len(means) - 1)], LEVEL / 2),
         half_width([_of_examples(differences, groups)], LEVEL / 2),
     )
-    return Gain(value, value - half, value + half)
+    return Estimate(value, value - half, value + half)
 
 
 def judge_gains_in_parts(
@@ -239,9 +227,9 @@ def _judged(
     value: float, p: float, holds: bool, parts: list[Source], seeds: int, left: int, worthwhile: float, least: float
 ) -> Judged:
     half = half_width(parts, LEVEL / 2)
-    found = Gain(value, value - half, value + half)
+    found = Estimate(value, value - half, value + half)
     if not math.isfinite(half) or not math.isfinite(value):
-        return Judged(Gain(value, math.nan, math.nan), "refuted" if parts else "open", 1.0, math.nan, None)
+        return Judged(Estimate(value, math.nan, math.nan), "refuted" if parts else "open", 1.0, math.nan, None)
     answer: Answer = "holds" if holds else "refuted" if found.high <= worthwhile else "open"
     needed = None if holds else _seeds_needed(value - least, parts, seeds, LEVEL / left)
     return Judged(found, answer, p, least + half_width(parts, LEVEL / left), needed)

@@ -25,7 +25,7 @@ def wilson(successes: float, count: float, z: float = NORMAL_975) -> tuple[float
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the ends of its 95 % interval."""
+    """A value with the ends of its 95 % interval; not a number where it is not known."""
 
     value: float
     low: float
@@ -35,6 +35,10 @@ class Estimate:
     def zero(cls) -> Estimate:
         """What is known to be nothing."""
         return cls(0.0, 0.0, 0.0)
+
+    def holds(self, least: float = 0.0) -> bool:
+        """Whether the whole interval lies above `least`."""
+        return self.low > least
 
     def at_least(self, least: float) -> Estimate:
         """The same where nothing of it can lie below `least`."""

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from recipe import drawing
 from recipe.evidence import Answer, Finding, Requirement
 from recipe.statistics.gains import (
-    Gain,
     Judged,
     PartsOfChange,
     gain,
@@ -22,6 +21,7 @@ from recipe.statistics.gains import (
     judge_gains,
     judge_gains_in_parts,
 )
+from recipe.statistics.intervals import Estimate
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 
@@ -58,10 +58,10 @@ class Comparison:
     training: Training
     control_loss: float
     loss: float
-    gain: Gain
+    gain: Estimate
     control_metric: float
     metric: float
-    metric_gain: Gain
+    metric_gain: Estimate
     judged: Judged | None = None
     seeds: int = 0
 
@@ -96,8 +96,9 @@ def compare_all(experiment: Experiment, changes: Sequence[Change]) -> list[Compa
     usual = [validation(experiment, _control_of(control, one), control_seeds(experiment)) for one in family]
     results = [validation(experiment, one.apply(control), counts[one.name]) for one in family]
     looked_at = [one.looked_at for one in family]
+    loss = validation(experiment, control, control_seeds(experiment)).loss
     gains = judged(
-        experiment, [one.losses for one in usual], [one.losses for one in results], looked_at, *_bounds(experiment)
+        experiment, [one.losses for one in usual], [one.losses for one in results], looked_at, *bounds(experiment, loss)
     )
     of_metric = judged(experiment, [one.costs for one in usual], [one.costs for one in results], looked_at)
     compared = {
@@ -138,7 +139,7 @@ def judged(
     return judge_gains_in_parts(by_part, changes, [one.validation.groups for one in experiment.replicates], *bounds)
 
 
-def _paired(experiment: Experiment, larger: Sequence[Tensor], smaller: Sequence[Tensor]) -> Gain:
+def _paired(experiment: Experiment, larger: Sequence[Tensor], smaller: Sequence[Tensor]) -> Estimate:
     differences = [one - other for one, other in zip(larger, smaller, strict=True)]
     if experiment.replicates:
         return gain_in_parts(differences, [one.validation.groups for one in experiment.replicates])
@@ -176,8 +177,8 @@ def _best_of_each_way(experiment: Experiment, changes: Sequence[Change]) -> list
 def _gains_nothing(experiment: Experiment, change: Change) -> bool:
     """Whether its first seed is no better than the control on the examples that it is judged on."""
     control = _control_of(experiment.training, change)
-    homes = len(experiment.replicates) or 1
-    usual = torch.cat(validation(experiment, control, control_seeds(experiment)).losses[::homes]).mean().item()
+    every = validation(experiment, control, control_seeds(experiment)).losses
+    usual = torch.cat(every[:: len(experiment.homes)]).mean().item()
     return not validation(experiment, change.apply(experiment.training), 1).loss < usual
 
 
@@ -190,18 +191,17 @@ def control_seeds(experiment: Experiment) -> int:
     return experiment.budget.controls * experiment.budget.seeds
 
 
-def _bounds(experiment: Experiment) -> tuple[float, float]:
+def bounds(experiment: Experiment, control_loss: float) -> tuple[float, float]:
     """The least gain that counts at all, and the least that is worth having; in units of the loss."""
     settings = experiment.stages.regularize.combination
-    control = validation(experiment, experiment.training, control_seeds(experiment))
-    return settings.min_gain, settings.worthwhile * abs(control.loss)
+    return settings.min_gain, settings.worthwhile * abs(control_loss) if math.isfinite(control_loss) else 0.0
 
 
 def _compared(
     experiment: Experiment, name: str, training: Training, control: Validated, changed: Validated
 ) -> Comparison:
     """The means; the gains are for the caller to judge."""
-    unknown = Gain(math.nan, math.nan, math.nan)
+    unknown = Estimate(math.nan, math.nan, math.nan)
     signed = experiment.objective.metric.signed
     return Comparison(
         name,
@@ -262,7 +262,7 @@ def train_seeds(experiment: Experiment, wanted: Sequence[tuple[Training, int | N
 
     Where there are replicates, the seeds go through them in turn.
     """
-    homes = experiment.replicates or (experiment,)
+    homes = experiment.homes
     seeded = [with_seeds(experiment, training, count) for training, count in wanted]
     due = [[run for runs in seeded for run in runs[place :: len(homes)]] for place in range(len(homes))]
     done = [iter(fit_all(home, runs)) for home, runs in zip(homes, due, strict=True)]
@@ -276,7 +276,7 @@ def train_seeds(experiment: Experiment, wanted: Sequence[tuple[Training, int | N
 def first_model(experiment: Experiment) -> nn.Module:
     """The net of the control's first seed, on the experiment's device and in evaluation mode."""
     [[run]] = train_seeds(experiment, [(experiment.training, 1)])
-    return run.model((experiment.replicates or (experiment,))[0])
+    return run.model(experiment.homes[0])
 
 
 def _at_the_end(run: Trained, keep_best: bool) -> tuple[Tensor, Tensor]:

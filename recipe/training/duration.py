@@ -10,7 +10,6 @@ from dataclasses import replace
 import torch
 
 from recipe.training.experiment import Experiment, Training
-from recipe.training.loop import steps_per_epoch
 
 WARM, MOST_STEPS, MOST_SECONDS = 2, 20, 0.5  # steps before the clock runs, and what is timed at most
 EVALUATED = 0.4  # of a step's time: an example that is evaluated alone, against one that is trained on
@@ -21,11 +20,7 @@ CHANGES = {True: 16, False: 9}  # what regularize tries beside its control, of i
 GOING_ON = 0.4  # of them, in the mean: the others lose with their first seed, clearly or to another way to do the same
 PAST_TURN = 2.0  # times the budget's steps, of trainings that go on until the validation loss has turned
 FAVOURITES = 2  # candidates of tune/confirm beside those that the settings count: the start, and one augmented
-ARCHITECTURES, OPTIMIZERS, SCHEDULES = (
-    4,
-    2,
-    4,
-)  # what tune compares: the present architecture among them, the others not
+ARCHITECTURES, OPTIMIZERS, SCHEDULES = 4, 2, 4  # that tune compares; only of architectures the present one too
 SEEN_THROUGH = 0.5  # of what is compared; the others clearly lose with their first seed
 
 
@@ -46,10 +41,7 @@ def expected_seconds(experiment: Experiment, workers: int, handed_over: bool = F
 
 def seconds_by_stage(experiment: Experiment, workers: int, step: float, handed_over: bool = False) -> dict[str, float]:
     """The same where a step takes `step` seconds."""
-    training = experiment.training
-    steps = training.epochs * steps_per_epoch(len(experiment.train), training.batch_size)
-    validated = training.epochs * len(experiment.validation) / training.batch_size
-    one = step * (steps + EVALUATED * validated)
+    one = _seconds(experiment, experiment.training, step)
     longer = 1.0 if handed_over else PAST_TURN
     length = {"baseline": 1.0, "overfit": 1.0, "regularize": longer, "tune": longer, "squeeze": longer}
     return {
@@ -60,10 +52,13 @@ def seconds_by_stage(experiment: Experiment, workers: int, step: float, handed_o
 
 def seconds_of(experiment: Experiment, training: Training) -> float:
     """About how long one training takes here, by timing a few of its steps."""
-    at_hand = replace(experiment, training=training)
-    steps = experiment.steps_of(training)
+    return _seconds(experiment, training, seconds_per_step(replace(experiment, training=training)))
+
+
+def _seconds(experiment: Experiment, training: Training, step: float) -> float:
+    """Of `training`, where a step takes `step` seconds; each epoch the validation split is evaluated too."""
     validated = training.epochs * len(experiment.validation) / training.batch_size
-    return seconds_per_step(at_hand) * (steps + EVALUATED * validated)
+    return step * (experiment.steps_of(training) + EVALUATED * validated)
 
 
 def _trainings(experiment: Experiment, workers: int) -> dict[str, float]:

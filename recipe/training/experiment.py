@@ -44,7 +44,6 @@ class Training:
 
     A training batch goes through `augment`, changes that keep the label, then `disturb`, changes that no camera makes,
     and, as the net would receive it, through `mix`, which mixes its examples and their losses with one another: after
-    the transform, so that what is computed once is used, and a mixture is of what the net sees. `scheduler` moves the
     the transform, so that what is computed once is used, and a mixture is of what the net sees. `reduction` is a module
     before the model that leaves part of the input out, such as `recipe.models.Shrink`; `scheduler` moves the learning
     rate, step by step; `share` is the part of the training examples that is used;
@@ -213,6 +212,11 @@ class Experiment:
     def gets_images(self) -> bool:
         """Whether an example is an image (C, H, W) as the net receives it."""
         return len(self.input_shape) == IMAGE_DIMENSIONS
+
+    @property
+    def homes(self) -> tuple[Experiment, ...]:
+        """Where the seeds of a comparison are trained and judged, in turn: its replicates, or itself."""
+        return self.replicates or (self,)
 
     def input_names(self, count: int) -> list[str]:
         """The names of the net's `count` inputs: a table's features, unless a transform has changed their number."""

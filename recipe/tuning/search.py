@@ -73,7 +73,7 @@ def search(experiment: Experiment, warm: Sequence[Point] = ()) -> list[Trial]:
 def rungs(experiment: Experiment) -> tuple[int, ...]:
     """The epochs after which a batch is thinned out, and at the end all epochs."""
     full = experiment.training.epochs
-    return tuple(sorted({max(1, math.ceil(full * experiment.stages.tune.bayesian.rung)), full}))
+    return tuple(sorted({_first_rung(experiment, full), full}))
 
 
 def best_at_the_rung(experiment: Experiment, options: Sequence[Sequence[Training]]) -> list[Training]:
@@ -91,8 +91,12 @@ def losses_at_the_rung(experiment: Experiment, trainings: Sequence[Training]) ->
 
 
 def _at_the_rung(experiment: Experiment, training: Training) -> Training:
-    epochs = max(1, math.ceil(training.epochs * experiment.stages.tune.bayesian.rung))
-    return training.having(epochs=epochs, keep_best=False)
+    return training.having(epochs=_first_rung(experiment, training.epochs), keep_best=False)
+
+
+def _first_rung(experiment: Experiment, epochs: int) -> int:
+    """After how many of so many `epochs` the first thinning out is."""
+    return max(1, math.ceil(epochs * experiment.stages.tune.bayesian.rung))
 
 
 def new_seeds(experiment: Experiment, training: Training) -> list[Training]:

@@ -24,7 +24,7 @@ from recipe.practices.regularize.pretrained import pretrained_changes
 from recipe.practices.regularize.smaller_model import smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay_changes
 from recipe.settings.strict import Strict
-from recipe.statistics.gains import Gain
+from recipe.statistics.intervals import Estimate
 from recipe.training.best_epochs import folds_of
 from recipe.training.comparison import (
     Change,
@@ -156,7 +156,7 @@ def _stopped_early(exp: Experiment, name: str, training: Training) -> tuple[str,
     return name, training
 
 
-def _gain_where_it_was_not_chosen(exp: Experiment, choice: _Choice) -> Gain | None:
+def _gain_where_it_was_not_chosen(exp: Experiment, choice: _Choice) -> Estimate | None:
     """What the best of the changes that hold gains on examples that did not choose it; None where none holds.
 
     The best of several looks better on those that chose it than it is: so for each part of the validation split it is
@@ -192,7 +192,7 @@ def _best_on_other_examples(held: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     return list(kept)
 
 
-def _in_words(choice: _Choice, honest: Gain | None) -> str:
+def _in_words(choice: _Choice, honest: Estimate | None) -> str:
     if honest is None:
         undecided = [one.name for one in choice.singles if one.answer == "open"]
         could = f"; of {len(undecided)} it could not be told" if undecided else ""

@@ -55,9 +55,9 @@ def early_stopping(exp: Experiment) -> Finding:
     if not changes:
         return skip("Every training here keeps its best epoch already.")
     [stopped] = compare_all(exp, changes)
-    [runs] = train_seeds(exp, [(exp.training, control_seeds(exp))])
+    runs = _control(exp)
     best = [run.history.best_epoch for run in runs]
-    past = _past(exp)
+    past = _past(runs)
     turned = past >= exp.thresholds.regularize.early_stopping.min_past
     found = finding(
         exp,
@@ -81,15 +81,19 @@ def past_the_turn(exp: Experiment) -> Experiment:
 
 
 def _has_turned(exp: Experiment) -> bool:
-    return _past(exp) >= exp.thresholds.regularize.early_stopping.min_past
+    return _past(_control(exp)) >= exp.thresholds.regularize.early_stopping.min_past
 
 
-def _past(exp: Experiment) -> float:
+def _control(exp: Experiment) -> list[Trained]:
+    [runs] = train_seeds(exp, [(exp.training, control_seeds(exp))])
+    return runs
+
+
+def _past(runs: list[Trained]) -> float:
     """The share of the control's epochs after the lowest of its validation loss, the mean over its trainings.
 
     One training's lowest is noise as much as a turn; the mean over several is less. 0 where the last of it still falls.
     """
-    [runs] = train_seeds(exp, [(exp.training, control_seeds(exp))])
     curve = _validation_losses(runs).mean(0)
     if falls(curve[-max(LEAST, math.ceil(LAST * len(curve))) :].tolist()):
         return 0.0

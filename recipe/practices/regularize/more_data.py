@@ -43,7 +43,7 @@ def more_data(exp: Experiment) -> Finding:
     validation examples, or clusters of them. Source: the recipe, 4, "get more data".
     """
     shares = (*exp.stages.regularize.more_data.shares, 1.0)
-    whole = len((exp.replicates or (exp,))[0].train)
+    whole = len(exp.homes[0].train)
     counts = np.array([math.ceil(share * whole) for share in shares], dtype=float)
     train_seeds(exp, [(_on_share(exp, share), None) for share in shares])
     by_share = [validation(exp, _on_share(exp, share)).losses for share in shares]

@@ -17,12 +17,14 @@ from recipe.evidence import Finding, at_least, practice, skip
 from recipe.practices.tune.optimizer import held_optimizer
 from recipe.practices.tune.schedule import leading_schedule
 from recipe.settings.strict import Strict
-from recipe.statistics.gains import Gain, Judged, gain, judge_gains
+from recipe.statistics.gains import Judged, gain, judge_gains
+from recipe.statistics.intervals import Estimate
+from recipe.training.comparison import bounds
 from recipe.training.evaluation import share_of_loss
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
 from recipe.tuning.choice import where_not_chosen
-from recipe.tuning.pilot import search_from_pilot
+from recipe.tuning.pilot import losses_of_the_search, search_from_pilot
 from recipe.tuning.search import Trial, at_best_epoch, in_order, mean_loss, new_seeds, rungs
 from recipe.tuning.space import Space, space_of
 
@@ -184,9 +186,8 @@ def _best(candidates: Sequence[Candidate]) -> Candidate:
 
 def _judged(exp: Experiment, start: Candidate, losses: Sequence[Tensor]) -> list[Judged]:
     """What each gains over the start, judged together, by the least that regularize holds a gain to."""
-    settings = exp.stages.regularize.combination
-    worthwhile = settings.worthwhile * abs(start.confirmed) if math.isfinite(start.confirmed) else 0.0
-    return judge_gains(start.losses, losses, exp.validation.groups, least=settings.min_gain, worthwhile=worthwhile)
+    least, worthwhile = bounds(exp, start.confirmed)
+    return judge_gains(start.losses, losses, exp.validation.groups, least=least, worthwhile=worthwhile)
 
 
 def _in_words(exp: Experiment, start: Candidate, favourite: Candidate, lead: Judged) -> str:
@@ -202,7 +203,7 @@ def _no_other() -> str:
     return "Of the search no other trial than the start was trained to the end."
 
 
-def _choice_in_words(choice: Candidate, start: Candidate, count: int, honest: Gain) -> str:
+def _choice_in_words(choice: Candidate, start: Candidate, count: int, honest: Estimate) -> str:
     if choice is start:
         return f"Of {count + 1} candidates nothing beats the start, which goes on."
     return (
@@ -215,8 +216,7 @@ def _spreads(exp: Experiment, start: Candidate) -> str:
     """How far the loss moves with the settings, with the seed, and with the examples (Godbole et al. 2023)."""
     if not space_of(exp).axes:
         return ""
-    first = rungs(exp)[0]
-    early = [trial.losses[first] for trial in search_from_pilot(exp) if math.isfinite(trial.losses[first])]
+    first, early = rungs(exp)[0], losses_of_the_search(exp)
     trials = torch.tensor(early).std().item() if len(early) > 1 else math.nan
     return (
         f" Standard deviations of the loss: {trials:.2g} between the trials of the search after {first} epochs, "
