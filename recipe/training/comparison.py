@@ -292,8 +292,17 @@ def finding(
     advice: str,
     requirements: tuple[Requirement, ...] = (),
     remark: str = "",
+    control: str = "control",
+    expected: str = "above 0 where it helps",
+    more: Callable[[Comparison], Mapping[str, object]] = lambda one: {},
 ) -> Finding:
-    """What was seen of one practice's changes: the best gain in words, curves of all, and a table."""
+    """What was seen of one practice's changes: the best gain in words, curves of all, and a table.
+
+    Args:
+        remark: said after the gain.
+        control: what the experiment's own training is called beside the changes.
+        more: further columns of a change's row.
+    """
     import pandas as pd
 
     best = best_of(comparisons)
@@ -301,11 +310,11 @@ def finding(
         summary=f"{in_words(experiment, best)}{remark}",
         measured=best.gain.value,
         interval=(best.gain.low, best.gain.high),
-        expected="above 0 where it helps",
+        expected=expected,
         advice=advice,
         requirements=requirements,
-        figures={"curves": curves_beside(experiment, "control", control_seeds(experiment), comparisons)},
-        table=pd.DataFrame([row(comparison) for comparison in comparisons]),
+        figures={"curves": curves_beside(experiment, control, control_seeds(experiment), comparisons)},
+        table=pd.DataFrame([{**row(comparison), **more(comparison)} for comparison in comparisons]),
         answer=joint_answer(comparisons),
     )
 

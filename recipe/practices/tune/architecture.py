@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
 from pydantic import Field
 
 from recipe.errors import TargetError
@@ -18,10 +17,7 @@ from recipe.training.comparison import (
     Comparison,
     best_of,
     compare_all,
-    curves_beside,
-    in_words,
-    joint_answer,
-    row,
+    finding,
 )
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
@@ -92,19 +88,18 @@ def architecture(exp: Experiment) -> Finding:
     around, compared = _around(exp, present), _compared(exp, present, others)
     best = best_of(compared)
     kept = best.answer == "holds" and not _may_be_replaced(exp)
-    return Finding(
-        summary=f"{in_words(exp, best)} {_what_goes_on(exp, best)} Tried at equal compute, at most "
+    return finding(
+        around,
+        compared,
+        advice=f"Name the better one, {_as_override(best.training.model)}, or give the own model what it lacks.",
+        requirements=(keeps_its_place(best, kept),),
+        remark=f" {_what_goes_on(exp, best)} Tried at equal compute, at most "
         f"{exp.stages.tune.architecture.stretch:g} times the {present.training.epochs} epochs of "
         f"{present.training.model.name}: {_in_short(others)}. Scientific: the architecture; nuisance: its learning "
         "rate; fixed: all else, under a cosine decay.",
-        measured=best.gain.value,
-        interval=(best.gain.low, best.gain.high),
+        control=present.name,
         expected="above 0 where another is better",
-        advice=f"Name the better one, {_as_override(best.training.model)}, or give the own model what it lacks.",
-        requirements=(keeps_its_place(best, kept),),
-        figures={"curves": curves_beside(around, present.name, exp.budget.seeds, compared)},
-        table=pd.DataFrame([{**row(one), **_costs(exp, one, [present, *others])} for one in compared]),
-        answer=joint_answer(compared),
+        more=lambda one: _costs(exp, one, [present, *others]),
     )
 
 

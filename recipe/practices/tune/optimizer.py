@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 
-import pandas as pd
 from pydantic import Field
 
 from recipe.evidence import Finding, practice, skip
@@ -14,10 +13,7 @@ from recipe.training.comparison import (
     Comparison,
     best_of,
     compare_all,
-    curves_beside,
-    in_words,
-    joint_answer,
-    row,
+    finding,
 )
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
@@ -58,21 +54,17 @@ def optimizer(exp: Experiment) -> Finding:
     best = best_of(compared)
     kept = best.answer == "holds" and not _may_be_replaced(exp)
     rate = best.training.optimizer.default_of("lr")
-    return Finding(
-        summary=f"{in_words(exp, best)} {_what_goes_on(exp, best)} The best others after a short training went "
-        "on, around the search's favourite: "
-        f"{', '.join(_in_short(one) for one in compared)}. Scientific: the optimizer; nuisance: its learning rate; "
-        "fixed: all else.",
-        measured=best.gain.value,
-        interval=(best.gain.low, best.gain.high),
-        expected="above 0 where another is better",
+    return finding(
+        around,
+        compared,
         advice=f"Name the better one: optimizer._target_={best.training.optimizer.name} optimizer.lr={rate:g}",
         requirements=(keeps_its_place(best, kept),),
-        figures={"curves": curves_beside(around, "the present one", around.budget.seeds, compared)},
-        table=pd.DataFrame(
-            [{**row(one), "learning_rate": one.training.optimizer.default_of("lr")} for one in compared]
-        ),
-        answer=joint_answer(compared),
+        remark=f" {_what_goes_on(exp, best)} The best others after a short training went on, around the search's "
+        f"favourite: {', '.join(_in_short(one) for one in compared)}. Scientific: the optimizer; nuisance: its "
+        "learning rate; fixed: all else.",
+        control="the present one",
+        expected="above 0 where another is better",
+        more=lambda one: {"learning_rate": one.training.optimizer.default_of("lr")},
     )
 
 

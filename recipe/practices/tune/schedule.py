@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import pandas as pd
 import torch
 from pydantic import Field
 
@@ -18,10 +17,7 @@ from recipe.training.comparison import (
     Comparison,
     best_of,
     compare_all,
-    curves_beside,
-    in_words,
-    joint_answer,
-    row,
+    finding,
 )
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
@@ -65,23 +61,19 @@ def schedule(exp: Experiment) -> Finding:
     compared = _compared(around)
     best = best_of(compared)
     own = [one for one in compared if one.name == AT_HAND]
-    return Finding(
-        summary=f"{in_words(exp, best)} {_what_goes_on(best)} Of {len(SHAPES)} shapes the best "
-        "after a short training went on, around the search's favourite: "
-        f"{', '.join(_in_short(around, one) for one in compared)}. Scientific: the schedule; nuisance: its peak; "
-        "fixed: all else.",
-        measured=best.gain.value,
-        interval=(best.gain.low, best.gain.high),
-        expected="above 0 where a decay helps",
+    found = finding(
+        around,
+        compared,
         advice="The schedule at hand makes it worse: leave it out (scheduler=none), or count its steps anew.",
         requirements=tuple(at_least(one.gain.high, "min_gain", otherwise="warn") for one in own),
-        figures={
-            "curves": curves_beside(around, "the constant rate", around.budget.seeds, compared),
-            "rates": _rates(around, compared),
-        },
-        table=pd.DataFrame([{**row(one), "peak": _peak(around, one)} for one in compared]),
-        answer=joint_answer(compared),
+        remark=f" {_what_goes_on(best)} Of {len(SHAPES)} shapes the best after a short training went on, around the "
+        f"search's favourite: {', '.join(_in_short(around, one) for one in compared)}. Scientific: the schedule; "
+        "nuisance: its peak; fixed: all else.",
+        control="the constant rate",
+        expected="above 0 where a decay helps",
+        more=lambda one: {"peak": _peak(around, one)},
     )
+    return replace(found, figures={**found.figures, "rates": _rates(around, compared)})
 
 
 @dataclass(frozen=True)
