@@ -34,7 +34,7 @@ def test_metrics(stage: Stage) -> Mapping[str, float]:
     test = next((finding for finding in stage.findings if finding.practice == final_test.id), None)
     if test is None or test.table is None:
         return {}
-    table = pd.read_csv(stage.reports.parent / test.table, float_precision="round_trip")
+    table = pd.read_csv(stage.reports.parent / test.table)
     ours = table[table["predictor"] == table["predictor"].iloc[0]]
     return {
         f"{row['metric']}{end}": float(row[column])
