@@ -14,7 +14,7 @@ from recipe.training.cross_validation import parts_of
 from recipe.training.ensemble import average, ensemble_trainings, extended_training
 from recipe.training.evaluation import evaluate
 from recipe.training.experiment import Experiment, Training
-from recipe.training.fit import Trained, fit_all
+from recipe.training.fit import Trained, fit_all, fit_together
 from recipe.training.split import Split
 
 PAIR = 2  # nets: what seeds do, and what other data do, is seen where two answer together
@@ -48,8 +48,11 @@ class Nets:
 def train_nets(exp: Experiment) -> Nets:
     """Train what an error budget of `exp` asks; what other practices have trained is not trained again."""
     whole, members = train_whole(exp), ensemble_trainings(exp, PAIR)
-    halves = [_of_half(exp, number, unseen, members) for number, unseen in enumerate(parts_of(exp.train, 2))]
-    return replace(whole, halves=tuple(halves))
+    parts = [(unseen, _half(exp, number, unseen)) for number, unseen in enumerate(parts_of(exp.train, 2))]
+    # Seen more often, as in regularize/more_data: neither too few steps nor too many decide.
+    runs = [one.having(epochs=math.ceil(one.epochs * math.sqrt(2))) for one in members[:PAIR]]
+    done = iter(fit_together([(half, run) for _, half in parts for run in runs]))
+    return replace(whole, halves=tuple(Half(half, tuple(next(done) for _ in runs), unseen) for unseen, half in parts))
 
 
 def train_whole(exp: Experiment) -> Nets:
@@ -67,13 +70,11 @@ def larger_training(exp: Experiment) -> Training | None:
     return first.having(model=first.model.having(width=width)) if width else None
 
 
-def _of_half(exp: Experiment, number: int, unseen: Tensor, trainings: Sequence[Training]) -> Half:
-    """Seen more often, as in regularize/more_data: neither too few steps nor too many decide."""
+def _half(exp: Experiment, number: int, unseen: Tensor) -> Experiment:
     every = torch.arange(len(exp.train))
-    seen = every[~torch.isin(every, unseen)]
-    half = exp.variant(f"half {number + 1} of the training examples", train=exp.train.at(seen))
-    runs = [one.having(epochs=math.ceil(one.epochs * math.sqrt(2))) for one in trainings[:PAIR]]
-    return Half(half, tuple(fit_all(half, runs)), unseen)
+    return exp.variant(
+        f"half {number + 1} of the training examples", train=exp.train.at(every[~torch.isin(every, unseen)])
+    )
 
 
 def outputs_on(exp: Experiment, nets: Sequence[Trained], split: Split) -> Tensor:

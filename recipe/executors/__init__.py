@@ -1,7 +1,8 @@
 """Where independent trainings are carried out: a module for each value of `fanout.backend`, named after it.
 
-Such a module has a function `executor(fanout, device, own_modules)` that gives what `fit_all` calls: with an experiment
-and trainings, it yields the result of each as it ends, kept on the experiment's shelf.
+Such a module has a function `executor(fanout, device, own_modules)` that gives what `fit_together` calls: with the
+trainings that are wanted, each beside its experiment, it yields the place and the result of each as it ends, kept on
+the experiment's shelf.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from pathlib import Path
 from recipe.settings import Settings
 from recipe.settings.user_code import own_modules
 from recipe.training.device import Device
-from recipe.training.experiment import Experiment, Training
-from recipe.training.fit import Trained, one_after_another
+from recipe.training.fit import Trained, Wanted, one_after_another
 from recipe.training.identity import targets_of
 
-Executor = Callable[[Experiment, Sequence[Training]], Iterator[Trained]]
+Executor = Callable[[Sequence[Wanted]], Iterator[tuple[int, Trained]]]
 
 
 def side_by_side(executor: Executor | None) -> int:

@@ -12,7 +12,10 @@ from recipe.runtime.reachability import require_answer
 from recipe.training.fit import Shelf, Trained
 
 if TYPE_CHECKING:
-    from recipe.training.experiment import Experiment, Training
+    from recipe.training.fit import Wanted
+
+
+Sent = tuple[int, bytes]  # a packed training, and the place of the parcel that holds its experiment
 
 
 @dataclass(frozen=True)
@@ -20,27 +23,31 @@ class Cluster:
     """Carries out trainings on the workers of a cluster.
 
     Args:
-        carry_out: sends a parcel and packed trainings to the cluster at an address, has the training of a worker that
+        carry_out: sends parcels and packed trainings to the cluster at an address, has the training of a worker that
             dies begun again on another, and yields the place of each training and what came of it, as they end.
         address: of the cluster, as `carry_out` takes it.
         own_modules: the top-level modules of the user's own, whose code a worker must hold alike.
     """
 
-    carry_out: Callable[[str, Parcel, Sequence[bytes]], Iterator[tuple[int, Trained]]]
+    carry_out: Callable[[str, Sequence[Parcel], Sequence[Sent]], Iterator[tuple[int, Trained]]]
     address: str
     own_modules: tuple[str, ...] = ()
 
-    def __call__(self, experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
-        """What comes of `trainings`, as they end, each on the shelf; a worker elsewhere does not see its folder.
+    def __call__(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, Trained]]:
+        """What comes of each, as they end, on its shelf; a worker elsewhere does not see its folder.
 
         Raises:
             ClusterError: the cluster does not answer, has no workers, or one cannot do what this process could.
         """
-        if not trainings:
+        if not wanted:
             return
-        shelf, packed = Shelf(experiment), [pack_training(training) for training in trainings]
-        for place, trained in self.carry_out(self.address, pack(experiment, self.own_modules), packed):
-            yield shelf.keep(replace(trained, training=trainings[place]))
+        homes = {id(experiment): experiment for experiment, _ in wanted}
+        parcels = [pack(experiment, self.own_modules) for experiment in homes.values()]
+        places = {key: place for place, key in enumerate(homes)}
+        packed = [(places[id(experiment)], pack_training(training)) for experiment, training in wanted]
+        for place, trained in self.carry_out(self.address, parcels, packed):
+            experiment, training = wanted[place]
+            yield place, Shelf(experiment).keep(replace(trained, training=training))
 
 
 def client_package(name: str, backend: str) -> Any:

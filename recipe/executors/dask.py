@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from recipe.executors import parcel
-from recipe.executors.cluster import Cluster, client_package, require_listening
+from recipe.executors.cluster import Cluster, Sent, client_package, require_listening
 from recipe.executors.parcel import ClusterError, Parcel, fit_parcel
 from recipe.runtime.reachability import ANSWER_SECONDS
 from recipe.runtime.stage_process import first_line
@@ -40,7 +40,7 @@ def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Cl
     return Cluster(carry_out, fanout.address or "", own_modules)
 
 
-def carry_out(address: str, packed: Parcel, trainings: Sequence[bytes]) -> Iterator[tuple[int, Trained]]:
+def carry_out(address: str, parcels: Sequence[Parcel], trainings: Sequence[Sent]) -> Iterator[tuple[int, Trained]]:
     """What comes of packed trainings on the workers of the scheduler at `address`, with their places, as they end.
 
     Raises:
@@ -48,7 +48,7 @@ def carry_out(address: str, packed: Parcel, trainings: Sequence[bytes]) -> Itera
     """
     with _connected(address) as client:
         _require_fit(client)
-        sent = _send(client, packed, trainings)
+        sent = _send(client, parcels, trainings)
         try:
             for future in _as_they_end(client, list(sent), address):
                 yield sent[future], _result(future, address)
@@ -97,14 +97,14 @@ def _require_fit(client: Client) -> None:
             )
 
 
-def _send(client: Client, packed: Parcel, trainings: Sequence[bytes]) -> dict[Future[Trained], int]:
-    """The trainings, each on its way; the parcel is a task of its own, so that it too is done again when it is lost."""
+def _send(client: Client, parcels: Sequence[Parcel], trainings: Sequence[Sent]) -> dict[Future[Trained], int]:
+    """The trainings, each on its way; a parcel is a task of its own, so that it too is done again when it is lost."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it is large
-        parcel_there = client.submit(_itself, packed, pure=False)
+        warnings.simplefilter("ignore", UserWarning)  # that one is large
+        there = [client.submit(_itself, parcel, pure=False) for parcel in parcels]
         return {
-            client.submit(fit_parcel, parcel_there, training, pure=False): place
-            for place, training in enumerate(trainings)
+            client.submit(fit_parcel, there[parcel], training, pure=False): place
+            for place, (parcel, training) in enumerate(trainings)
         }
 
 

@@ -15,7 +15,8 @@ from recipe.training.fit import Shelf, Trained, fit, fit_and_keep, one_after_ano
 if TYPE_CHECKING:
     from recipe.settings.fanout import Fanout
     from recipe.training.device import Device
-    from recipe.training.experiment import Experiment, Training
+    from recipe.training.experiment import Training
+    from recipe.training.fit import Wanted
 
 
 class Settings(OnThisMachine):
@@ -33,39 +34,40 @@ class Processes:
 
     workers: int
 
-    def __call__(self, experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
-        """What comes of `trainings`, as they end, each on the shelf."""
-        if self.workers == 1 or len(trainings) < 2:
-            yield from one_after_another(experiment, trainings)
+    def __call__(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, Trained]]:
+        """What comes of each, with its place, as they end, on its shelf."""
+        if self.workers == 1 or len(wanted) < 2:
+            yield from one_after_another(wanted)
             return
         from joblib import Parallel, delayed
 
-        shelf, shared = Shelf(experiment), share(experiment)
-        with shared_folder(experiment) as settings:
+        shared = {id(experiment): share(experiment) for experiment, _ in wanted}
+        with shared_folder(wanted[0][0]) as settings:
             parallel = Parallel(self.workers, backend="loky", return_as="generator_unordered", **settings)
             tasks = (
-                delayed(_fit_in_worker)(shared, training, number, self.workers)
-                for number, training in enumerate(trainings)
+                delayed(_fit_in_worker)(shared[id(experiment)], training, place, self.workers)
+                for place, (experiment, training) in enumerate(wanted)
             )
-            for number, trained in parallel(tasks):
-                training = trainings[number]
+            for place, trained in parallel(tasks):
+                experiment, training = wanted[place]
+                shelf = Shelf(experiment)
                 if trained is None:
-                    yield shelf.read(training) or fit_and_keep(experiment, training)
+                    yield place, shelf.read(training) or fit_and_keep(experiment, training)
                 else:
-                    yield shelf.keep(trained)
+                    yield place, shelf.keep(trained)
 
 
-def _fit_in_worker(shared: Shared, training: Training, number: int, workers: int) -> tuple[int, Trained | None]:
-    """Carry out the training with that number; where it is kept in a folder, it is not sent back as well."""
+def _fit_in_worker(shared: Shared, training: Training, place: int, workers: int) -> tuple[int, Trained | None]:
+    """Carry out the training at that place; where it is kept in a folder, it is not sent back as well."""
     leave_compiler_out()
     experiment = shared.whole()
     device = experiment.device.claimed(workers)
     device.settle()
     trained = fit(replace(experiment, device=device), training)
     if experiment.folder is None:
-        return number, trained
+        return place, trained
     Shelf(experiment).write(trained)
-    return number, None
+    return place, None
 
 
 def _cores() -> int:

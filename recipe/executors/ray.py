@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from recipe.executors.cluster import Cluster, client_package, require_listening
+from recipe.executors.cluster import Cluster, Sent, client_package, require_listening
 from recipe.executors.parcel import ClusterError, Parcel, fit_parcel
 from recipe.runtime.stage_process import first_line
 from recipe.settings.fanout import OnACluster
@@ -32,7 +32,7 @@ def executor(fanout: Fanout, device: Device, own_modules: tuple[str, ...]) -> Cl
     return Cluster(carry_out, fanout.address or "", own_modules)
 
 
-def carry_out(address: str, packed: Parcel, trainings: Sequence[bytes]) -> Iterator[tuple[int, Trained]]:
+def carry_out(address: str, parcels: Sequence[Parcel], trainings: Sequence[Sent]) -> Iterator[tuple[int, Trained]]:
     """What comes of packed trainings on the cluster at `address`, HOST:PORT or `auto`, with their places, as they end.
 
     Raises:
@@ -41,12 +41,12 @@ def carry_out(address: str, packed: Parcel, trainings: Sequence[bytes]) -> Itera
     _connect(address)
     import ray
 
-    gpus = int(packed.device.torch.type == "cuda")
+    gpus = int(any(parcel.device.torch.type == "cuda" for parcel in parcels))
     if gpus and not ray.cluster_resources().get("GPU"):
         raise ClusterError("No machine of the Ray cluster has a GPU, as device=cuda needs: add one, or use device=cpu.")
-    parcel_there = ray.put(packed)
+    there = [ray.put(parcel) for parcel in parcels]
     fit = ray.remote(num_cpus=1, num_gpus=gpus)(fit_parcel)
-    sent = {fit.remote(parcel_there, training): place for place, training in enumerate(trainings)}
+    sent = {fit.remote(there[parcel], training): place for place, (parcel, training) in enumerate(trainings)}
     try:
         while sent:
             [done], _ = ray.wait(list(sent), num_returns=1)

@@ -23,7 +23,7 @@ from recipe.statistics.gains import (
 )
 from recipe.statistics.intervals import Estimate
 from recipe.training.experiment import Experiment, Training
-from recipe.training.fit import Trained, fit_all
+from recipe.training.fit import Trained, fit_together
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -264,13 +264,8 @@ def train_seeds(experiment: Experiment, wanted: Sequence[tuple[Training, int | N
     """
     homes = experiment.homes
     seeded = [with_seeds(experiment, training, count) for training, count in wanted]
-    due = [[run for runs in seeded for run in runs[place :: len(homes)]] for place in range(len(homes))]
-    done = [iter(fit_all(home, runs)) for home, runs in zip(homes, due, strict=True)]
-    by_home = [[[next(one) for _ in runs[place :: len(homes)]] for place, one in enumerate(done)] for runs in seeded]
-    return [
-        [found[number % len(homes)][number // len(homes)] for number in range(len(runs))]
-        for runs, found in zip(seeded, by_home, strict=True)
-    ]
+    done = iter(fit_together([(homes[place % len(homes)], run) for runs in seeded for place, run in enumerate(runs)]))
+    return [[next(done) for _ in runs] for runs in seeded]
 
 
 def first_model(experiment: Experiment) -> nn.Module:

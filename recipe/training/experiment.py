@@ -148,8 +148,8 @@ class Experiment:
         decode: turns what enters the net, on the CPU, back into what a person can look at: images (N, C, H, W) in
             0..1, or a table's own columns as text (N, columns), in its own units; None where that is not known.
         budget: how much is trained where one training is not enough.
-        executor: carries out independent trainings, and gives what comes of each as it ends, kept; None: one after
-            another, in this process.
+        executor: carries out independent trainings, each beside its experiment, and gives the place of each and what
+            comes of it as it ends, kept; None: one after another, in this process.
         fingerprint: names data and code, so that finished trainings are found again.
         folder: where finished trainings are kept; None: in memory only.
         test: the way to the test split; None where there is none.
@@ -178,7 +178,7 @@ class Experiment:
     stages: Stages = field(default_factory=Stages.default)
     thresholds: Thresholds = field(default_factory=Thresholds.default)
     budget: Budget = field(default_factory=Budget)
-    executor: Callable[[Experiment, Sequence[Training]], Iterator[Any]] | None = None
+    executor: Callable[[Sequence[tuple[Experiment, Training]]], Iterator[tuple[int, Any]]] | None = None
     fingerprint: str = ""
     folder: str | None = None
     test: HeldOut | None = None

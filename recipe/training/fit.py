@@ -25,6 +25,7 @@ from recipe.training.split import Split
 from recipe.training.transfer import frozen_norms
 
 Stop = Callable[[int, History], bool]  # asked after each epoch; False ends the training
+Wanted = tuple[Experiment, Training]
 
 
 @dataclass(frozen=True)
@@ -122,37 +123,49 @@ def part_of(split: Split, share: float, seed: int) -> Split:
     return split.at(order[: max(1, math.ceil(share * len(split)))])
 
 
-def fit_all(
-    experiment: Experiment,
-    trainings: Sequence[Training],
-    on_done: Callable[[Training], None] = lambda training: None,
-) -> list[Trained]:
+def fit_all(experiment: Experiment, trainings: Sequence[Training]) -> list[Trained]:
     """Carry out `trainings`, in their order, side by side; what was finished before is read, not trained again.
 
     Equal trainings are carried out once. Each finished one is kept at once, so that a killed stage goes on from it.
     """
-    if experiment.folds:
-        by_fold = [fit_all(fold, trainings, on_done) for fold in experiment.folds]
-        return [_of_all_folds(experiment, runs) for runs in zip(*by_fold, strict=True)]
-    shelf = Shelf(experiment)
+    return fit_together([(experiment, training) for training in trainings])
+
+
+def fit_together(wanted: Sequence[Wanted]) -> list[Trained]:
+    """The same of several experiments, which share an executor: no training waits for those of another."""
+    apart = [(fold, training) for experiment, training in wanted for fold in experiment.folds or (experiment,)]
+    done = iter(_fit_together(apart))
+    return [
+        _of_all_folds(experiment, [next(done) for _ in experiment.folds]) if experiment.folds else next(done)
+        for experiment, _ in wanted
+    ]
+
+
+def _fit_together(wanted: Sequence[Wanted]) -> list[Trained]:
+    keys = [Shelf(experiment).key(training) for experiment, training in wanted]
     finished: dict[str, Trained] = {}
-    due: dict[str, Training] = {}
-    for training in trainings:
-        key = shelf.key(training)
+    due: dict[str, Wanted] = {}
+    for key, (experiment, training) in zip(keys, wanted, strict=True):
         ASKED_BY.setdefault(key, progress.present_practice())
-        kept = finished.get(key) or shelf.read(training)
+        kept = finished.get(key) or Shelf(experiment).read(training)
         if kept is None:
-            due[key] = training
+            due[key] = experiment, training
         else:
             finished[key] = kept
-            on_done(training)
     progress.training(0, len(due))
-    carried_out = (experiment.executor or one_after_another)(experiment, list(due.values()))
-    for number, trained in enumerate(carried_out, start=1):
-        finished[shelf.key(trained.training)] = trained
-        progress.training(number, len(due))
-        on_done(trained.training)
-    return [finished[shelf.key(training)] for training in trainings]
+    if due:
+        longest_first = sorted(due, key=lambda key: -_examples_seen(*due[key]))
+        executor = due[longest_first[0]][0].executor or one_after_another
+        done = executor([due[key] for key in longest_first])
+        for number, (place, trained) in enumerate(done, start=1):
+            finished[longest_first[place]] = trained
+            progress.training(number, len(due))
+    return [finished[key] for key in keys]
+
+
+def _examples_seen(experiment: Experiment, training: Training) -> int:
+    """By a training, each as often as there are epochs: what its length is guessed by."""
+    return training.batch_size * experiment.steps_of(training)
 
 
 def _of_all_folds(experiment: Experiment, runs: Sequence[Trained]) -> Trained:
@@ -183,9 +196,9 @@ def _mean_curve(curves: Sequence[Sequence[float]], sizes: Sequence[int]) -> list
     return mean
 
 
-def one_after_another(experiment: Experiment, trainings: Sequence[Training]) -> Iterator[Trained]:
-    """What comes of `trainings`, each carried out in this process."""
-    yield from (fit_and_keep(experiment, training) for training in trainings)
+def one_after_another(wanted: Sequence[Wanted]) -> Iterator[tuple[int, Trained]]:
+    """What comes of each training that is wanted, with its place, carried out in this process."""
+    yield from ((place, fit_and_keep(*one)) for place, one in enumerate(wanted))
 
 
 def fit_and_keep(experiment: Experiment, training: Training) -> Trained:

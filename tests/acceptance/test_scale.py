@@ -211,7 +211,7 @@ import torch
 rows = (torch.zeros(8, 4), torch.tensor([0, 1] * 4))
 experiment = replace(make_experiment(Mlp, rows, rows), device=Device("cuda"))
 try:
-    list(Cluster(carry_out, sys.argv[1])(experiment, [experiment.training]))
+    list(Cluster(carry_out, sys.argv[1])([(experiment, experiment.training)]))
 except Exception as error:
     print(f"{type(error).__name__}: {error}")
 """

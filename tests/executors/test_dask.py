@@ -275,7 +275,7 @@ def test_a_scheduler_that_is_lost_is_one_sentence(dask: Dask, mlp: Experiment, t
 def test_who_stops_asking_leaves_the_cluster_nothing_to_do(two_workers: Dask, mlp: Experiment) -> None:
     trainings = [mlp.training.having(seed=seed) for seed in range(20)]
     experiment = on(two_workers, mlp)
-    results = experiment.executor(experiment, trainings)
+    results = experiment.executor([(experiment, training) for training in trainings])
     next(results)
     results.close()
     with Client(two_workers.address, set_as_default=False) as client:

@@ -1,14 +1,16 @@
 """Trainings are repeatable in any process, kept when finished, and carried out once."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from recipe.executors import Executor
 from recipe.executors.loky import Processes
 from recipe.training.experiment import Experiment
-from recipe.training.fit import MEMORY, Shelf, Trained, fit, fit_all
+from recipe.training.fit import MEMORY, Shelf, Trained, Wanted, fit, fit_all, fit_together, one_after_another
 
 
 def same(one: Trained, other: Trained) -> bool:
@@ -103,10 +105,38 @@ def replace_by(file: Path, content: bytes) -> None:
 
 def test_equal_trainings_are_carried_out_once_and_come_back_in_the_order_asked(digits_cnn: Experiment) -> None:
     done: list[int] = []
+    experiment = replace(digits_cnn, executor=noting(done))
     a, b = digits_cnn.training.having(epochs=1), digits_cnn.training.having(epochs=1, seed=5)
-    results = fit_all(digits_cnn, [a, b, a], on_done=lambda training: done.append(training.seed))
+    results = fit_all(experiment, [a, b, a])
     assert [result.training.seed for result in results] == [0, 5, 0]
     assert sorted(done) == [0, 5]
+
+
+def test_trainings_of_several_experiments_are_carried_out_together_the_longest_first(digits_cnn: Experiment) -> None:
+    done: list[int] = []
+    one = replace(digits_cnn, executor=noting(done))
+    other = one.variant("shuffled", train=replace(one.train, targets=one.train.targets.roll(1)))
+    short, long = one.training.having(epochs=1, seed=1), one.training.having(epochs=2, seed=2)
+    results = fit_together([(one, short), (other, long), (other, short)])
+    assert done == [2, 1, 1]
+    assert [(result.variant, result.training) for result in results] == [
+        ("", short),
+        ("shuffled", long),
+        ("shuffled", short),
+    ]
+    assert same(results[0], fit(digits_cnn, short))
+    assert same(results[2], fit(other, short))
+
+
+def noting(seeds: list[int]) -> Executor:
+    """One training after another, the seed of each noted."""
+
+    def carry_out(wanted: Sequence[Wanted]) -> Iterator[tuple[int, Trained]]:
+        for place, trained in one_after_another(wanted):
+            seeds.append(trained.training.seed)
+            yield place, trained
+
+    return carry_out
 
 
 def test_other_data_under_a_variant_is_another_training(digits_cnn: Experiment) -> None:
