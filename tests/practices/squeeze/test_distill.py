@@ -165,7 +165,7 @@ def test_validation_labels_do_not_teach_the_student(experiment: Experiment) -> N
 
 
 def test_the_student_stands_beside_the_others_on_the_test_set_and_is_no_baseline(experiment: Experiment) -> None:
-    better = experiment.training.having(epochs=8, batch_size=16)
+    better = experiment.training.having(epochs=11, batch_size=16)
     finding = experiment.variant("better", training=better).examine(final_test)
     table = finding.table.set_index("predictor")
     assert list(table.index) == ["ensemble of 3", "single net", "student", "linear", "input-independent"]

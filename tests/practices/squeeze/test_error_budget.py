@@ -140,7 +140,7 @@ def test_each_step_says_what_it_costs_and_which_setting_does_it(shuffled: tuple[
     assert {TWICE, LARGER, LONGER, MEMBER, TRIALS} <= set(steps.index)
     assert steps.loc[MEMBER, "setting"] == "budget.members=3" and steps.loc[MEMBER, "trainings"] == 1
     assert steps.loc[TRIALS, "setting"] == "budget.trials=16"
-    assert steps.loc[LONGER, "setting"] == "stages.squeeze.ensemble.epochs_factor=4"
+    assert steps.loc[LONGER, "setting"] == "stages.squeeze.ensemble.epochs_factor=3"
     assert steps.loc[LARGER, "trainings"] > 2
     assert f"{MEMBER} " in finding.timed and " s" in finding.timed
 

@@ -39,7 +39,7 @@ def test_a_length_that_ends_while_the_member_still_learns_is_warned_of(experimen
     finding = experiment.examine(extended)
     assert finding.verdict == "warn"
     assert finding.interval is not None and finding.interval[0] > 0
-    assert "for 4 epochs in place of 2" in finding.summary
+    assert "for 3 epochs in place of 2" in finding.summary
     assert "set budget.epochs=2" in finding.advice
 
 
@@ -54,7 +54,7 @@ def test_going_on_from_the_same_seed_passes_through_the_usual_length(experiment:
     assert longer is not None
     first, whole = fit(experiment, usual).history, fit(experiment, longer).history
     assert whole.validation_loss[: usual.epochs] == first.validation_loss
-    assert len(whole.validation_loss) == longer.epochs == 4
+    assert len(whole.validation_loss) == longer.epochs == 3
 
 
 def test_a_factor_that_makes_nothing_longer_is_skipped(experiment: Experiment) -> None:

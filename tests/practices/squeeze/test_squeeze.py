@@ -31,7 +31,7 @@ def experiment(digits: tuple[Tensor, Tensor]) -> Experiment:
     """Digits with a test split, and members that learn in a second."""
     images, labels = digits
     made = make_experiment(
-        Cnn, (images[:900], labels[:900]), (images[900:1300], labels[900:1300]), optimizer=FAST, epochs=6
+        Cnn, (images[:900], labels[:900]), (images[900:1300], labels[900:1300]), optimizer=FAST, epochs=8
     )
     return replace(made, budget=Budget(members=3), test=HeldOut(lambda reader: Split(images[1300:], labels[1300:])))
 
