@@ -18,6 +18,7 @@ from tests.workspaces import ROOT, run
 TINY = (
     "budget=test",
     "budget.steps=20",
+    "budget.most_steps=40",
     "fanout.backend=sequential",
     *SHORT_STAGES,
 )  # little is learnt, and what no model comes out of costs next to nothing
@@ -45,8 +46,8 @@ def make_run(workspace: Path, *overrides: str) -> str:
     A module of one's own is imported once a process: where it has been edited since, see `make_run_apart`.
     """
     compose_params(workspace, [*TINY, *overrides])
-    MEMORY.clear()  # each stage has a process of its own where a person runs it
     for name in ("ingest", "regularize", "tune", "squeeze"):
+        MEMORY.clear()  # each stage has a process of its own where a person runs it
         stage = Stage(name, workspace, load_settings(workspace))
         importlib.import_module(f"tasks.{name}").work(stage)
         stage.write()

@@ -49,12 +49,6 @@ class Step:
     setting: str
     how: str
 
-    @property
-    def cost(self) -> str:
-        """What it takes, in words."""
-        trainings = f"{self.trainings:.2g} training{'' if self.trainings == 1 else 's'}" if self.trainings else ""
-        return " and ".join(filter(None, (trainings, f"{self.examples:,} examples" if self.examples else "")))
-
 
 @dataclass(frozen=True)
 class _Chance:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from recipe import drawing
 from recipe.error_budget.advice import Step
 from recipe.error_budget.parts import Part
+from recipe.report.numbers import cost_in_words
+from recipe.statistics.intervals import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +71,10 @@ def written(error: float) -> str:
 
 def draw_steps(steps: Sequence[Step], unit: str) -> Figure:
     """What each step would take off the error, with its interval, and its cost; the most promising on top."""
-    rows = {f"{one.name}: {one.cost}": (100 * one.gain.value, 100 * one.gain.low, 100 * one.gain.high) for one in steps}
+    rows = {f"{one.name}: {cost_in_words(one.trainings, one.examples)}": _in_percent(one.gain) for one in steps}
     title = "What would lower it, by how much, and at what cost"
     return drawing.intervals(rows, f"taken off, % of {unit}", title, references={"nothing": 0.0})
+
+
+def _in_percent(one: Estimate) -> tuple[float, float, float]:
+    return 100 * one.value, 100 * one.low, 100 * one.high

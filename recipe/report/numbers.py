@@ -90,3 +90,9 @@ def _decimals(value: float) -> int | None:
 
 def _signed(text: str) -> str:
     return text.replace("-", "−")
+
+
+def cost_in_words(trainings: float, examples: int) -> str:
+    """So many trainings, and so many examples that a person brings or looks at; empty for neither."""
+    trained = f"{trainings:.2g} training{'' if trainings == 1 else 's'}" if trainings else ""
+    return " and ".join(filter(None, (trained, f"{examples:,} examples" if examples else "")))

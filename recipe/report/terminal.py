@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recipe.evidence import Finding, Verdict
-from recipe.report.numbers import expectation, number
+from recipe.report.numbers import cost_in_words, expectation, number
 
 STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim", "knowledge": "cyan"}
 STYLES |= {"holds": "green", "refuted": "cyan", "open": "cyan"}
@@ -71,7 +71,12 @@ def budget_tables(finding: Finding, reports: Path) -> Iterator[Table | Text]:
     steps = _table("what would lower it", "by", "95 % interval", "costs", "set")
     for row in rows:
         if row["kind"] == "step":
-            steps.add_row(Text(row["name"]), *_error_cells(row), Text(_cost(row)), Text(row["setting"]))
+            steps.add_row(
+                Text(row["name"]),
+                *_error_cells(row),
+                Text(cost_in_words(float(row["trainings"] or 0), int(row["examples"] or 0))),
+                Text(row["setting"]),
+            )
     yield parts
     yield steps
     yield Text(finding.summary)
@@ -95,12 +100,6 @@ def _error_cells(row: Mapping[str, str]) -> tuple[Text, Text]:
         return Text("not told", style="dim"), Text("")
     value, low, high = (100 * float(row[name]) for name in ("error", "low", "high"))
     return Text(f"{value:.2f} %"), Text(f"[{low:.2f}, {high:.2f}]")
-
-
-def _cost(row: Mapping[str, str]) -> str:
-    trainings, examples = float(row["trainings"] or 0), int(row["examples"] or 0)
-    parts = [f"{trainings:.2g} training{'' if trainings == 1 else 's'}"] if trainings else []
-    return ", ".join([*parts, *([f"{examples:,} examples"] if examples else [])])
 
 
 def _cells(finding: Finding) -> tuple[Text, ...]:

@@ -97,6 +97,6 @@ def test_an_error_budget_is_bars_for_its_parts_and_a_line_for_each_step(tmp_path
     assert seeds.count("█") == 2 * shift.count("█") > 0
     assert "2.00 %" in seeds and "[1.00, 3.00]" in seeds and "5.00 %" in linear
     (twice,) = (line for line in shown if line.startswith("twice"))
-    assert "6 trainings, 1,500 examples" in twice and "1.00 %" in twice
+    assert "6 trainings and 1,500 examples" in twice and "1.00 %" in twice
     assert shown[-1] == "Of 3 % error."
     assert not any("digit 7" in line for line in shown)
