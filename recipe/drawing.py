@@ -323,10 +323,12 @@ def mark_whole_numbers(chart: "Axes", along: Literal["x", "y"]) -> None:
 
 def to_png(figure: "Figure") -> bytes:
     """`figure` as a PNG that holds in words what it shows, as its Title; the same figure gives the same bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
     words = in_words(figure)
-    with _without_glyph_warnings():
-        figure.savefig(buffer, format="png", metadata={"Software": None} | ({"Title": words} if words else {}))
+    with _without_glyph_warnings():  # savefig would draw it twice: once to lay it out
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None} | ({"Title": words} if words else {}))
     return buffer.getvalue()
 
 

@@ -10,12 +10,13 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from torch import Tensor
 
 from recipe.models import Cnn, Mlp
+from recipe.training.device import Device
 from recipe.training.experiment import Experiment, make_experiment
 from tests.finished import continued, finished_run
 
 for name, value in {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "False"}.items():
     os.environ.setdefault(name, value)
-torch.set_num_threads(1)
+Device().settle()
 
 TESTS = Path(__file__).parent
 TRAIN, VALIDATION = 1000, 1400

@@ -87,13 +87,11 @@ def test_what_is_not_here_is_refused_in_one_sentence(name: str, precision: str, 
 
 
 def test_numbers_below_their_types_exponent_count_as_nothing_in_a_process_that_trains() -> None:
-    below = torch.full((8,), torch.finfo(torch.float32).tiny)
-    assert bool((below / 2 > 0).all())  # as any processor has it
-    try:
-        Device().settle()
-        assert bool((below / 2 == 0).all())
-    finally:
-        torch.set_flush_denormal(False)
+    least = torch.full((8,), torch.finfo(torch.float32).tiny)
+    torch.set_flush_denormal(False)  # as a process begins
+    assert bool((least / 2 > 0).all())
+    Device().settle()
+    assert bool((least / 2 == 0).all())
 
 
 def test_workers_side_by_side_take_different_places_and_one_that_ends_lets_go_of_its_own() -> None:
