@@ -19,7 +19,7 @@ from recipe.executors.parcel import ClusterError
 from recipe.models import Mlp
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, HeldOut, make_experiment
-from recipe.training.fit import MEMORY, Trained, fit_all
+from recipe.training.fit import MEMORY, Trained, fit_all, fit_together
 from tests.executors.conftest import Dask, dask_at
 from tests.workspaces import ROOT
 
@@ -56,6 +56,16 @@ def sentence(experiment: Experiment, words: str, count: int = 2) -> None:
 
 def test_two_workers_give_the_same_bits_as_this_process(two_workers: Dask, mlp: Experiment) -> None:
     assert same(seeds(on(two_workers, mlp)), seeds(mlp))
+
+
+def test_trainings_of_two_experiments_are_each_carried_out_with_their_own_data(
+    two_workers: Dask, mlp: Experiment
+) -> None:
+    other = mlp.variant("shuffled", train=replace(mlp.train, targets=mlp.train.targets.roll(1)))
+    there = fit_together([(on(two_workers, home), home.training) for home in (mlp, other)])
+    MEMORY.clear()
+    assert same(there, fit_together([(home, home.training) for home in (mlp, other)]))
+    assert not same(there[:1], there[1:])
 
 
 def test_what_workers_have_trained_is_kept_here_and_not_asked_for_again(

@@ -31,8 +31,11 @@ def test_the_same_training_gives_the_same_bits_again_and_another_seed_does_not(d
 def test_side_by_side_gives_the_same_bits_as_one_after_the_other(digits_cnn: Experiment) -> None:
     trainings = [digits_cnn.training.having(seed=seed, epochs=1) for seed in range(3)]
     one = fit_all(digits_cnn, trainings)
-    two = fit_all(digits_cnn.variant("again", executor=Processes(2)), trainings)
+    again = digits_cnn.variant("again", executor=Processes(2))
+    fewer = again.variant("fewer", train=again.train.head(500))
+    *two, of_fewer = fit_together([*((again, training) for training in trainings), (fewer, trainings[0])])
     assert all(same(a, b) for a, b in zip(one, two, strict=True))
+    assert same(of_fewer, fit(fewer, trainings[0]))
 
 
 def test_a_finished_training_is_read_from_its_file_and_not_trained_again(
