@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
-from recipe.evidence import Finding, practice, skip
+from recipe.evidence import Answer, Finding, practice, skip
 from recipe.settings.strict import Share, Strict
 from recipe.statistics.clusters import cluster_sums
 from recipe.training.comparison import train_seeds, validation
@@ -35,10 +35,11 @@ class Settings(Strict):
 
 @practice("regularize/more_data")
 def more_data(exp: Experiment) -> Finding:
-    """More data is the best regulariser: the validation loss falls as a power of the number of examples.
+    """More data is the best regulariser: twice as many examples would take more off the loss.
 
-    loss = b n^-c (Hestness et al. 2017), fitted to the logarithms by least squares; first without the last point,
-    which it must foretell, then with it. A share is seen more often, by the root of what is left out, and judged at its
+    By a power of the number of examples, loss = b n^-c (Hestness et al. 2017), fitted to the logarithms by least
+    squares; first without the last point, which it must foretell, then with it. Where it does not, what more data would
+    do is open. A share is seen more often, by the root of what is left out, and judged at its
     best epoch, so that neither too few steps nor too many decide. The interval is the bootstrap's, over seeds and
     validation examples, or clusters of them. Source: the recipe, 4, "get more data".
     """
@@ -57,21 +58,29 @@ def more_data(exp: Experiment) -> Finding:
     gains = {times: (float(_fall(counts, means, times)), _interval(_fall(counts, drawn, times))) for times in TIMES}
     gain, interval = gains[2]
     ten, (ten_low, ten_high) = gains[10]
-    refuted = not miss_low <= 0 <= miss_high
+    fits = miss_low <= 0 <= miss_high
     return Finding(
         summary=f"{whole} examples give a validation loss of {means[-1]:.4g}; the power law through fewer "
         f"foretells {foretold:.4g}, off by [{miss_low:.3g}, {miss_high:.3g}], and "
-        f"{'does not hold' if refuted else 'is not refuted'} here. Twice the data would take {gain:.3g} "
+        f"{'fits' if fits else 'does not fit'} here. Twice the data would take {gain:.3g} "
         f"[{interval[0]:.3g}, {interval[1]:.3g}] off the loss, {gain / means[-1]:.0%}; ten times the data {ten:.3g} "
         f"[{ten_low:.3g}, {ten_high:.3g}].",
         measured=gain,
         interval=interval,
         expected="above 0 where more data helps",
-        answer="refuted" if refuted else "holds",
+        answer=_answer(fits, interval),
         advice="Where twice the data takes much off the loss, collect it before tuning anything else.",
         figures={"learning_curve": _figure(counts, means, drawn)},
         table=_table(counts, means, drawn),
     )
+
+
+def _answer(fits: bool, gain: tuple[float, float]) -> Answer:
+    """Whether twice the data would lower the loss beyond chance; open where the law does not fit."""
+    low, high = gain
+    if not fits or low <= 0 < high:
+        return "open"
+    return "holds" if low > 0 else "refuted"
 
 
 def _on_share(exp: Experiment, share: float) -> Training:

@@ -60,7 +60,7 @@ def schedule(exp: Experiment) -> Finding:
         return skip(f"{around.training.optimizer.name} is no optimizer with an lr that torch's schedules could move.")
     compared = _compared(around)
     best = best_of(compared)
-    own = [one for one in compared if one.name == AT_HAND]
+    own = [one for one in compared if one.name == _at_hand(around)]
     found = finding(
         around,
         compared,
@@ -98,8 +98,8 @@ def leading_schedule(exp: Experiment) -> Leading | None:
 
 
 def _compared(around: Experiment) -> list[Comparison]:
-    at_hand = {AT_HAND: around.scheduler} if around.scheduler and around.scheduler not in SHAPES.values() else {}
-    shapes = {**SHAPES, **at_hand}
+    own = {AT_HAND: around.scheduler} if around.scheduler and _at_hand(around) == AT_HAND else {}
+    shapes = {**SHAPES, **own}
     rate = around.training.optimizer.default_of("lr")
     peaks = [factor * rate for factor in around.stages.tune.schedule.peaks]
     trainings = [
@@ -115,7 +115,12 @@ def _going_on(around: Experiment, best: Mapping[str, Training]) -> list[str]:
     """The shapes that are the best at the rung, and the schedule at hand whatever it is there."""
     losses = dict(zip(best, losses_at_the_rung(around, list(best.values())), strict=True))
     few = sorted(SHAPES, key=losses.__getitem__)[: around.stages.tune.schedule.go_on]
-    return [name for name in best if name in few or name == AT_HAND]
+    return [name for name in best if name in few or name == _at_hand(around)]
+
+
+def _at_hand(around: Experiment) -> str:
+    """What the schedule at hand is called: by its shape, where it is one of those that are tried anyway."""
+    return next((name for name, shape in SHAPES.items() if shape == around.scheduler), AT_HAND)
 
 
 def _scheduled(under: Training, training: Training) -> Training:

@@ -19,7 +19,7 @@ from recipe.practices.regularize.early_stopping import early_stopping, past_the_
 from recipe.practices.regularize.first_layer import first_layer
 from recipe.practices.regularize.input_size import by_information, input_size, input_size_changes
 from recipe.practices.regularize.larger_early_stopped import larger_early_stopped
-from recipe.practices.regularize.more_data import _law, more_data
+from recipe.practices.regularize.more_data import _answer, _law, more_data
 from recipe.practices.regularize.smaller_model import smaller_model, smaller_model_changes
 from recipe.practices.regularize.weight_decay import weight_decay, weight_decay_changes
 from recipe.settings import Stages
@@ -175,6 +175,28 @@ def test_more_digits_lower_the_loss_and_the_curve_says_by_how_much(digits: Data)
     assert list(found.table["measured"]) == [True, True, True, False, False]
     assert found.table["loss"].is_monotonic_decreasing
     assert "ten times the data" in found.summary
+    assert found.answer == "holds"
+
+
+def test_more_labels_of_chance_are_not_said_to_help(digits: Data) -> None:
+    """Trained for long, a net is the surer of its errors the more it has seen: more such data make it no better."""
+    images, labels = digits
+    chance = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
+    exp = make_experiment(Mlp, (images[:800], chance[:800]), (images[1000:], chance[1000:]), optimizer=FAST, epochs=10)
+    assert exp.examine(more_data).answer != "holds"
+
+
+@pytest.mark.parametrize(
+    ("fits", "gain", "answer"),
+    [
+        (True, (0.1, 0.2), "holds"),
+        (True, (-0.2, -0.1), "refuted"),
+        (True, (-0.1, 0.1), "open"),
+        (False, (0.1, 0.2), "open"),
+    ],
+)
+def test_what_a_law_that_does_not_fit_says_is_open(fits: bool, gain: tuple[float, float], answer: str) -> None:
+    assert _answer(fits, gain) == answer
 
 
 def test_where_seeds_hold_out_parts_the_curve_goes_through_them_and_ends_in_the_control(digits: Data) -> None:

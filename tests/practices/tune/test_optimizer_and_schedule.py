@@ -11,7 +11,7 @@ from recipe.models import Linear, Mlp
 from recipe.practices.tune.architecture import architecture
 from recipe.practices.tune.confirm import chosen, confirm
 from recipe.practices.tune.optimizer import held_optimizer, optimizer
-from recipe.practices.tune.schedule import AT_HAND, leading_schedule, schedule
+from recipe.practices.tune.schedule import AT_HAND, SHAPES, leading_schedule, schedule
 from recipe.schedules import one_cycle, warmup_cosine
 from recipe.settings import Stages
 from recipe.settings.tune import Space
@@ -126,6 +126,13 @@ def test_a_schedule_at_hand_that_stops_the_training_is_pointed_out(breast_cancer
     assert finding.verdict == "warn"
     assert finding.table.set_index("change")["answer"][AT_HAND] == "refuted"
     assert chosen(replace(good, scheduler=STILL)).scheduler != STILL
+
+
+def test_a_schedule_that_is_named_goes_on_though_another_shape_is_better_at_first(restless: Experiment) -> None:
+    for name, shape in SHAPES.items():
+        finding = replace(restless, scheduler=shape).examine(schedule)
+        assert name in set(finding.table["change"])
+        assert len(finding.table) <= 2
 
 
 def test_without_a_rate_there_is_nothing_to_compare_optimizers_or_schedules_at(
