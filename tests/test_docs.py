@@ -80,8 +80,17 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
 def test_every_link_leads_to_a_page_that_is_there(page: Path) -> None:
     for target in LINK.findall(FENCE.sub("", page.read_text())):
         if not target.startswith("https://"):
-            assert (page.parent / target).resolve().is_relative_to(ROOT)
-            assert (page.parent / target).exists(), target
+            path, _, heading = target.partition("#")
+            there = page.parent / path if path else page
+            assert there.resolve().is_relative_to(ROOT)
+            assert there.exists(), target
+            assert not heading or heading in headings(there), target
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page, as a link names them."""
+    lines = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), flags=re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in lines}
 
 
 def test_every_file_of_the_code_that_a_page_names_is_there(page: Path) -> None:
