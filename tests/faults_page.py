@@ -23,8 +23,8 @@ A check that cannot fail is worth nothing. Here is each practice, in the recipe'
 or warn, and the test that shows it does. The page is made from the tests, by `python -m tests.faults_page`, and one of
 them holds that no practice is without.
 
-Where it says *knowledge*, the practice gives a figure and requires nothing of it, so it can stop nobody. The report shows it
-so, or, of a change that was tried, as one that holds, is refuted, or is open.
+Where it says *knowledge*, the practice gives a figure and requires nothing of it, so it can stop nobody. The report
+shows it so, or, of a change that was tried, as one that holds, is refuted, or is open.
 """
 OF_A_DELIVERY = "The checks of a delivery have the ids of the checks of the data set that they belong to.\n"
 COLUMNS = "| practice | what makes it fail or warn | shown by |\n| --- | --- | --- |"

@@ -27,7 +27,7 @@ HOW = {
     LONGER: "the first member, trained on, against itself",
     MEMBER: "an average of M nets has a + b / M, and b is what members lose to the ensemble",
     TRIALS: "how far the search's trials lie apart, beyond seeds, and the mean of the best of twice as many",
-    RELABEL: "the label noise: mended, it is no error any more",
+    RELABEL: "the label noise: mended in the test set as in training, it is no error any more",
 }
 LAW = 0.5  # of a foretold gain: how far laws of other data sets are off that go on where two points end; ours
 FEWEST_TRIALS = 4  # fewer have no spread to speak of
@@ -84,7 +84,7 @@ def steps(exp: Experiment, nets: Nets, noise: Noise | None, seen: Tensor, tested
         _longer_training(exp, nets, chance),
         _one_more_member(exp, nets, chance),
         _twice_the_trials(exp, nets, chance),
-        _labels_looked_at(exp, noise),
+        _labels_looked_at(exp, noise, len(tested)),
     ]
     return sorted(filter(None, every), key=lambda step: (step.gain.low <= 0, -step.gain.value))
 
@@ -146,11 +146,15 @@ def _one_more_member(exp: Experiment, nets: Nets, chance: _Chance) -> Step:
     return Step(MEMBER, estimate, 1.0, 0, f"budget.members={members + 1}", HOW[MEMBER])
 
 
-def _labels_looked_at(exp: Experiment, noise: Noise | None) -> Step | None:
-    """A wrong label of the test set counts as an error of nets that are right: mended, it does no longer."""
+def _labels_looked_at(exp: Experiment, noise: Noise | None, tested: int) -> Step | None:
+    """A wrong label of the test set counts as an error of nets that are right: mended, it does no longer.
+
+    Of the test set as many are taken to be looked at as of as many training examples.
+    """
     if noise is None or not len(noise.contradicted):
         return None
-    return Step(RELABEL, noise.share, 0.0, len(noise.contradicted), "", HOW[RELABEL])
+    of_each = len(noise.contradicted) / len(exp.train)
+    return Step(RELABEL, noise.share, 0.0, math.ceil(of_each * (len(exp.train) + tested)), "", HOW[RELABEL])
 
 
 def _twice_the_trials(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
@@ -177,7 +181,8 @@ def _twice_the_trials(exp: Experiment, nets: Nets, chance: _Chance) -> Step | No
     estimate = _foretold(exp, gain, None, apart, chance.of_new_members, chance, more=GUESSED * gain)
     search = exp.stages.tune.bayesian
     each = (search.rung + 1 / search.reduction) / exp.stages.squeeze.ensemble.epochs_factor
-    return Step(TRIALS, estimate, count * each + exp.budget.members, 0, f"budget.trials={2 * count}", HOW[TRIALS])
+    trials = exp.budget.trials  # some of them may have diverged
+    return Step(TRIALS, estimate, trials * each + exp.budget.members, 0, f"budget.trials={2 * trials}", HOW[TRIALS])
 
 
 def _best_of(count: int) -> float:

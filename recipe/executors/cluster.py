@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from recipe.executors.parcel import ClusterError, Parcel, pack, pack_training
 from recipe.runtime.reachability import require_answer
-from recipe.training.fit import Shelf, Trained
+from recipe.training.fit import Shelf, Trained, experiments_of
 
 if TYPE_CHECKING:
     from recipe.training.fit import Wanted
@@ -41,7 +41,7 @@ class Cluster:
         """
         if not wanted:
             return
-        homes = {id(experiment): experiment for experiment, _ in wanted}
+        homes = experiments_of(wanted)
         parcels = [pack(experiment, self.own_modules) for experiment in homes.values()]
         places = {key: place for place, key in enumerate(homes)}
         packed = [(places[id(experiment)], pack_training(training)) for experiment, training in wanted]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from recipe.executors.shared_memory import Shared, share, shared_folder
 from recipe.settings.fanout import OnThisMachine
 from recipe.training.compiler import leave_compiler_out
-from recipe.training.fit import Shelf, Trained, fit, fit_and_keep, one_after_another
+from recipe.training.fit import Shelf, Trained, experiments_of, fit, fit_and_keep, one_after_another
 
 if TYPE_CHECKING:
     from recipe.settings.fanout import Fanout
@@ -41,7 +41,7 @@ class Processes:
             return
         from joblib import Parallel, delayed
 
-        shared = {id(experiment): share(experiment) for experiment, _ in wanted}
+        shared = {key: share(experiment) for key, experiment in experiments_of(wanted).items()}
         with shared_folder(wanted[0][0]) as settings:
             parallel = Parallel(self.workers, backend="loky", return_as="generator_unordered", **settings)
             tasks = (

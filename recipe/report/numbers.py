@@ -94,5 +94,7 @@ def _signed(text: str) -> str:
 
 def cost_in_words(trainings: float, examples: int) -> str:
     """So many trainings, and so many examples that a person brings or looks at; empty for neither."""
-    trained = f"{trainings:.2g} training{'' if trainings == 1 else 's'}" if trainings else ""
-    return " and ".join(filter(None, (trained, f"{examples:,} examples" if examples else "")))
+    many = f"{trainings:.2g}" if trainings < 10 else f"{trainings:,.0f}"
+    trained = f"{many} training{'' if many == '1' else 's'}" if trainings else ""
+    looked_at = f"{examples:,} example{'' if examples == 1 else 's'}" if examples else ""
+    return " and ".join(filter(None, (trained, looked_at)))

@@ -216,22 +216,30 @@ def _judge_together(
     """What each gain proves, given what makes it uncertain and from how many seeds it is."""
     p_values = np.array([_p_value(value - least, one) for value, one in zip(values, parts, strict=True)])
     rejected = holm(p_values, LEVEL)
-    left = max(1, int((~rejected).sum()))
+    left, most = max(1, int((~rejected).sum())), max(seeds, default=1)
     return [
-        _judged(value, float(p), bool(holds), one, count, left, max(least, worthwhile), least)
+        _judged(value, float(p), bool(holds), one, (count, most), left, max(least, worthwhile), least)
         for value, p, holds, one, count in zip(values, p_values, rejected, parts, seeds, strict=True)
     ]
 
 
 def _judged(
-    value: float, p: float, holds: bool, parts: list[Source], seeds: int, left: int, worthwhile: float, least: float
+    value: float,
+    p: float,
+    holds: bool,
+    parts: list[Source],
+    seeds: tuple[int, int],
+    left: int,
+    worthwhile: float,
+    least: float,
 ) -> Judged:
+    """Of `seeds` the first are those of this change, the second those of the one that has most."""
     half = half_width(parts, LEVEL / 2)
     found = Estimate(value, value - half, value + half)
     if not math.isfinite(half) or not math.isfinite(value):
         return Judged(Estimate(value, math.nan, math.nan), "refuted" if parts else "open", 1.0, math.nan, None)
     answer: Answer = "holds" if holds else "refuted" if found.high <= worthwhile else "open"
-    needed = None if holds else _seeds_needed(value - least, parts, seeds, LEVEL / left)
+    needed = None if holds else _seeds_needed(value - least, parts, *seeds, LEVEL / left)
     return Judged(found, answer, p, least + half_width(parts, LEVEL / left), needed)
 
 
@@ -349,11 +357,16 @@ def _p_value(value: float, parts: Sequence[Source]) -> float:
     return math.exp(high)
 
 
-def _seeds_needed(value: float, parts: Sequence[Source], seeds: int, level: float) -> int | None:
-    """The number of seeds that would make `value` hold, were all spread as they are."""
-    for more in range(seeds + 1, MOST_SEEDS + 1):
-        *of_seeds, of_examples = parts
-        scaled = [Source(one.variance * seeds / more, one.freedom * more / seeds) for one in of_seeds]
+def _seeds_needed(value: float, parts: Sequence[Source], seeds: int, most: int, level: float) -> int | None:
+    """The number of seeds that would make `value` hold, were all spread as they are: more than the `most` there are.
+
+    The change's own source of uncertainty, which has `seeds`, stands last of those that more seeds would help.
+    """
+    *of_control, own, of_examples = parts
+    for more in range(most + 1, MOST_SEEDS + 1):
+        times = more / most
+        scaled = [Source(one.variance / times, one.freedom * times) for one in of_control]
+        scaled.append(Source(own.variance * seeds / more, own.freedom * times))
         if half_width([*scaled, of_examples], level) <= value:
             return more
     return None

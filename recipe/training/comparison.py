@@ -166,7 +166,8 @@ def _train(experiment: Experiment, changes: Sequence[Change]) -> dict[str, int]:
 def _best_of_each_way(experiment: Experiment, changes: Sequence[Change]) -> list[Change]:
     """Of changes that are ways to do one thing the one with the lowest loss from its first seed; in their order."""
     best: dict[str, Change] = {}
-    losses = {one.name: validation(experiment, one.apply(experiment.training), 1).loss for one in changes}
+    first = {one.name: validation(experiment, one.apply(experiment.training), 1).loss for one in changes}
+    losses = {name: loss if math.isfinite(loss) else math.inf for name, loss in first.items()}
     for one in changes:
         kept = best.setdefault(one.way or one.name, one)
         if losses[one.name] < losses[kept.name]:
@@ -315,8 +316,15 @@ def finding(
 
 
 def best_of(comparisons: Sequence[Comparison]) -> Comparison:
-    """The one that gains most."""
-    return max(comparisons, key=lambda one: -math.inf if math.isnan(one.gain.value) else one.gain.value)
+    """The one that gains most, of those that hold where any does, else of those that were trained from most seeds.
+
+    A change that has one seed may gain more than another by luck, so it says less of what there is to gain.
+    """
+    return max(comparisons, key=lambda one: (one.answer == "holds", one.seeds, _or_least(one.gain.value)))
+
+
+def _or_least(gain: float) -> float:
+    return -math.inf if math.isnan(gain) else gain
 
 
 def joint_answer(comparisons: Sequence[Comparison]) -> Answer:

@@ -54,8 +54,9 @@ class Trained:
 
 
 def fit(experiment: Experiment, training: Training, stop: Stop | None = None) -> Trained:
-    """Carry out `training`; the same experiment and training give the same bits in any process."""
+    """Carry out `training`; the same experiment and training give the same bits in any process, which it settles."""
     device = experiment.device
+    device.settle()
     model = experiment.new_model(training=training)
     optimizer = experiment.new_optimizer(model, training)
     scheduler = experiment.new_scheduler(optimizer, training)
@@ -194,6 +195,11 @@ def _mean_curve(curves: Sequence[Sequence[float]], sizes: Sequence[int]) -> list
     length = min(len(curve) for curve in curves)
     mean: list[float] = np.average([curve[:length] for curve in curves], axis=0, weights=sizes).tolist()
     return mean
+
+
+def experiments_of(wanted: Sequence[Wanted]) -> dict[int, Experiment]:
+    """Each experiment of what is wanted, once, by its identity in this process."""
+    return {id(experiment): experiment for experiment, _ in wanted}
 
 
 def one_after_another(wanted: Sequence[Wanted]) -> Iterator[tuple[int, Trained]]:

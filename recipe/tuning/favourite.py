@@ -45,4 +45,4 @@ def can_be_scheduled(experiment: Experiment) -> bool:
 
 def keeps_its_place(best: Comparison, kept: bool) -> Requirement:
     """A part that somebody has named and that is beaten is pointed out: nothing else would be done about it."""
-    return at_most(best.gain.low if kept else min(best.gain.low, 0.0), "max_lead", otherwise="warn")
+    return at_most(best.gain.low if kept else min(0.0, best.gain.low), "max_lead", otherwise="warn")

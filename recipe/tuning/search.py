@@ -119,9 +119,9 @@ def at_best_epoch(run: Trained) -> tuple[Tensor, Tensor]:
 
 
 def mean_loss(run: Trained) -> float:
-    """The validation loss of `run` at its best epoch; infinite where it diverged from the start."""
+    """The validation loss of `run` at its best epoch; infinite where it diverged, before that or after."""
     loss = validation_losses(run).mean().item()
-    return loss if math.isfinite(loss) else math.inf
+    return loss if math.isfinite(loss) and not run.history.diverged else math.inf
 
 
 def in_order(trials: Sequence[Trial]) -> list[Trial]:

@@ -1,7 +1,16 @@
 import pytest
 
 from recipe.evidence import Finding
-from recipe.report.numbers import duration, expectation, interval, metric_in_words, number, scored, scored_interval
+from recipe.report.numbers import (
+    cost_in_words,
+    duration,
+    expectation,
+    interval,
+    metric_in_words,
+    number,
+    scored,
+    scored_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +65,16 @@ def test_an_expectation_comes_with_its_tolerance() -> None:
 )
 def test_a_duration_has_the_units_that_suit_it(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("trainings", "examples", "words"),
+    [
+        (0.0, 0, ""),
+        (1.0, 0, "1 training"),
+        (2.25, 1, "2.2 trainings and 1 example"),
+        (120.4, 4000, "120 trainings and 4,000 examples"),
+    ],
+)
+def test_a_cost_is_counted_in_trainings_and_examples(trainings: float, examples: int, words: str) -> None:
+    assert cost_in_words(trainings, examples) == words

@@ -165,3 +165,17 @@ def test_a_paired_gain_in_parts_covers(spread: float) -> None:
         found = gain_in_parts(parts, [None] * 3)
         covered += found.low <= 0 <= found.high
     assert covered / ROUNDS >= LEAST
+
+
+def test_more_seeds_are_asked_for_than_the_others_of_a_run_have() -> None:
+    """A change that was given up after its first seed is not told that two would do."""
+    generator = torch.Generator().manual_seed(3)
+    control, several, single = (
+        normal(generator, seeds, 1) * 0.02 + normal(generator, 1, EXAMPLES) for seeds in (6, 3, 1)
+    )
+    rivals = [several + 0.5] * 8
+    gained = [control[:1] - gain for gain in (0.02, 0.03, 0.04, 0.05)]
+    needed = [judge_gains(control, [one, *rivals])[0].seeds_needed for one in gained]
+    assert any(needed)
+    assert all(one is None or one > 3 for one in needed)
+    assert judge_gains(control, [single, *rivals])[0].seeds_needed in (None, *range(4, 1000))

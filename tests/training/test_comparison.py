@@ -1,23 +1,33 @@
 """A change is compared with its control fairly, and a gain comes with an interval that means what it says."""
 
+import functools
 import math
 from dataclasses import replace
 
 import torch
 
+from recipe.evidence import Answer
+from recipe.models import Mlp
+from recipe.practices.regularize.combination import _best_that_holds
+from recipe.statistics.gains import Judged
+from recipe.statistics.intervals import Estimate
 from recipe.training.comparison import (
     Change,
+    Comparison,
+    best_of,
     compare,
     compare_all,
     control_seeds,
     gain,
+    joint_answer,
     learning_curves,
     train_seeds,
     validation,
     with_seeds,
 )
+from recipe.training.components import Component
 from recipe.training.cross_validation import replicated
-from recipe.training.experiment import Experiment
+from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import MEMORY
 
 
@@ -142,3 +152,35 @@ def test_of_several_ways_to_do_one_thing_only_the_best_of_the_first_seeds_gets_m
     assert seeds.pop(best.name) == digits_cnn.budget.seeds
     assert seeds.pop(alone.name) == digits_cnn.budget.seeds
     assert list(seeds.values()) == [1]
+
+
+def test_a_way_whose_first_seed_diverged_does_not_stand_in_front_of_the_others(digits_cnn: Experiment) -> None:
+    control = replace(digits_cnn, training=at_rate(digits_cnn.training, 1e-4))
+    ways = [("diverged", 1e20), ("sound", 3e-3)]
+    changes = [Change(name, functools.partial(at_rate, rate=rate), way="rate") for name, rate in ways]
+    seeds = {one.name: one.seeds for one in compare_all(control, changes)}
+    assert seeds == {"diverged": 1, "sound": control.budget.seeds}
+
+
+def at_rate(training: Training, rate: float) -> Training:
+    return training.having(optimizer=training.optimizer.having(lr=rate))
+
+
+def compared(name: str, answer: Answer, value: float, seeds: int) -> Comparison:
+    parts = Component("model", Mlp), Component("optimizer", "torch.optim.Adam")
+    training, gained = Training(*parts), Estimate(value, value - 0.01, value + 0.01)
+    proof = Judged(gained, answer, 0.5, 0.1, None)
+    return Comparison(name, training, 0.2, 0.2 - value, gained, 0.9, 0.9, gained, proof, seeds)
+
+
+def test_what_holds_speaks_for_a_practice_though_luck_gives_another_more() -> None:
+    holds, lucky = compared("holds", "holds", 0.03, 3), compared("lucky", "open", 0.05, 1)
+    assert best_of([lucky, holds]) is holds
+    assert joint_answer([lucky, holds]) == "holds"
+    assert best_of([lucky, compared("open", "open", 0.02, 3)]).name == "open"
+
+
+def test_of_ways_that_hold_one_with_a_single_seed_does_not_go_on() -> None:
+    holds, lucky = compared("holds", "holds", 0.03, 3), compared("lucky", "holds", 0.05, 1)
+    assert _best_that_holds([lucky, holds], seeds=3) == [holds]
+    assert _best_that_holds([lucky], seeds=3) == []

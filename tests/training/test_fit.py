@@ -28,6 +28,12 @@ def test_the_same_training_gives_the_same_bits_again_and_another_seed_does_not(d
     assert not same(first, fit(digits_cnn, digits_cnn.training.having(seed=1)))
 
 
+def test_a_training_settles_the_process_that_it_is_asked_for_in(digits_cnn: Experiment) -> None:
+    torch.set_flush_denormal(False)
+    fit(digits_cnn, digits_cnn.training.having(epochs=1))
+    assert bool((torch.full((8,), torch.finfo(torch.float32).tiny) / 2 == 0).all())
+
+
 def test_side_by_side_gives_the_same_bits_as_one_after_the_other(digits_cnn: Experiment) -> None:
     trainings = [digits_cnn.training.having(seed=seed, epochs=1) for seed in range(3)]
     one = fit_all(digits_cnn, trainings)

@@ -129,8 +129,7 @@ def _choose(exp: Experiment) -> _Choice:
     by_name = {one.name: one for one in singles}
     held = []
     for way in ways:
-        holding = [by_name[change.name] for change in way if by_name[change.name].answer == "holds"]
-        held += [best_of(holding)] if holding else []
+        held += _best_that_holds([by_name[change.name] for change in way], exp.budget.seeds)
     apply = {change.name: change for change in tried}
     order = [apply[one.name] for one in held]
     held.sort(key=lambda one: -one.gain.value)
@@ -145,6 +144,12 @@ def _choose(exp: Experiment) -> _Choice:
         if together.gain.holds():
             name, training = both.name, together.training
     return _Choice(singles, held, together, *_stopped_early(exp, name, training))
+
+
+def _best_that_holds(way: Sequence[Comparison], seeds: int) -> list[Comparison]:
+    """Of ways to do one thing that with the largest gain which holds, if any: from all `seeds`, since one has luck."""
+    holding = [one for one in way if one.answer == "holds" and one.seeds >= seeds]
+    return [best_of(holding)] if holding else []
 
 
 def _stopped_early(exp: Experiment, name: str, training: Training) -> tuple[str, Training]:
@@ -164,7 +169,8 @@ def _gain_where_it_was_not_chosen(exp: Experiment, choice: _Choice) -> Estimate 
     """
     if not choice.held:
         return None
-    losses = {one.name: validation(exp, one.training).losses for one in choice.singles if one.seeds > 1}
+    seen_through = [one for one in choice.singles if one.seeds >= exp.budget.seeds]
+    losses = {one.name: validation(exp, one.training).losses for one in seen_through}
     held = [losses[one.name] for one in choice.held]
     kept = _best_on_other_parts(held) if exp.replicates else _best_on_other_examples(held)
     control = validation(exp, exp.training, control_seeds(exp)).losses

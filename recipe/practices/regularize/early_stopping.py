@@ -57,31 +57,34 @@ def early_stopping(exp: Experiment) -> Finding:
     [stopped] = compare_all(exp, changes)
     runs = _control(exp)
     best = [run.history.best_epoch for run in runs]
-    past = _past(runs)
+    past, diverged = _past(runs), sum(run.history.diverged for run in runs)
     turned = past >= exp.thresholds.regularize.early_stopping.min_past
     found = finding(
         exp,
         [stopped],
-        advice=_advice(exp, best),
+        advice=_advice(exp, best, diverged),
         requirements=(at_least(past, "min_past", otherwise="warn"),),
         remark=f" The best epochs are {_range(best)} of {exp.training.epochs}"
         + ("." if turned else ": its loss has not turned, so the gains of this stage say little of overfitting."),
     )
-    return replace(found, figures={"control": _figure(runs)})
+    return replace(found, figures={"control": _figure(_sound(runs))})
 
 
 def past_the_turn(exp: Experiment) -> Experiment:
     """The experiment whose control is trained until its validation loss has turned, or as long as the budget allows."""
     steps = steps_per_epoch(len(exp.train), exp.training.batch_size)
     most = math.ceil(exp.budget.most_steps / steps)
-    while exp.training.epochs < most and early_stopping_changes(exp) and not _has_turned(exp):
+    while exp.training.epochs < most and early_stopping_changes(exp) and not _is_long_enough(exp):
         epochs = min(most, math.ceil(LONGER * exp.training.epochs))
         exp = replace(exp, training=exp.training.having(epochs=epochs))
     return exp
 
 
-def _has_turned(exp: Experiment) -> bool:
-    return _past(_control(exp)) >= exp.thresholds.regularize.early_stopping.min_past
+def _is_long_enough(exp: Experiment) -> bool:
+    """Whether the control's loss has turned, or all of it diverged, which no length mends."""
+    runs = _control(exp)
+    turned = _past(runs) >= exp.thresholds.regularize.early_stopping.min_past
+    return turned or all(run.history.diverged for run in runs)
 
 
 def _control(exp: Experiment) -> list[Trained]:
@@ -94,14 +97,19 @@ def _past(runs: list[Trained]) -> float:
 
     One training's lowest is noise as much as a turn; the mean over several is less. 0 where the last of it still falls.
     """
-    curve = _validation_losses(runs).mean(0)
-    if falls(curve[-max(LEAST, math.ceil(LAST * len(curve))) :].tolist()):
+    curve = _validation_losses(_sound(runs)).mean(0)
+    if not curve.isfinite().all() or falls(curve[-max(LEAST, math.ceil(LAST * len(curve))) :].tolist()):
         return 0.0
     return 1 - (int(curve.argmin()) + 1) / len(curve)
 
 
+def _sound(runs: list[Trained]) -> list[Trained]:
+    """Those that have not diverged, where there are any."""
+    return [run for run in runs if not run.history.diverged] or runs
+
+
 def _validation_losses(runs: list[Trained]) -> Tensor:
-    """By training and epoch, as far as all have gone: one that has diverged ends early."""
+    """By training and epoch, as far as all have gone."""
     length = min(len(run.history.validation_loss) for run in runs)
     return torch.tensor([run.history.validation_loss[:length] for run in runs])
 
@@ -113,7 +121,9 @@ def early_stopping_changes(exp: Experiment) -> list[Change]:
     return [Change("early stopping", lambda training: training.having(keep_best=True), looked_at=True)]
 
 
-def _advice(exp: Experiment, best: list[int]) -> str:
+def _advice(exp: Experiment, best: list[int], diverged: int) -> str:
+    if diverged:
+        return f"{diverged} of the control's trainings diverged: lower the learning rate (optimizer.lr)."
     where = "The best epoch is the last" if max(best) >= exp.training.epochs else "The loss falls to the end"
     return f"{where}: train on (budget.most_steps), or make the model wider, so that it overfits."
 

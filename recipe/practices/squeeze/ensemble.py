@@ -24,7 +24,7 @@ from recipe.training.ensemble import (
 )
 from recipe.training.evaluation import evaluate_outputs, share_of_loss
 from recipe.training.experiment import Experiment
-from recipe.training.fit import fit_all
+from recipe.training.fit import Trained, fit_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,8 +109,15 @@ def _against_one_as_long(exp: Experiment, outputs: Tensor, targets: Tensor) -> s
     low, high = mean_interval(gains, exp.validation.groups)
     return (
         f" {size} of them together gain {gains.mean():.3g} [{low:.3g}, {high:.3g}] of validation loss over one that "
-        f"was left training as long as all {size}."
+        f"{_left_training(long, size)}."
     )
+
+
+def _left_training(long: Trained, size: int) -> str:
+    epochs, most = long.history.epochs, long.training.epochs
+    if epochs < most:
+        return f"was to train as long as all {size}, {most} epochs, and was ended after {epochs} without a lower loss"
+    return f"was left training as long as all {size}"
 
 
 def _by_size(exp: Experiment, outputs: Tensor, targets: Tensor) -> Figure:

@@ -172,10 +172,9 @@ def _history(exp: Experiment, trials: Sequence[Trial]) -> Figure:
         chart.plot(*_numbered(stopped), "o", color=drawing.FAINT, markersize=4.5, label=label)
     chart.plot(*_numbered(ended), "o", color=drawing.PALETTE[0], markersize=5.5, label="trained to the end")
     best = [min(one.loss for one in ended if one.number <= trial.number) for trial in ended]
-    numbers = [trial.number for trial in ended]
-    chart.step(
-        [*numbers, len(trials) - 1], [*best, best[-1]], where="post", color=drawing.PALETTE[1], label="best so far"
-    )
+    if best:
+        numbers = [*(trial.number for trial in ended), len(trials) - 1]
+        chart.step(numbers, [*best, best[-1]], where="post", color=drawing.PALETTE[1], label="best so far")
     drawing.label(chart, "trial", "validation loss", "The search")
     drawing.mark_whole_numbers(chart, "x")
     drawing.scale_by_ratio(chart, "y")

@@ -90,7 +90,8 @@ def confirm(exp: Experiment) -> Finding:
     """What the search found best is better than the start when both are trained again with new seeds.
 
     The best of many trials owes part of its lead to a lucky seed; a mean over seeds that the search has not seen has no
-    such luck. Measured is the lead of the best of the search, never of the start over itself, so it can be negative.
+    such luck. Measured is the lead of the best of the search, never of the start over itself, so it can be negative:
+    where the search found nothing better than the start, it is that of the best trial beside it.
     What goes on has the lowest mean over the new seeds, the start among the candidates, with augmentation, with the
     optimizer that holds and with the schedule that leads. Of several the best is lucky again: so what it gains is
     measured where it was not chosen, on other seeds and on other examples (Varma and Simon 2006). The validation
@@ -114,7 +115,7 @@ def confirm(exp: Experiment) -> Finding:
         measured=lead.gain.value,
         interval=(lead.gain.low, lead.gain.high),
         expected="above 0, beyond chance",
-        advice="What the search prefers is no better than the start, which goes on where nothing else is: give the "
+        advice="What the search found is no better than the start, which goes on where nothing else is: give the "
         "search more trials and more seeds (budget=thorough), or other ranges under stages.tune.space.",
         requirements=(at_least(lead.gain.high, "min_lead", otherwise="warn"),),
         figures={"confirmed": _drawn([start, *others])},
@@ -192,8 +193,9 @@ def _judged(exp: Experiment, start: Candidate, losses: Sequence[Tensor]) -> list
 
 def _in_words(exp: Experiment, start: Candidate, favourite: Candidate, lead: Judged) -> str:
     proof = {"holds": "which holds", "refuted": "which does not hold", "open": "which chance may explain"}[lead.answer]
+    which = "the search's best" if favourite.trial.loss < start.trial.loss else "the best trial beside the start"
     return (
-        f"Over {exp.budget.seeds} new seeds the search's best, {favourite.name}, has a mean validation loss of "
+        f"Over {exp.budget.seeds} new seeds {which}, {favourite.name}, has a mean validation loss of "
         f"{favourite.confirmed:.4g}, where the search had found {favourite.trial.loss:.4g}, and the start "
         f"{start.confirmed:.4g}: a gain of {lead.gain.value:.3g} [{lead.gain.low:.3g}, {lead.gain.high:.3g}], {proof}."
     )

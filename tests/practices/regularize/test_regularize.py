@@ -57,6 +57,15 @@ def test_early_stopping_helps_a_net_that_overfits_and_the_gain_holds(overfitted:
     assert list(found.figures) == ["control"]
 
 
+def test_a_control_that_diverges_is_not_told_to_train_on(digits_cnn: Experiment) -> None:
+    broken = digits_cnn.training.having(optimizer=Component("optimizer", "torch.optim.SGD", {"lr": 1e20}))
+    exp = past_the_turn(replace(digits_cnn, training=broken))
+    found = exp.examine(early_stopping)
+    assert found.verdict == "warn"
+    assert found.advice == "4 of the control's trainings diverged: lower the learning rate (optimizer.lr)."
+    assert exp.training.epochs == broken.epochs
+
+
 @pytest.mark.fault("regularize/early_stopping", "warn: a control whose validation loss has not turned")
 def test_a_control_that_still_improves_at_its_end_warns_and_says_so(digits_cnn: Experiment) -> None:
     found = digits_cnn.examine(early_stopping)

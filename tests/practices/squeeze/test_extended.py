@@ -6,6 +6,7 @@ import pytest
 from torch import Tensor
 
 from recipe.models import Cnn, Mlp
+from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.extended import extended
 from recipe.statistics.trend import falls
 from recipe.training.components import Component
@@ -47,6 +48,11 @@ def test_a_member_that_has_learnt_all_it_can_is_left_alone_and_ended_early(memor
     finding = memorised.examine(extended)
     assert finding.verdict == "pass"
     assert "without a lower one it was ended: do not go on" in finding.summary
+
+
+def test_members_stand_beside_one_that_was_ended_before_it_had_trained_as_long(memorised: Experiment) -> None:
+    finding = replace(memorised, budget=Budget(members=2)).examine(ensemble)
+    assert "was to train as long as all 2, 180 epochs, and was ended after" in finding.summary
 
 
 def test_going_on_from_the_same_seed_passes_through_the_usual_length(experiment: Experiment) -> None:

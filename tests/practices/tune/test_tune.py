@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -137,6 +138,7 @@ def test_a_start_that_nothing_beats_is_kept(breast_cancer: tuple[Tensor, Tensor]
     assert finding.verdict == "warn"
     assert finding.answer == "refuted"
     assert finding.measured is not None and finding.measured < 0
+    assert "the best trial beside the start, trial" in finding.summary
     assert not finding.table.set_index("trial").loc[1:, "chosen"].any()
 
 
@@ -165,3 +167,17 @@ def test_most_trials_diverging_is_a_warning(diabetes: tuple[Tensor, Tensor]) -> 
 
     assert finding.verdict == "warn"
     assert finding.table["trial"].iloc[0] == 0  # the start
+
+
+@pytest.mark.parametrize("rate", [0.1, 1e9], ids=["beside a sound start", "as the start does"])
+def test_trials_that_diverge_after_epochs_of_finite_losses_count_as_diverged(
+    diabetes: tuple[Tensor, Tensor], rate: float
+) -> None:
+    rows, _ = diabetes
+    sums = rows @ torch.linspace(-1, 1, rows.shape[1])[:, None]  # told by a linear model, so that a rate of 1 blows up
+    start = Component("optimizer", "torch.optim.SGD", {"lr": rate})
+    made = make_experiment(Mlp, (rows[:300], sums[:300]), (rows[300:], sums[300:]), optimizer=start, epochs=8)
+    high = Space(optimizer={"lr": Range(low=1.0, high=10.0, log=True)}, training={}, model={}, augment={})
+    finding = searching(replace(made, budget=Budget(trials=6)), high).examine(bayesian)
+    assert finding.verdict == "warn"
+    assert not np.isfinite(finding.table.set_index("trial")["loss"].drop(0)).any()
