@@ -57,6 +57,15 @@ class Source:
     freedom: float
 
 
+@dataclass(frozen=True)
+class _Seeds:
+    """How many seeds of a run a change has, how many the control's share of its uncertainty, and how many are most."""
+
+    own: int
+    control: int
+    most: int
+
+
 def gain(differences: Tensor, groups: Tensor | None = None) -> Estimate:
     """The mean of paired `differences` (seeds, N) with its 95 % interval, over new seeds and new examples.
 
@@ -96,9 +105,12 @@ def judge_gains(
     arms = [by_cluster(one, groups).double() for one in changed]
     each = [control] * len(arms) if isinstance(control, Tensor) else control
     controls = [by_cluster(one, groups).double() for one in each]
-    parts = _parts(controls, arms, list(paired or [False] * len(arms)))
+    again = list(paired or [False] * len(arms))
+    parts = _parts(controls, arms, again)
     values = [(usual.mean() - arm.mean()).item() for usual, arm in zip(controls, arms, strict=True)]
-    return _judge_together(values, parts, [len(arm) for arm in arms], least, worthwhile)
+    most = max((len(arm) for arm, of_control in zip(arms, again, strict=True) if not of_control), default=len(arms[0]))
+    counts = [_Seeds(most if again[number] else len(arm), most, most) for number, arm in enumerate(arms)]
+    return _judge_together(values, parts, counts, least, worthwhile)
 
 
 @dataclass(frozen=True)
@@ -155,7 +167,8 @@ def judge_gains_in_parts(
         for number, (control, one, gain_by_part) in enumerate(zip(controls, changed, gains, strict=True))
     ]
     values = [torch.cat(one).double().mean().item() for one in gains]
-    return _judge_together(values, parts, [len(one.losses) for one in changed], least, worthwhile)
+    seeds = [len(one.losses) for one in changed]
+    return _judge_together(values, parts, [_Seeds(own, own, max(seeds)) for own in seeds], least, worthwhile)
 
 
 def _spread_of_parts(gains: Sequence[Sequence[Tensor]], changed: Sequence[PartsOfChange]) -> dict[int, Source]:
@@ -211,14 +224,14 @@ def _of_examples(differences: Sequence[Tensor], groups: Sequence[Tensor | None])
 
 
 def _judge_together(
-    values: Sequence[float], parts: Sequence[list[Source]], seeds: Sequence[int], least: float, worthwhile: float
+    values: Sequence[float], parts: Sequence[list[Source]], seeds: Sequence[_Seeds], least: float, worthwhile: float
 ) -> list[Judged]:
     """What each gain proves, given what makes it uncertain and from how many seeds it is."""
     p_values = np.array([_p_value(value - least, one) for value, one in zip(values, parts, strict=True)])
     rejected = holm(p_values, LEVEL)
-    left, most = max(1, int((~rejected).sum())), max(seeds, default=1)
+    left = max(1, int((~rejected).sum()))
     return [
-        _judged(value, float(p), bool(holds), one, (count, most), left, max(least, worthwhile), least)
+        _judged(value, float(p), bool(holds), one, count, left, max(least, worthwhile), least)
         for value, p, holds, one, count in zip(values, p_values, rejected, parts, seeds, strict=True)
     ]
 
@@ -228,18 +241,17 @@ def _judged(
     p: float,
     holds: bool,
     parts: list[Source],
-    seeds: tuple[int, int],
+    seeds: _Seeds,
     left: int,
     worthwhile: float,
     least: float,
 ) -> Judged:
-    """Of `seeds` the first are those of this change, the second those of the one that has most."""
     half = half_width(parts, LEVEL / 2)
     found = Estimate(value, value - half, value + half)
     if not math.isfinite(half) or not math.isfinite(value):
         return Judged(Estimate(value, math.nan, math.nan), "refuted" if parts else "open", 1.0, math.nan, None)
     answer: Answer = "holds" if holds else "refuted" if found.high <= worthwhile else "open"
-    needed = None if holds else _seeds_needed(value - least, parts, *seeds, LEVEL / left)
+    needed = None if holds else _seeds_needed(value - least, parts, seeds, LEVEL / left)
     return Judged(found, answer, p, least + half_width(parts, LEVEL / left), needed)
 
 
@@ -357,16 +369,16 @@ def _p_value(value: float, parts: Sequence[Source]) -> float:
     return math.exp(high)
 
 
-def _seeds_needed(value: float, parts: Sequence[Source], seeds: int, most: int, level: float) -> int | None:
-    """The number of seeds that would make `value` hold, were all spread as they are: more than the `most` there are.
+def _seeds_needed(value: float, parts: Sequence[Source], seeds: _Seeds, level: float) -> int | None:
+    """The number of seeds that would make `value` hold, were all spread as they are: more than a run has.
 
-    The change's own source of uncertainty, which has `seeds`, stands last of those that more seeds would help.
+    The change's own source of uncertainty stands last of those that more seeds would help.
     """
     *of_control, own, of_examples = parts
-    for more in range(most + 1, MOST_SEEDS + 1):
-        times = more / most
-        scaled = [Source(one.variance / times, one.freedom * times) for one in of_control]
-        scaled.append(Source(own.variance * seeds / more, own.freedom * times))
+    for more in range(seeds.most + 1, MOST_SEEDS + 1):
+        times = more / seeds.most
+        scaled = [Source(one.variance * seeds.control / more, one.freedom * times) for one in of_control]
+        scaled.append(Source(own.variance * seeds.own / more, own.freedom * times))
         if half_width([*scaled, of_examples], level) <= value:
             return more
     return None

@@ -28,6 +28,8 @@ from recipe.training.fit import Trained, fit_together
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ANSWERS: tuple[Answer, ...] = ("refuted", "open", "holds")  # the last says most
+
 
 @dataclass(frozen=True)
 class Change:
@@ -105,12 +107,17 @@ def compare_all(experiment: Experiment, changes: Sequence[Change]) -> list[Compa
         one.name: replace(
             _compared(experiment, one.name, one.apply(control), before, result),
             gain=found.gain,
-            judged=found,
+            judged=_from_all_seeds(found, len(result.losses), experiment),
             metric_gain=by_metric.gain,
         )
         for one, before, result, found, by_metric in zip(family, usual, results, gains, of_metric, strict=True)
     }
     return [compared[one.name] for one in changes]
+
+
+def _from_all_seeds(found: Judged, seeds: int, experiment: Experiment) -> Judged:
+    """What is from fewer seeds than a comparison has holds nowhere: it was not seen through, and one seed has luck."""
+    return replace(found, answer="open") if found.answer == "holds" and seeds < experiment.budget.seeds else found
 
 
 def judged(
@@ -278,7 +285,7 @@ def first_model(experiment: Experiment) -> nn.Module:
 def _at_the_end(run: Trained, keep_best: bool) -> tuple[Tensor, Tensor]:
     history = run.history
     if keep_best:
-        return history.best_losses.double(), history.best_scores.double()
+        return history.at_best_epoch()
     return history.end_losses.double(), history.end_scores.double()
 
 
@@ -316,15 +323,16 @@ def finding(
 
 
 def best_of(comparisons: Sequence[Comparison]) -> Comparison:
-    """The one that gains most, of those that hold where any does, else of those that were trained from most seeds.
+    """The one that says most of what there is to gain: that holds, else is open; from most seeds; that gains most.
 
-    A change that has one seed may gain more than another by luck, so it says less of what there is to gain.
+    A change that has one seed may gain more than another by luck.
     """
-    return max(comparisons, key=lambda one: (one.answer == "holds", one.seeds, _or_least(one.gain.value)))
 
+    def rank(one: Comparison) -> tuple[bool, int, int, float]:
+        told = math.isfinite(one.gain.value)
+        return told, ANSWERS.index(one.answer), one.seeds, one.gain.value if told else 0.0
 
-def _or_least(gain: float) -> float:
-    return -math.inf if math.isnan(gain) else gain
+    return max(comparisons, key=rank)
 
 
 def joint_answer(comparisons: Sequence[Comparison]) -> Answer:

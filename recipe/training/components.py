@@ -49,6 +49,12 @@ class Component:
         """The same with other settings on top."""
         return replace(self, settings={**self.settings, **settings})
 
+    def does_as(self, other: "Component") -> bool:
+        """Whether it is the same with the same settings, those that the signature has included."""
+        if self.name != other.name:
+            return False
+        return {**self.defaults(), **self.settings} == {**other.defaults(), **other.settings}
+
     def declares(self, setting: str) -> bool:
         """Whether the signature names `setting`."""
         return setting in _parameters(self.locate())

@@ -360,7 +360,8 @@ class Experiment:
         return self.task == "regression" and due[1] == 1 and got == due[:1]
 
     def examine(self, practice: Practice) -> Finding:
-        """What `practice` finds here, judged by this experiment's thresholds."""
+        """What `practice` finds here, judged by this experiment's thresholds; it settles the process (see `Device`)."""
+        self.device.settle()
         return judge(practice(self), self.thresholds.of(practice.id.partition("/")[0]))
 
 

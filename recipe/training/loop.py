@@ -64,6 +64,15 @@ class History:
     def epochs(self) -> int:
         return len(self.train_loss) // self.steps_per_epoch
 
+    def at_best_epoch(self) -> tuple[Tensor, Tensor]:
+        """Loss and score of each validation example, both (N,), at the epoch that is best for other examples.
+
+        The best of many epochs looks better on the examples that chose it than it is. A training that diverged has lost
+        infinitely much, however good it was before.
+        """
+        losses = self.best_losses.double()
+        return torch.full_like(losses, math.inf) if self.diverged else losses, self.best_scores.double()
+
     def epoch_loss(self) -> Tensor:
         """The mean training loss of each epoch, (epochs,)."""
         return self.train_loss.view(-1, self.steps_per_epoch).mean(1)

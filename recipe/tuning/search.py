@@ -111,17 +111,14 @@ def validation_losses(run: Trained) -> Tensor:
 
 
 def at_best_epoch(run: Trained) -> tuple[Tensor, Tensor]:
-    """The loss and the score of each validation example, both (N,), at the epoch that is best for other examples.
-
-    The best of many epochs looks better on the examples that chose it than it is.
-    """
-    return run.history.best_losses.double(), run.history.best_scores.double()
+    """The loss and the score of each validation example, both (N,), at the epoch that is best for other examples."""
+    return run.history.at_best_epoch()
 
 
 def mean_loss(run: Trained) -> float:
     """The validation loss of `run` at its best epoch; infinite where it diverged, before that or after."""
     loss = validation_losses(run).mean().item()
-    return loss if math.isfinite(loss) and not run.history.diverged else math.inf
+    return loss if math.isfinite(loss) else math.inf
 
 
 def in_order(trials: Sequence[Trial]) -> list[Trial]:

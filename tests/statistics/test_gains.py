@@ -10,6 +10,7 @@ from torch import Tensor
 from recipe.statistics.gains import PartsOfChange, gain, gain_in_parts, judge_gains, judge_gains_in_parts
 
 EXAMPLES = 100
+GAINS = [step / 200 for step in range(1, 60)]
 ROUNDS = 300
 LEAST = 0.94 - 2 * math.sqrt(0.95 * 0.05 / ROUNDS)  # of so many rounds, two standard errors below
 
@@ -167,15 +168,17 @@ def test_a_paired_gain_in_parts_covers(spread: float) -> None:
     assert covered / ROUNDS >= LEAST
 
 
-def test_more_seeds_are_asked_for_than_the_others_of_a_run_have() -> None:
+def test_more_seeds_are_asked_for_than_the_others_of_a_run_have_and_no_more_than_it_takes() -> None:
     """A change that was given up after its first seed is not told that two would do."""
     generator = torch.Generator().manual_seed(3)
+    examples = normal(generator, 1, EXAMPLES)
     control, several, single = (
-        normal(generator, seeds, 1) * 0.02 + normal(generator, 1, EXAMPLES) for seeds in (6, 3, 1)
+        examples + 0.05 * normal(generator, seeds, 1) + 0.1 * normal(generator, seeds, EXAMPLES) for seeds in (6, 3, 1)
     )
+    several, single = (arm - arm.mean() + control.mean() for arm in (several, single))
     rivals = [several + 0.5] * 8
-    gained = [control[:1] - gain for gain in (0.02, 0.03, 0.04, 0.05)]
-    needed = [judge_gains(control, [one, *rivals])[0].seeds_needed for one in gained]
-    assert any(needed)
-    assert all(one is None or one > 3 for one in needed)
-    assert judge_gains(control, [single, *rivals])[0].seeds_needed in (None, *range(4, 1000))
+    again = [*[False] * 9, True]  # early stopping: the control's six seeds once more, which no change has
+    for change in (several, single):
+        judged = [judge_gains(control, [change - gain, *rivals, control], None, again)[0] for gain in GAINS]
+        needed = {one.seeds_needed for one in judged} - {None}
+        assert min(needed) == 4 and max(needed) > 6

@@ -8,12 +8,12 @@ import torch
 
 from recipe.evidence import Answer
 from recipe.models import Mlp
-from recipe.practices.regularize.combination import _best_that_holds
 from recipe.statistics.gains import Judged
 from recipe.statistics.intervals import Estimate
 from recipe.training.comparison import (
     Change,
     Comparison,
+    _from_all_seeds,
     best_of,
     compare,
     compare_all,
@@ -180,7 +180,11 @@ def test_what_holds_speaks_for_a_practice_though_luck_gives_another_more() -> No
     assert best_of([lucky, compared("open", "open", 0.02, 3)]).name == "open"
 
 
-def test_of_ways_that_hold_one_with_a_single_seed_does_not_go_on() -> None:
-    holds, lucky = compared("holds", "holds", 0.03, 3), compared("lucky", "holds", 0.05, 1)
-    assert _best_that_holds([lucky, holds], seeds=3) == [holds]
-    assert _best_that_holds([lucky], seeds=3) == []
+def test_one_seed_proves_nothing_and_a_gain_that_is_no_number_speaks_for_nobody(digits_cnn: Experiment) -> None:
+    proof = compared("lucky", "holds", 0.05, 1).judged
+    assert proof is not None
+    assert _from_all_seeds(proof, 1, digits_cnn).answer == "open"
+    assert _from_all_seeds(proof, digits_cnn.budget.seeds, digits_cnn).answer == "holds"
+    lost, refuted = compared("lost", "refuted", math.nan, 3), compared("refuted", "refuted", -0.1, 1)
+    assert best_of([lost, refuted]) is refuted
+    assert best_of([compared("refuted", "refuted", 0.01, 3), compared("open", "open", 0.02, 1)]).name == "open"

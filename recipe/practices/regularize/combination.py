@@ -129,7 +129,8 @@ def _choose(exp: Experiment) -> _Choice:
     by_name = {one.name: one for one in singles}
     held = []
     for way in ways:
-        held += _best_that_holds([by_name[change.name] for change in way], exp.budget.seeds)
+        holding = [by_name[change.name] for change in way if by_name[change.name].answer == "holds"]
+        held += [best_of(holding)] if holding else []
     apply = {change.name: change for change in tried}
     order = [apply[one.name] for one in held]
     held.sort(key=lambda one: -one.gain.value)
@@ -144,12 +145,6 @@ def _choose(exp: Experiment) -> _Choice:
         if together.gain.holds():
             name, training = both.name, together.training
     return _Choice(singles, held, together, *_stopped_early(exp, name, training))
-
-
-def _best_that_holds(way: Sequence[Comparison], seeds: int) -> list[Comparison]:
-    """Of ways to do one thing that with the largest gain which holds, if any: from all `seeds`, since one has luck."""
-    holding = [one for one in way if one.answer == "holds" and one.seeds >= seeds]
-    return [best_of(holding)] if holding else []
 
 
 def _stopped_early(exp: Experiment, name: str, training: Training) -> tuple[str, Training]:

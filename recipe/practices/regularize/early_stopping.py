@@ -63,7 +63,7 @@ def early_stopping(exp: Experiment) -> Finding:
         exp,
         [stopped],
         advice=_advice(exp, best, diverged),
-        requirements=(at_least(past, "min_past", otherwise="warn"),),
+        requirements=(at_least(0.0 if diverged else past, "min_past", otherwise="warn"),),
         remark=f" The best epochs are {_range(best)} of {exp.training.epochs}"
         + ("." if turned else ": its loss has not turned, so the gains of this stage say little of overfitting."),
     )

@@ -115,6 +115,8 @@ def _against_one_as_long(exp: Experiment, outputs: Tensor, targets: Tensor) -> s
 
 def _left_training(long: Trained, size: int) -> str:
     epochs, most = long.history.epochs, long.training.epochs
+    if long.history.diverged:
+        return f"was to train as long as all {size} and diverged in epoch {epochs}"
     if epochs < most:
         return f"was to train as long as all {size}, {most} epochs, and was ended after {epochs} without a lower loss"
     return f"was left training as long as all {size}"

@@ -86,7 +86,7 @@ class Leading:
 
 
 def leading_schedule(exp: Experiment) -> Leading | None:
-    """The schedule with the lowest loss around the favourite; None where it is no lower than at the constant rate."""
+    """The schedule that is best around the favourite; None where its loss is no lower than at the constant rate."""
     around = around_favourite(exp)
     if around.training.scheduler is not None or not can_be_scheduled(around):
         return None
@@ -120,7 +120,8 @@ def _going_on(around: Experiment, best: Mapping[str, Training]) -> list[str]:
 
 def _at_hand(around: Experiment) -> str:
     """What the schedule at hand is called: by its shape, where it is one of those that are tried anyway."""
-    return next((name for name, shape in SHAPES.items() if shape == around.scheduler), AT_HAND)
+    own = around.scheduler
+    return next((name for name, shape in SHAPES.items() if own and own.does_as(shape)), AT_HAND)
 
 
 def _scheduled(under: Training, training: Training) -> Training:

@@ -5,18 +5,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
 from recipe.models import Linear, Mlp
 from recipe.practices.tune.architecture import architecture
 from recipe.practices.tune.confirm import chosen, confirm
 from recipe.practices.tune.optimizer import held_optimizer, optimizer
-from recipe.practices.tune.schedule import AT_HAND, SHAPES, leading_schedule, schedule
+from recipe.practices.tune.schedule import AT_HAND, SHAPES, _at_hand, leading_schedule, schedule
 from recipe.schedules import one_cycle, warmup_cosine
 from recipe.settings import Stages
 from recipe.settings.tune import Space
 from recipe.training.components import Component
 from recipe.training.experiment import Budget, Experiment, make_experiment
+from tests.workspaces import ROOT
 
 STILL = Component("scheduler", "torch.optim.lr_scheduler.ConstantLR", {"factor": 1e-9, "total_iters": 10**6})
 NOTHING = Space(optimizer={}, training={}, model={}, augment={})
@@ -126,6 +128,22 @@ def test_a_schedule_at_hand_that_stops_the_training_is_pointed_out(breast_cancer
     assert finding.verdict == "warn"
     assert finding.table.set_index("change")["answer"][AT_HAND] == "refuted"
     assert chosen(replace(good, scheduler=STILL)).scheduler != STILL
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("linear", "a linear decay"),
+        ("cosine", "a cosine decay"),
+        ("one_cycle", "one cycle"),
+        ("warmup_cosine", "a warm-up and a cosine decay"),
+    ],
+)
+def test_a_schedule_of_the_settings_is_known_by_its_shape(restless: Experiment, name: str, shape: str) -> None:
+    settings = yaml.safe_load((ROOT / "conf" / "scheduler" / f"{name}.yaml").read_text())
+    at_hand = Component("scheduler", settings.pop("_target_"), settings)
+    assert _at_hand(replace(restless, scheduler=at_hand)) == shape
+    assert _at_hand(replace(restless, scheduler=STILL)) == AT_HAND
 
 
 def test_a_schedule_that_is_named_goes_on_though_another_shape_is_better_at_first(restless: Experiment) -> None:
