@@ -122,8 +122,8 @@ def _write_computers(path: Path) -> None:
         [package] = Path(folder).iterdir()
         with tarfile.open(package) as outer:
             [name] = [one for one in outer.getnames() if one.endswith("/resources.tar.gz")]
-            inner = tarfile.open(fileobj=io.BytesIO(_content(outer, name)))
-            rows = _content(inner, PLACE_OF_COMPUTERS).decode().splitlines()
+            with tarfile.open(fileobj=io.BytesIO(_content(outer, name))) as inner:
+                rows = _content(inner, PLACE_OF_COMPUTERS).decode().splitlines()
     path.write_text("\n".join(row.partition(",")[2] for row in rows) + "\n", encoding="utf-8")  # without row numbers
 
 

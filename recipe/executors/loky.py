@@ -61,9 +61,7 @@ def _fit_in_worker(shared: Shared, training: Training, place: int, workers: int)
     """Carry out the training at that place; where it is kept in a folder, it is not sent back as well."""
     leave_compiler_out()
     experiment = shared.whole()
-    device = experiment.device.claimed(workers)
-    device.settle()
-    trained = fit(replace(experiment, device=device), training)
+    trained = fit(replace(experiment, device=experiment.device.claimed(workers)), training)
     if experiment.folder is None:
         return place, trained
     Shelf(experiment).write(trained)

@@ -105,7 +105,6 @@ def fit_parcel(parcel: Parcel, training: bytes) -> Trained:
         _require_the_same(parcel)
         leave_compiler_out()
         experiment: Experiment = cloudpickle.loads(parcel.content)
-        experiment.device.settle()
         return fit(experiment, cloudpickle.loads(training))
 
 

@@ -43,6 +43,7 @@ def can_be_scheduled(experiment: Experiment) -> bool:
     return isinstance(experiment.new_optimizer(experiment.new_model()), Optimizer)
 
 
-def keeps_its_place(best: Comparison, kept: bool) -> Requirement:
+def keeps_its_place(best: Comparison, may_be_replaced: bool) -> Requirement:
     """A part that somebody has named and that is beaten is pointed out: nothing else would be done about it."""
+    kept = best.answer == "holds" and not may_be_replaced
     return at_most(best.gain.low if kept else min(0.0, best.gain.low), "max_lead", otherwise="warn")

@@ -107,12 +107,7 @@ def new_seeds(experiment: Experiment, training: Training) -> list[Training]:
 
 def validation_losses(run: Trained) -> Tensor:
     """The loss of each validation example (N,) at the best epoch, which is chosen on other examples than itself."""
-    return at_best_epoch(run)[0]
-
-
-def at_best_epoch(run: Trained) -> tuple[Tensor, Tensor]:
-    """The loss and the score of each validation example, both (N,), at the epoch that is best for other examples."""
-    return run.history.at_best_epoch()
+    return run.history.at_best_epoch()[0]
 
 
 def mean_loss(run: Trained) -> float:

@@ -87,12 +87,11 @@ def architecture(exp: Experiment) -> Finding:
         return skip("None of the architectures for this kind of data is another than the present one.")
     around, compared = _around(exp, present), _compared(exp, present, others)
     best = best_of(compared)
-    kept = best.answer == "holds" and not _may_be_replaced(exp)
     return finding(
         around,
         compared,
         advice=f"Name the better one, {_as_override(best.training.model)}, or give the own model what it lacks.",
-        requirements=(keeps_its_place(best, kept),),
+        requirements=(keeps_its_place(best, _may_be_replaced(exp)),),
         remark=f" {_what_goes_on(exp, best)} Tried at equal compute, at most "
         f"{exp.stages.tune.architecture.stretch:g} times the {present.training.epochs} epochs of "
         f"{present.training.model.name}: {_in_short(others)}. Scientific: the architecture; nuisance: its learning "

@@ -25,7 +25,7 @@ from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import fit_all
 from recipe.tuning.choice import where_not_chosen
 from recipe.tuning.pilot import losses_of_the_search, search_from_pilot
-from recipe.tuning.search import Trial, at_best_epoch, in_order, mean_loss, new_seeds, rungs
+from recipe.tuning.search import Trial, in_order, mean_loss, new_seeds, rungs
 from recipe.tuning.space import Space, space_of
 
 Changes = Mapping[str, Any]  # of a training
@@ -175,7 +175,8 @@ def _with(trial: Trial, changes: Changes) -> Trial:
 
 
 def _candidate(exp: Experiment, trial: Trial, added: tuple[str, ...]) -> Candidate:
-    losses, scores = zip(*(at_best_epoch(run) for run in fit_all(exp, new_seeds(exp, trial.training))), strict=True)
+    runs = fit_all(exp, new_seeds(exp, trial.training))
+    losses, scores = zip(*(run.history.at_best_epoch() for run in runs), strict=True)
     metric = exp.objective.metric.signed(torch.stack(scores).mean().item())
     return Candidate(trial, added, torch.stack(losses), metric)
 

@@ -52,13 +52,12 @@ def optimizer(exp: Experiment) -> Finding:
         return skip(f"{around.training.optimizer.name} has no lr, so there is no rate to compare others at.")
     compared = _compared(around)
     best = best_of(compared)
-    kept = best.answer == "holds" and not _may_be_replaced(exp)
     rate = best.training.optimizer.default_of("lr")
     return finding(
         around,
         compared,
         advice=f"Name the better one: optimizer._target_={best.training.optimizer.name} optimizer.lr={rate:g}",
-        requirements=(keeps_its_place(best, kept),),
+        requirements=(keeps_its_place(best, _may_be_replaced(exp)),),
         remark=f" {_what_goes_on(exp, best)} The best others after a short training went on, around the search's "
         f"favourite: {', '.join(_in_short(one) for one in compared)}. Scientific: the optimizer; nuisance: its "
         "learning rate; fixed: all else.",
