@@ -41,6 +41,7 @@ EXAMPLES: Mapping[str, Examples] = {
     "advise": (
         ("recipe advise", "what the last run's error is made of, and what would lower it"),
         ("recipe advise --out reports/monday", "with a report of its own"),
+        ("recipe advise data.delivery=monday.csv", "and how much more is missed of new examples"),
     ),
     "receive": (
         ("recipe receive", "every whole delivery in data/incoming"),

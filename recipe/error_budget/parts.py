@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from recipe.statistics.gains import gain
 from recipe.statistics.intervals import Estimate, sum_of
 from recipe.training.ensemble import average, stacked_outputs
 from recipe.training.experiment import Experiment
+from recipe.training.fit import Trained
 
 MOST_EXAMPLES = 5000  # of the training set that are asked what the nets miss of it: a tenth of a point, at 95 %
 SUREST = (0.1, 0.2, 0.3, 0.5)  # of the training examples: where labels are looked at
@@ -164,19 +166,30 @@ def by_data(exp: Experiment, nets: Nets) -> Tensor | None:
     return within - pairs_across(exp, one, other, targets)
 
 
-def missed_in_training(exp: Experiment, nets: Nets, temperature: float) -> Estimate:
+def missed_in_training(exp: Experiment, members: Sequence[Trained], temperature: float) -> Estimate:
     """The ensemble's error on its own training examples, a part of them where they are many."""
     order = torch.randperm(len(exp.train), generator=torch.Generator().manual_seed(exp.training.seed))
     some = exp.train.at(order[:MOST_EXAMPLES])
-    members = nets.members[: exp.budget.members]
     errors = errors_of(exp, outputs_on(exp, members, some), some.targets, temperature)
     return share_of(exp, errors, some.groups)
 
 
-def validation_errors(exp: Experiment, nets: Nets, temperature: float) -> Tensor:
+def validation_errors(exp: Experiment, members: Sequence[Trained], temperature: float) -> Tensor:
     """What the ensemble is wrong by on each validation example, (N,)."""
-    outputs = stacked_outputs(nets.members[: exp.budget.members])
-    return errors_of(exp, outputs, exp.validation.targets, temperature)
+    return errors_of(exp, stacked_outputs(members), exp.validation.targets, temperature)
+
+
+def shift_to_delivery(exp: Experiment, members: Sequence[Trained], seen: Tensor, temperature: float) -> Estimate | None:
+    """How much more the ensemble misses of a delivery than of the validation split; None where none is looked at.
+
+    Args:
+        seen: what it is wrong by on each validation example, (N,).
+    """
+    if exp.delivery is None:
+        return None
+    errors = errors_of(exp, outputs_on(exp, members, exp.delivery), exp.delivery.targets, temperature)
+    delivered, usual = share_of(exp, errors, exp.delivery.groups), share_of(exp, seen, exp.validation.groups)
+    return sum_of((1, delivered), (-1, usual))
 
 
 def share_of(exp: Experiment, errors: Tensor, groups: Tensor | None) -> Estimate:

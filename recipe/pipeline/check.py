@@ -22,7 +22,7 @@ from recipe.runtime.workspace import RUN_LOCK, fingerprint, locked, make_output_
 from recipe.settings import PARAMS, Settings, load_settings, nearest, parse_settings
 from recipe.settings.composition import changed, compose
 from recipe.settings.defaults import lookup
-from recipe.settings.identity import NOT_IN_KEY
+from recipe.settings.identity import identity
 from recipe.settings.overrides import overridden
 from recipe.settings.paths import make_paths_absolute
 
@@ -30,7 +30,8 @@ KEPT = 5  # scratch workspaces; each holds its data prepared
 CHOSEN = "chosen"  # what a stage leaves to the next
 LAST_CHOICE = "tune.json"  # the last there: what squeeze trains
 ERROR_BUDGET = "squeeze/error_budget"
-DELIVERY = Path("reports") / "delivery"
+DELIVERED, ADVICE = "delivery", "advice"  # what carries them out among tasks/, which is no stage of the pipeline
+DELIVERY = Path("reports") / DELIVERED
 UNMET = "What speaks against it"  # heads what failed, on the page of a delivery
 INGESTED = "ingested"  # in the scratch workspace's .recipe/: names what its prepared data were made from
 
@@ -69,7 +70,10 @@ def check(
 def advise(workspace: Path, overrides: Sequence[str], out: Path | None = None) -> tuple[Finding, Path]:
     """What the error budget finds, and the folder that it is in, by default reports/advice.
 
+    With a data.delivery, whose examples have labels, also what the ensemble is wrong by on those that are new.
+
     Raises:
+        DataError: the delivery cannot be read as this data set, or holds nothing new.
         WorkspaceError: no stage has chosen what is trained yet, or it could not be measured.
         SettingsError, RecipeError: see `check`.
     """
@@ -80,7 +84,7 @@ def advise(workspace: Path, overrides: Sequence[str], out: Path | None = None) -
             "with the same settings."
         )
     out = out or workspace / "reports" / "advice"
-    result = _checked(workspace, _by_stage([ERROR_BUDGET]), settings, out)
+    result = _checked(workspace, _by_stage([ERROR_BUDGET]), settings, out, instead=ADVICE)
     [finding] = [one for one in result.findings if one.practice == ERROR_BUDGET]
     if finding.verdict in ("fail", "skip"):
         raise WorkspaceError(f"{finding.summary} {finding.advice}".strip())
@@ -100,7 +104,7 @@ def check_delivery(
         DataError: it is not readable as this data set.
         RecipeError: see `check`.
     """
-    return _checked(workspace, {"data": list(names)}, settings, out, wait_seconds)
+    return _checked(workspace, {"data": list(names)}, settings, out, wait_seconds, DELIVERED)
 
 
 def _of_data(names: Sequence[str]) -> list[str]:
@@ -121,6 +125,7 @@ def _checked(
     settings: dict[str, Any],
     out: Path,
     wait_seconds: float = 0.0,
+    instead: str | None = None,
 ) -> RunResult:
     make_output_folder(out)
     is_present_run = _is_present_run(workspace, parse_settings(settings))
@@ -134,25 +139,26 @@ def _checked(
         if is_present_run and (workspace / CHOSEN).is_dir():
             shutil.copytree(workspace / CHOSEN, scratch / CHOSEN)
         checked = parse_settings(settings)
-        instead = "delivery" if checked.data.delivery else None
         _measure(workspace, scratch, due, source, instead)
-        judged = tuple(read_judged(scratch / "reports", stage, checked, instead) for stage in due)
-        result = _report(scratch, checked, judged)
+        is_delivery = instead == DELIVERED
+        held_to = DELIVERED if is_delivery else None
+        judged = tuple(read_judged(scratch / "reports", stage, checked, held_to) for stage in due)
+        result = _report(scratch, checked, judged, is_delivery)
         shutil.copytree(scratch / "reports", out, dirs_exist_ok=True)
-        if not checked.data.delivery:
+        if not is_delivery:
             shutil.copytree(scratch / "reports" / "ingest" / TABLES, out / TABLES, dirs_exist_ok=True)
     _forget_the_oldest(scratch.parent)
     return result
 
 
-def _report(scratch: Path, checked: Settings, judged: tuple[StageResult, ...]) -> RunResult:
+def _report(scratch: Path, checked: Settings, judged: tuple[StageResult, ...], is_delivery: bool) -> RunResult:
     """The report of what was measured; of a delivery, which has no model and no budget, the findings alone."""
     run = describe(checked)
-    if not checked.data.delivery:
+    if not is_delivery:
         result = RunResult(run | taken(scratch), judged)
         build_report(scratch, result)
         return result
-    name = Path(checked.data.delivery).name
+    name = Path(str(checked.data.delivery)).name
     told = {key: value for key, value in run.items() if key not in ("model", "budget", "seed")}
     result = RunResult({**told, "delivery": name}, judged)
     save(scratch / "reports", result)
@@ -172,8 +178,7 @@ def _is_present_run(workspace: Path, asked: Settings) -> bool:
         present = load_settings(workspace)
     except SettingsError:
         return False
-    names = set(Settings.model_fields) - NOT_IN_KEY
-    return all(getattr(present, name) == getattr(asked, name) for name in names)
+    return identity(present) == identity(asked)
 
 
 def _by_stage(names: Sequence[str]) -> Mapping[str, list[str]]:
@@ -218,7 +223,7 @@ def _measure(
     with watched(private_folder(scratch) / PLACE, ["ingest", *due]) as refresh:
         if not held.is_file() or held.read_text(encoding="utf-8") != source.files:
             held.unlink(missing_ok=True)
-            _ingest(workspace, scratch, refresh, is_reference=module is not None)
+            _ingest(workspace, scratch, refresh, is_reference=module == DELIVERED)
             write_whole(held, source.files)
         for earlier in set(STAGES) - {"ingest"}:
             shutil.rmtree(scratch / "reports" / earlier, ignore_errors=True)

@@ -8,11 +8,13 @@ from recipe.settings import Settings
 
 # A changed threshold, server or worker count is the same run.
 NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout", "watch", "retrain", "monitor"))
+NOT_IN_DATA = frozenset(("delivery",))  # of the data: what may join them is none of them yet
 
 
 def identity(settings: Settings) -> dict[str, Any]:
     """What makes a run another run."""
-    return {name: value for name, value in plain(settings).items() if name not in NOT_IN_KEY}
+    named = {name: value for name, value in plain(settings).items() if name not in NOT_IN_KEY}
+    return {**named, "data": {name: value for name, value in named["data"].items() if name not in NOT_IN_DATA}}
 
 
 def plain(settings: Settings) -> dict[str, Any]:

@@ -160,6 +160,8 @@ class Experiment:
         tried: the changes (`recipe.training.comparison.Change`) that are judged together, whichever practice asks.
         teacher: trained nets that every training here learns from, beside the targets; None: from the targets alone.
         searched: the validation losses of a search's trials at its first rung, where one chose the training.
+        delivery: labelled examples that are to join the data set, where some are looked at.
+        others: trainings of other architectures that were compared with the chosen one, the best first.
     """
 
     train: Split
@@ -189,6 +191,8 @@ class Experiment:
     tried: tuple[Any, ...] = ()
     teacher: Teacher | None = None
     searched: tuple[float, ...] = ()
+    others: tuple[Training, ...] = ()
+    delivery: Split | None = None
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""

@@ -28,20 +28,31 @@ TRIED = 16  # examples on which a transform is tried: does it act on each alone,
 def split_of(dataset: Dataset, name: str, transform: View | None, settings: Settings) -> Split:
     """One split as the training loop takes it: resident, transformed once where that changes nothing."""
     rows = dataset.where(name)
-    ids = tuple(dataset.manifest["id"].to_numpy()[rows].tolist())
-    targets = torch.from_numpy(np.ascontiguousarray(dataset.targets[rows]))
-    view = view_of(dataset)
-    groups = _clusters(dataset, rows)
-    transform = on_any_device(transform) if transform else None
     size = dataset.inputs.shape[0] * int(np.prod(dataset.inputs.shape[1:])) * BYTES_PER_FLOAT
-    if size > settings.data.memory_limit_mb * 2**20:
-        file = dataset.workspace / PREPARED / INPUTS
-        return Split(
-            memory_mapped(str(file)), targets, view, transform, None, ids, torch.from_numpy(rows), str(file), groups
-        )
+    if size <= settings.data.memory_limit_mb * 2**20:
+        return resident_split(dataset, rows, transform)
+    file = str(dataset.workspace / PREPARED / INPUTS)
+    inputs, mapped = memory_mapped(file), torch.from_numpy(rows)
+    ids, targets, groups = _about(dataset, rows)
+    return Split(inputs, targets, view_of(dataset), _anywhere(transform), None, ids, mapped, file, groups)
+
+
+def resident_split(dataset: Dataset, rows: NDArray[np.int64], transform: View | None) -> Split:
+    """The examples at `rows` of `dataset`, in memory, transformed once where that changes nothing."""
     inputs = torch.from_numpy(np.ascontiguousarray(dataset.inputs[rows]))
-    split = Split(inputs, targets, view, transform, ids=ids, groups=groups)
+    ids, targets, groups = _about(dataset, rows)
+    split = Split(inputs, targets, view_of(dataset), _anywhere(transform), ids=ids, groups=groups)
     return split.computed_once() if len(split) and acts_alone(split.head(TRIED)) else split
+
+
+def _about(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[tuple[str, ...], Tensor, Tensor | None]:
+    """The ids, the targets and the clusters of the examples at `rows`."""
+    ids = tuple(dataset.manifest["id"].to_numpy()[rows].tolist())
+    return ids, torch.from_numpy(np.ascontiguousarray(dataset.targets[rows])), _clusters(dataset, rows)
+
+
+def _anywhere(transform: View | None) -> View | None:
+    return on_any_device(transform) if transform else None
 
 
 def _clusters(dataset: Dataset, rows: NDArray[np.int64]) -> Tensor | None:

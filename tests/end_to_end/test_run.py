@@ -116,6 +116,26 @@ def test_the_curves_are_drawn(finished: Path) -> None:
     assert "validation_loss" in page and "plots/overfit.csv" in page
 
 
+def test_advice_tells_how_much_more_is_missed_of_a_delivery(finished: Path, tmp_path: Path) -> None:
+    trainings = {path.name for path in (finished / ".recipe" / "trainings").glob("*.pt")}
+    dark = tmp_path / "dark"
+    images, labels = shuffled_digits()
+    for row in range(HELD, HELD + 60):
+        path = dark / str(labels[row]) / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images[row] // 3).save(path)
+    done = recipe(finished, "advise", f"data.delivery={dark}", "--out", str(tmp_path / "advice"))
+
+    assert done.returncode == 0, done.stderr
+    assert "On the 60 new examples of the delivery the error is" in done.stdout.replace("\n", " ")
+    assert {path.name for path in (finished / ".recipe" / "trainings").glob("*.pt")} == trainings
+    known = recipe(finished, "advise", f"data.delivery={finished / 'data' / 'photos'}")
+    assert known.returncode == 2
+    assert "photos holds no labelled example that is new" in known.stderr
+    gone = recipe(finished, "advise", "data.delivery=gone")
+    assert gone.returncode == 2 and "is not there" in gone.stderr and "Traceback" not in gone.stderr
+
+
 def test_advice_tells_the_parts_of_the_error_and_what_would_lower_it_and_trains_nothing_anew(finished: Path) -> None:
     trainings = {path.name for path in (finished / ".recipe" / "trainings").glob("*.pt")}
     done = recipe(finished, "advise", COLUMNS="160")

@@ -17,13 +17,14 @@ from recipe.error_budget.parts import (
     mean_of,
     missed_in_training,
     share_of,
+    shift_to_delivery,
     split_error,
     validation_errors,
 )
 from recipe.error_budget.pictures import draw_parts, draw_steps, written
 from recipe.evidence import Finding, practice, skip
 from recipe.settings.strict import Strict
-from recipe.statistics.intervals import Estimate
+from recipe.statistics.intervals import Estimate, sum_of
 from recipe.training.baselines import baseline_outputs
 from recipe.training.duration import seconds_of
 from recipe.training.ensemble import (
@@ -66,14 +67,15 @@ def error_budget(exp: Experiment) -> Finding:
     exp.test.note(READER, len(test), _metric(exp, outputs, test.targets, temperature))
     errors = errors_of(exp, outputs, test.targets, temperature)
     noise, whole = label_noise(exp, nets), share_of(exp, errors, test.groups)
-    seen, missed = validation_errors(exp, nets, temperature), missed_in_training(exp, nets, temperature)
+    seen, missed = validation_errors(exp, members, temperature), missed_in_training(exp, members, temperature)
     parts = split_error(exp, nets, noise, missed, seen, whole)
     ahead = steps(exp, nets, noise, seen, errors)
     beside = {name: errors_of(exp, one[None], test.targets) for name, one in baseline_outputs(exp, test).items()}
     best = min(beside, key=lambda name: beside[name].mean().item())
     gap = mean_of(beside[best] - errors, test.groups)
+    shift = shift_to_delivery(exp, members, seen, temperature)
     return Finding(
-        summary=_in_words(exp, whole.value, parts, ahead, best, gap),
+        summary=_in_words(exp, whole.value, parts, ahead, best, gap, shift),
         measured=whole.value,
         interval=(whole.low, whole.high),
         expected="the sum of its parts",
@@ -81,7 +83,7 @@ def error_budget(exp: Experiment) -> Finding:
             "parts": draw_parts(parts, whole.value, _what(exp), {best: beside[best].mean().item()}),
             "steps": draw_steps(ahead, _what(exp)),
         },
-        table=_table(parts, best, gap, ahead, _labels(exp, noise)),
+        table=_table(parts, best, gap, shift, ahead, _labels(exp, noise)),
         timed=_timed(exp, ahead),
     )
 
@@ -96,7 +98,13 @@ def _what(exp: Experiment) -> str:
 
 
 def _in_words(
-    exp: Experiment, total: float, parts: Sequence[Part], ahead: Sequence[Step], best: str, gap: Estimate
+    exp: Experiment,
+    total: float,
+    parts: Sequence[Part],
+    ahead: Sequence[Step],
+    best: str,
+    gap: Estimate,
+    shift: Estimate | None,
 ) -> str:
     told = sorted((one for one in parts if one.told), key=lambda one: -one.error.value)
     largest = ", ".join(f"{one.name} {_with_interval(one.error)}" for one in told)
@@ -105,7 +113,19 @@ def _in_words(
     advice = f"What would lower it: {first}" if first else "Of what could be done next nothing is told from no gain"
     return (
         f"Of {written(total)} error ({_what(exp)}): {largest}. The best baseline, {best}, has "
-        f"{_with_interval(gap)} more. {advice}."
+        f"{_with_interval(gap)} more.{_of_the_delivery(exp, shift)} {advice}."
+    )
+
+
+def _of_the_delivery(exp: Experiment, shift: Estimate | None) -> str:
+    """What is missed of a delivery, as a sentence; empty where none is looked at."""
+    if shift is None or exp.delivery is None:
+        return ""
+    apart, where = (shift, "above") if shift.value >= 0 else (sum_of((-1, shift)), "below")
+    chance = ", which chance may explain" if shift.low <= 0 <= shift.high else ""
+    return (
+        f" On the {len(exp.delivery):,} new examples of the delivery the error is {_with_interval(apart)} {where} that "
+        f"on the validation split{chance}."
     )
 
 
@@ -114,7 +134,12 @@ def _with_interval(one: Estimate) -> str:
 
 
 def _table(
-    parts: Sequence[Part], best: str, gap: Estimate, ahead: Sequence[Step], labels: Sequence[dict[str, object]]
+    parts: Sequence[Part],
+    best: str,
+    gap: Estimate,
+    shift: Estimate | None,
+    ahead: Sequence[Step],
+    labels: Sequence[dict[str, object]],
 ) -> pd.DataFrame:
     """The parts, who else is beside them, the steps, and the labels to look at.
 
@@ -126,6 +151,10 @@ def _table(
 
     rows = [_row("part", one.name, one.error if one.told else None, one.how) for one in parts]
     rows.append(_row("beside", f"{best} baseline", gap, "its error less that of the ensemble, on the test set"))
+    if shift is not None:
+        rows.append(
+            _row("beside", "delivery", shift, "the error on its new examples less that on the validation split")
+        )
     rows.append(_row("beside", "human", None, "nobody has annotated the test set"))
     steps = [
         _row("step", one.name, one.gain, one.how)

@@ -86,6 +86,28 @@ def test_where_nothing_is_planted_neither_noise_nor_a_shift_nor_bias_is_told(hea
     assert RELABEL not in parts.index or parts.loc[RELABEL, "low"] <= 0
 
 
+def test_what_is_missed_of_a_delivery_lies_beside_the_parts(shuffled: tuple[Tensor, Tensor]) -> None:
+    images, labels = shuffled
+    experiment, later = made(shuffled), slice(VALIDATED, VALIDATED + 200)
+    alike = replace(experiment, delivery=Split(images[later], labels[later])).examine(error_budget)
+    other = replace(experiment, delivery=Split(1 - images[later], labels[later])).examine(error_budget)  # inverted
+
+    shift = table_of(alike).loc["delivery"]
+    assert shift["kind"] == "beside" and shift["low"] <= 0 <= shift["high"]
+    assert "On the 200 new examples of the delivery the error is" in alike.summary
+    assert "that on the validation split, which chance may explain." in alike.summary
+    shift = table_of(other).loc["delivery"]
+    assert shift["low"] > 0.5 and shift["error"] <= 1
+    assert "above that on the validation split." in other.summary
+    parts = table_of(other).query("kind == 'part'")
+    assert parts["error"].sum() == pytest.approx(other.measured, abs=1e-9)
+
+
+def test_without_a_delivery_nothing_is_said_of_one(healthy: Finding) -> None:
+    assert "delivery" not in table_of(healthy).index
+    assert "delivery" not in healthy.summary
+
+
 def test_planted_label_noise_lies_in_its_interval_and_labels_are_looked_at_first(
     noisy: tuple[Tensor, Tensor], shuffled: tuple[Tensor, Tensor]
 ) -> None:

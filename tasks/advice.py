@@ -1,0 +1,40 @@
+"""What the error is made of, asked anew of a run that is done: no stage of the pipeline, but like squeeze."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from recipe.dataset.stored import load_dataset
+from recipe.deliveries.examination import examine
+from recipe.deliveries.reading import read_delivery
+from recipe.errors import DataError
+from recipe.pipeline.loading import checked_experiment, with_search, with_test
+from recipe.pipeline.stage import Stage, main
+from recipe.practices.squeeze.error_budget import error_budget
+from recipe.training.experiment import Experiment
+from recipe.training.prepared import build_transform, resident_split
+
+
+def work(stage: Stage) -> None:
+    """Split the error of what tune chose, and say what is missed of a delivery where the settings name one."""
+    experiment = checked_experiment(stage, build_on="tune")
+    stage.run((error_budget,), with_delivery(with_test(with_search(experiment, stage), stage), stage))
+
+
+def with_delivery(experiment: Experiment, stage: Stage) -> Experiment:
+    """The same with the new examples of the delivery that the settings name, where they name one.
+
+    Raises:
+        DataError: it cannot be read as this data set, or has no example with a label that is not there already.
+    """
+    if stage.settings.data.delivery is None:
+        return experiment
+    reference, path = load_dataset(stage.workspace, stage.settings), Path(stage.settings.data.delivery)
+    examined = examine(read_delivery(path, reference, stage.settings, stage.workspace / "data" / "delivery"))
+    if not len(examined.new_rows):
+        raise DataError(f"{path.name} holds no labelled example that is new, so its errors would tell nothing.")
+    transform = build_transform(reference, stage.settings)
+    return replace(experiment, delivery=resident_split(examined.dataset, examined.new_rows, transform))
+
+
+if __name__ == "__main__":
+    main("squeeze", work)
