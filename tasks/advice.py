@@ -7,7 +7,7 @@ from recipe.dataset.stored import load_dataset
 from recipe.deliveries.examination import examine
 from recipe.deliveries.reading import read_delivery
 from recipe.errors import DataError
-from recipe.pipeline.loading import checked_experiment, with_search, with_test
+from recipe.pipeline.loading import checked_experiment, with_test
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.squeeze.error_budget import error_budget
 from recipe.training.experiment import Experiment
@@ -17,7 +17,7 @@ from recipe.training.prepared import build_transform, resident_split
 def work(stage: Stage) -> None:
     """Split the error of what tune chose, and say what is missed of a delivery where the settings name one."""
     experiment = checked_experiment(stage, build_on="tune")
-    stage.run((error_budget,), with_delivery(with_test(with_search(experiment, stage), stage), stage))
+    stage.run((error_budget,), with_delivery(with_test(experiment, stage), stage))
 
 
 def with_delivery(experiment: Experiment, stage: Stage) -> Experiment:

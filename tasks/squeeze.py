@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from recipe.inference.final_model import export_final, export_student
-from recipe.pipeline.loading import checked_experiment, with_search, with_test
+from recipe.pipeline.loading import checked_experiment, with_test
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.distill import distill
@@ -22,7 +22,7 @@ PRACTICES = (extended, ensemble, distill, calibration, final_test, error_budget)
 def work(stage: Stage) -> None:
     """Train the ensemble from what tune chose, test it once, and export it."""
     experiment = checked_experiment(stage, build_on="tune")
-    stage.run(PRACTICES, with_test(with_search(experiment, stage), stage))
+    stage.run(PRACTICES, with_test(experiment, stage))
     write_json(stage.workspace / "metrics" / "final.json", test_metrics(stage))
     if not stage.only:
         export_final(stage, experiment)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from recipe.pipeline.loading import SEARCH, checked_experiment, in_folds
 from recipe.pipeline.stage import Stage, main
-from recipe.practices.tune.architecture import architecture, from_the_better
+from recipe.practices.tune.architecture import architecture, from_the_better, runners_up
 from recipe.practices.tune.bayesian import bayesian
 from recipe.practices.tune.confirm import chosen, confirm
 from recipe.practices.tune.importance import importance
@@ -24,10 +24,12 @@ def work(stage: Stage) -> None:
     experiment = replace(
         experiment, budget=replace(experiment.budget, controls=1)
     )  # few are compared with each control
-    experiment = stage.run(PRACTICES, experiment, onwards={architecture.id: from_the_better})
+    searched = stage.run(PRACTICES, experiment, onwards={architecture.id: from_the_better})
     if not stage.only:
-        write_json(stage.workspace / "chosen" / "tune.json", training_to_json(chosen(experiment)))
-        write_json(stage.workspace / "chosen" / SEARCH, {"losses": losses_of_the_search(experiment)})
+        training = chosen(searched)
+        others = [training_to_json(one) for one in runners_up(experiment, training)]
+        write_json(stage.workspace / "chosen" / "tune.json", training_to_json(training))
+        write_json(stage.workspace / "chosen" / SEARCH, {"losses": losses_of_the_search(searched), "others": others})
 
 
 if __name__ == "__main__":

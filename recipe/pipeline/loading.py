@@ -75,7 +75,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         training = _handed_over(
             build_on, json.loads(chosen.read_text(encoding="utf-8")), settings, len(dataset.where("train"))
         )
-    return Experiment(
+    experiment = Experiment(
         train=split_of(dataset, "train", transform, settings),
         validation=split_of(dataset, "validation", transform, settings),
         objective=replace(
@@ -102,6 +102,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         by_time=dataset.time_column is not None,
         split_given=dataset.split_given,
     )
+    return _as_searched(experiment, workspace) if build_on == "tune" else experiment
 
 
 def checked_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
@@ -163,11 +164,12 @@ def with_test(experiment: Experiment, stage: Stage) -> Experiment:
     return replace(experiment, test=HeldOut(open_test, note_reading))
 
 
-def with_search(experiment: Experiment, stage: Stage) -> Experiment:
-    """The same with what the search's trials came to, as the stage tune left it."""
-    file = stage.workspace / "chosen" / SEARCH
-    losses = json.loads(file.read_text(encoding="utf-8"))["losses"] if file.is_file() else []
-    return replace(experiment, searched=tuple(losses))
+def _as_searched(experiment: Experiment, workspace: Path) -> Experiment:
+    """The same with what the search's trials came to and the other architectures, as the stage tune left them."""
+    file = workspace / "chosen" / SEARCH
+    left = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    others = tuple(training_from_json(one) for one in left.get("others", []))
+    return replace(experiment, searched=tuple(left.get("losses", [])), others=others)
 
 
 def pretrained_weights(stage: Stage) -> Weights | None:

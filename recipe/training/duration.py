@@ -88,9 +88,9 @@ def _squeezed(experiment: Experiment, workers: int) -> float:
 
     Those are the error budget's: two of each half, seen more often, and a wider one.
     """
-    length, extended = experiment.stages.squeeze.ensemble.epochs_factor, experiment.stages.squeeze.extended.factor
-    members = experiment.budget.members
-    trained = members * length
+    settings, extended = experiment.stages.squeeze.ensemble, experiment.stages.squeeze.extended.factor
+    length, members = settings.epochs_factor, experiment.budget.members
+    trained = (members + min(settings.others, members - 1)) * length
     beside = max(trained + extended, workers * extended) if extended > length else trained
     student = length * (1 + EVALUATED * members * (experiment.augment is not None)) if members > 1 else 0.0
     budget = length * (2 * math.sqrt(2) + experiment.stages.squeeze.error_budget.width**2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -42,9 +42,62 @@ def extended_training(experiment: Experiment) -> Training | None:
     return usual.having(epochs=epochs, patience=patience) if epochs > usual.epochs else None
 
 
+def other_trainings(experiment: Experiment) -> list[Training]:
+    """Nets of other architectures that may be members, by the best first; one member at least has the chosen one."""
+    base, settings = experiment.training, experiment.stages.squeeze.ensemble
+    members = experiment.budget.members
+    return [
+        one.having(
+            seed=base.seed + members + place, epochs=math.ceil(one.epochs * settings.epochs_factor), keep_best=True
+        )
+        for place, one in enumerate(experiment.others[: min(settings.others, members - 1)])
+    ]
+
+
 def train_members(experiment: Experiment) -> list[Trained]:
-    """The members, trained side by side."""
-    return fit_all(experiment, ensemble_trainings(experiment))
+    """The members: of each seed one, or with another architecture in the place of the last where that is better."""
+    return mixed_members(experiment).members
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Members of each seed, and what others in the place of the last of them gain.
+
+    `gain` is the fall of the validation loss against as many members of one architecture, `interval` its 95 %
+    interval; None where no other architecture was tried.
+    """
+
+    seeds: list[Trained]
+    others: list[Trained]
+    gain: float | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def members(self) -> list[Trained]:
+        """Those that answer together: the others among them where they gain beyond chance."""
+        return self.with_others if self.interval is not None and self.interval[0] > 0 else self.seeds
+
+    @property
+    def with_others(self) -> list[Trained]:
+        """As many as there are seeds, of which the first stays."""
+        return [*self.seeds[: len(self.seeds) - len(self.others)], *self.others]
+
+
+def mixed_members(experiment: Experiment) -> Mixed:
+    """Train all that may be members side by side, and compare as many with and without other architectures."""
+    alike, others = ensemble_trainings(experiment), other_trainings(experiment)
+    nets = fit_all(experiment, [*alike, *others])
+    mixed = Mixed(nets[: len(alike)], nets[len(alike) :])
+    if not others or any(net.history.diverged for net in mixed.others):
+        return mixed
+    objective, targets = experiment.objective, experiment.validation.targets.cpu()
+    before, after = (
+        objective.per_example(average(stacked_outputs(one), experiment.task), targets).double()
+        for one in (mixed.seeds, mixed.with_others)
+    )
+    gains = before - after
+    interval = mean_interval(gains, experiment.validation.groups)
+    return replace(mixed, gain=gains.mean().item(), interval=interval)
 
 
 def ensemble_temperature(experiment: Experiment, members: Sequence[Trained]) -> float:

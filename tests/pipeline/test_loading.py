@@ -18,11 +18,13 @@ from recipe.pipeline.loading import identity, load_experiment, with_test
 from recipe.pipeline.stage import Stage
 from recipe.practices.baseline.simplify import simplify
 from recipe.practices.regularize.pretrained import pretrained_changes
+from recipe.runtime.workspace import write_json
 from recipe.settings import load_settings
 from recipe.settings.composition import compose_params
 from recipe.tracking.connection import connect
 from recipe.tracking.registry import RegistryError, register_model
 from recipe.training.components import Component
+from recipe.training.experiment import training_to_json
 from recipe.training.fit import Shelf, fit
 from recipe.training.split import Split
 from recipe.training.weights import WeightsError
@@ -275,6 +277,21 @@ def test_a_registered_model_that_is_not_there_or_was_traced_is_one_sentence(
     compose_params(workspace, ["data=digits", "pretrained=models:/digits/99"])
     with pytest.raises(RegistryError, match="registered are digits"):
         load_experiment(Stage("regularize", workspace, load_settings(workspace)))
+
+
+def test_what_tune_left_beside_its_choice_comes_to_whatever_builds_on_it(workspace: Path) -> None:
+    stage = Stage("squeeze", workspace, load_settings(workspace))
+    own = load_experiment(stage)
+    linear = own.training.having(model=Component("model", "recipe.models.Linear"), seed=7)
+    write_json(workspace / "chosen" / "tune.json", training_to_json(own.training))
+    assert (load_experiment(stage, "tune").searched, load_experiment(stage, "tune").others) == ((), ())
+
+    left = {"losses": [0.5, 0.25], "others": [training_to_json(linear)]}
+    write_json(workspace / "chosen" / "search.json", left)
+    found = load_experiment(stage, "tune")
+    assert found.searched == (0.5, 0.25)
+    assert [one.parameters() for one in found.others] == [linear.parameters()]
+    assert load_experiment(stage, "regularize").others == ()
 
 
 def test_a_changed_file_of_weights_is_another_training(tmp_path: Path) -> None:

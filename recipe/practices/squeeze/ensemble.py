@@ -16,17 +16,19 @@ from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
 from recipe.training.best_epochs import folds_of
 from recipe.training.ensemble import (
+    Mixed,
     average,
     ensemble_trainings,
     extended_training,
+    mixed_members,
     stacked_outputs,
-    train_members,
 )
 from recipe.training.evaluation import evaluate_outputs, share_of_loss
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained, fit_all
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 SAME = 1e-5  # of the loss: members that differ by less differ by rounding, which has 1e-7
@@ -35,6 +37,7 @@ MOST_WAYS = 50  # to choose members of a size; all of them up to seven members
 
 class Settings(Strict):
     epochs_factor: float = Field(gt=0)
+    others: int = Field(ge=0)
 
 
 class Limits(Strict):
@@ -49,10 +52,13 @@ def ensemble(exp: Experiment) -> Finding:
     Against the mean of its members an average cannot lose (Jensen); it can against the best, where one of the others
     has diverged, and it gains nothing where all are one net, whatever their seed. The gain is the fall of the
     validation loss, example by example, against the member that is best on other examples. How different the members
-    are is the fall against their mean, as a share of it (Krogh and Vedelsby 1995, the ambiguity). Source: the recipe,
-    6, "ensembles are a pretty much guaranteed way to gain"; Lakshminarayanan et al. 2017.
+    are is the fall against their mean, as a share of it (Krogh and Vedelsby 1995, the ambiguity). A net of another
+    architecture is wrong elsewhere: it takes the place of one of them where as many with it have less loss, beyond
+    chance. Source: the recipe, 6, "ensembles are a pretty much guaranteed way to gain"; Lakshminarayanan et al. 2017;
+    Gontijo-Lopes et al. 2022 for other architectures.
     """
-    members = train_members(exp)
+    mixed = mixed_members(exp)
+    members = mixed.members
     outputs, targets, groups = stacked_outputs(members), exp.validation.targets.cpu(), exp.validation.groups
     singles = [evaluate_outputs(one, targets, exp.objective) for one in outputs]
     joint = evaluate_outputs(average(outputs, exp.task), targets, exp.objective)
@@ -65,7 +71,8 @@ def ensemble(exp: Experiment) -> Finding:
     return Finding(
         summary=f"{len(members)} members take the validation loss from {losses.mean():.4f} for one, {best.mean():.4f} "
         f"for the one that is best on other examples, to {joint.loss:.4f} together, and {joint.name} from {single:.4f} "
-        f"to {joint.metric:.4f}{_trouble(difference, high)}.{_against_one_as_long(exp, outputs, targets)}",
+        f"to {joint.metric:.4f}{_trouble(difference, high)}.{_with_others(mixed)}"
+        f"{_against_one_as_long(exp, stacked_outputs(mixed.seeds), targets)}",
         measured=gains.mean().item(),
         interval=(low, high),
         expected="not below 0 beyond chance",
@@ -77,6 +84,7 @@ def ensemble(exp: Experiment) -> Finding:
             at_least(difference, "min_difference", otherwise="warn"),
         ),
         figures={"members": _by_size(exp, outputs, targets)},
+        table=_table(exp, mixed),
     )
 
 
@@ -95,6 +103,42 @@ def _trouble(difference: float, high: float) -> str:
     if abs(difference) < SAME:
         return "; the members are the same net, whatever their seed"
     return "; the best member alone is better than all together, beyond chance" if high < 0 else ""
+
+
+def _with_others(mixed: Mixed) -> str:
+    """What another architecture in the place of a seed gains, as a sentence; empty where none was tried."""
+    if not mixed.others:
+        return ""
+    names = " and ".join(one.training.model.name for one in mixed.others)
+    if mixed.gain is None or mixed.interval is None:
+        return f" {names} diverged, so all are of one architecture."
+    low, high = mixed.interval
+    what = f"{mixed.gain:.3g} [{low:.3g}, {high:.3g}] of validation loss over as many of one architecture"
+    if low > 0:
+        return f" {names} is among them, which gains {what}."
+    return f" {names} in the place of one of them would gain {what}, which chance may explain: all are of one."
+
+
+def _table(exp: Experiment, mixed: Mixed) -> pd.DataFrame:
+    """A row for each net that was trained to be a member; `taken` says whether it is one."""
+    import pandas as pd
+
+    targets = exp.validation.targets.cpu()
+    rows = []
+    for net in [*mixed.seeds, *mixed.others]:
+        alone = evaluate_outputs(net.outputs, targets, exp.objective)
+        rows.append(
+            {
+                "model": net.training.model.name,
+                "seed": net.training.seed,
+                "epochs": net.history.epochs,
+                "best_epoch": net.history.best_epoch,
+                "loss": alone.loss,
+                "metric": alone.metric,
+                "taken": any(net is member for member in mixed.members),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _against_one_as_long(exp: Experiment, outputs: Tensor, targets: Tensor) -> str:

@@ -36,6 +36,7 @@ IMAGES = {
 # Gorishniy et al. 2021, section 3
 TABLES = {"a linear model": LINEAR, "an MLP": MLP, "a residual MLP": Component("model", "recipe.models.ResMlp")}
 DECAY = Component("scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR")  # Loshchilov and Hutter 2017
+STANDARD_ERROR = 0.16  # the p-value of a gain that is as large as its own standard error
 TAKEN_OVER = ("dropout",)  # of the model's settings, which regularize may have found
 
 
@@ -76,9 +77,10 @@ def architecture(exp: Experiment) -> Finding:
     operations of its step, up to a few times the present ones. The learning rate is a nuisance setting: each other has
     its own, the best of a few on a short training of one seed. All else is fixed: all are under the same cosine decay,
     as they are published, for at a constant rate batch norm looks worse than it is. Each is judged at its best epoch.
-    Where one holds, tune goes on from it in place of the default model; a model that somebody has named keeps its
-    place. Source: the recipe, 3, "don't be a hero"; Godbole et al. 2023, "choosing the model architecture" and
-    "scientific, nuisance, and fixed hyperparameters".
+    Where one leads by a standard error, tune goes on from it in place of the default model, as the one-standard-error
+    rule has it (Breiman et al. 1984, section 3.4.3); a model that somebody has named keeps its place, and is told of
+    what beats it beyond chance. Source: the recipe, 3, "don't be a hero"; Godbole et al. 2023, "choosing the model
+    architecture" and "scientific, nuisance, and fixed hyperparameters".
     """
     if exp.training.weights is not None:
         return skip("The training starts from pretrained weights, which fit no other architecture.")
@@ -103,14 +105,14 @@ def architecture(exp: Experiment) -> Finding:
 
 
 def from_the_better(exp: Experiment) -> Experiment:
-    """The experiment around the architecture that holds against the present one, where that may be replaced."""
+    """The experiment around the architecture that leads the present one, where that may be replaced."""
     if exp.training.weights is not None or not _may_be_replaced(exp):
         return exp
     first, *others = _at_their_rates(exp)
     if not others:
         return exp
     best = best_of(_compared(exp, first, others))
-    if best.answer != "holds":
+    if not _leads(best):
         return exp
     [found] = [one for one in others if one.name == best.name]
     own = exp.training
@@ -121,6 +123,32 @@ def from_the_better(exp: Experiment) -> Experiment:
 def _compared(exp: Experiment, present: Architecture, others: Sequence[Architecture]) -> list[Comparison]:
     changes = [Change(one.name, functools.partial(_instead, one.training)) for one in others]
     return compare_all(_around(exp, present), changes)
+
+
+def runners_up(exp: Experiment, chosen: Training) -> list[Training]:
+    """Trainings of the architectures that were compared and not chosen, the best first; under a decay, as compared.
+
+    At all of the present training's compute, with what `chosen` does to inputs. None where the model was named or
+    starts from weights: then no other is wanted.
+    """
+    if exp.training.weights is not None or not _may_be_replaced(exp):
+        return []
+    every = _at_their_rates(exp)
+    present, *others = every
+    found = _compared(exp, present, others) if others else []
+    losses = {present.name: found[0].control_loss if found else math.inf, **{one.name: one.loss for one in found}}
+    taken = chosen.model.locate()
+    left = [one for one in every if one.training.model.locate() is not taken and math.isfinite(losses[one.name])]
+    as_chosen = {name: getattr(chosen, name) for name in ("augment", "disturb", "mix", "reduction")}
+    return [
+        one.training.having(epochs=one.epochs, seed=chosen.seed, keep_best=True, **as_chosen)
+        for one in sorted(left, key=lambda one: losses[one.name])
+    ]
+
+
+def _leads(best: Comparison) -> bool:
+    """Whether its loss is lower by a standard error, from all seeds: nobody has asked for the default."""
+    return best.judged is not None and best.judged.p_value < STANDARD_ERROR and best.judged.answer != "refuted"
 
 
 def _around(exp: Experiment, present: Architecture) -> Experiment:
@@ -187,10 +215,13 @@ def _with_rates(exp: Experiment, found: Sequence[Architecture]) -> list[Architec
 
 
 def _what_goes_on(exp: Experiment, best: Comparison) -> str:
+    replaced = f"{best.training.model.name} goes on in place of the default {exp.training.model.name}"
+    if _may_be_replaced(exp) and best.answer == "holds":
+        return f"{replaced}."
+    if _may_be_replaced(exp) and _leads(best):
+        return f"{replaced}: it leads by more than a standard error, which is enough where nobody has named a model."
     if best.answer != "holds":
         return f"{exp.training.model.name} goes on."
-    if _may_be_replaced(exp):
-        return f"{best.training.model.name} goes on in place of the default {exp.training.model.name}."
     return (
         f"{exp.training.model.name} was named and goes on all the same; for the better one name "
         f"{_as_override(best.training.model)}."

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from sklearn.datasets import load_wine
 from torch import Tensor, nn
 
 from recipe.models import Cnn, Linear, Mlp
-from recipe.practices.tune.architecture import architecture, from_the_better
+from recipe.practices.tune.architecture import architecture, from_the_better, runners_up
 from recipe.settings import Stages
 from recipe.training.components import Component
 from recipe.training.experiment import Budget, Experiment, make_experiment
@@ -39,6 +40,16 @@ def of_digits(digits: tuple[Tensor, Tensor], model: Component, epochs: int = 8) 
 
 
 @pytest.fixture(scope="module")
+def of_wine() -> Experiment:
+    """The default MLP for a few steps on 106 wines: others have less loss, which so few cannot prove."""
+    data = load_wine()
+    order = torch.randperm(len(data.target), generator=torch.Generator().manual_seed(0))
+    rows, labels = torch.tensor(data.data, dtype=torch.float32)[order], torch.tensor(data.target)[order]
+    rows = (rows - rows.mean(0)) / rows.std(0)
+    return make_experiment(Mlp, (rows[:106], labels[:106]), (rows[106:], labels[106:]), optimizer=ADAM, epochs=40)
+
+
+@pytest.fixture(scope="module")
 def crippled(digits: tuple[Tensor, Tensor]) -> Experiment:
     """The default CNN, with settings that leave it next to nothing; shared, so that its trainings are."""
     return of_digits(digits, Component("model", "recipe.models.Cnn", NARROW))
@@ -56,6 +67,46 @@ def test_a_default_model_gives_way_to_one_that_is_better_beyond_chance(crippled:
     epochs = finding.table.set_index("model")["epochs"][after.model.name]
     assert 2 * epochs - 1 <= after.epochs <= 2 * epochs + 1
     assert set(finding.figures) == {"curves"}
+
+
+def test_a_default_model_gives_way_to_one_that_leads_by_a_standard_error(of_wine: Experiment) -> None:
+    finding = of_wine.examine(architecture)
+    after = from_the_better(of_wine).training
+
+    assert (finding.verdict, finding.answer) == ("pass", "open")
+    assert after.model.name != "recipe.models.Mlp"
+    assert (
+        f"{after.model.name} goes on in place of the default recipe.models.Mlp: it leads by more than a standard error"
+        in finding.summary
+    )
+
+
+def test_a_named_model_gives_way_to_none_that_only_leads(of_wine: Experiment) -> None:
+    named = replace(of_wine, stages=Stages.default(tune={"architecture": {"replaced": []}}))
+    finding = named.examine(architecture)
+
+    assert finding.verdict == "pass"
+    assert "recipe.models.Mlp goes on." in finding.summary
+    assert from_the_better(named) == named
+
+
+def test_those_that_were_not_chosen_are_left_to_the_ensemble_the_best_first(crippled: Experiment) -> None:
+    after = from_the_better(crippled).training
+    left = runners_up(crippled, after.having(augment=ADAM, seed=3))
+
+    table = crippled.examine(architecture).table.set_index("model")["loss"]
+    named = [one.model.name for one in left if one.model.name in table.index]
+    assert "recipe.models.Cnn" in {one.model.name for one in left}  # the start, which was beaten
+    assert after.model.name not in named
+    assert named == sorted(named, key=table.__getitem__)
+    assert all((one.seed, one.augment, one.keep_best) == (3, ADAM, True) for one in left)
+    assert all(one.scheduler is not None for one in left)
+
+
+def test_beside_a_named_model_no_other_is_wanted(crippled: Experiment) -> None:
+    staying = replace(crippled, stages=Stages.default(tune={"architecture": {"replaced": []}}))
+
+    assert runners_up(staying, staying.training) == []
 
 
 def test_the_epochs_of_each_follow_from_what_a_step_costs(crippled: Experiment) -> None:
