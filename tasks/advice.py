@@ -6,6 +6,7 @@ from pathlib import Path
 from recipe.dataset.stored import load_dataset
 from recipe.deliveries.examination import examine
 from recipe.deliveries.reading import read_delivery
+from recipe.error_budget.length import as_long_as_it_pays
 from recipe.errors import DataError
 from recipe.pipeline.loading import checked_experiment, with_test
 from recipe.pipeline.stage import Stage, main
@@ -16,7 +17,7 @@ from recipe.training.prepared import build_transform, resident_split
 
 def work(stage: Stage) -> None:
     """Split the error of what tune chose, and say what is missed of a delivery where the settings name one."""
-    experiment = checked_experiment(stage, build_on="tune")
+    experiment = as_long_as_it_pays(checked_experiment(stage, build_on="tune"))
     stage.run((error_budget,), with_delivery(with_test(experiment, stage), stage))
 
 

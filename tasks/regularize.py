@@ -19,6 +19,7 @@ from recipe.practices.regularize.pretrained import pretrained
 from recipe.practices.regularize.smaller_model import smaller_model
 from recipe.practices.regularize.weight_decay import weight_decay
 from recipe.runtime.workspace import write_json
+from recipe.training.cross_validation import in_part
 from recipe.training.experiment import training_to_json
 
 PRACTICES = (
@@ -41,7 +42,7 @@ PRACTICES = (
 
 def work(stage: Stage) -> None:
     """Compare each change with the control that overfits, and write down what the next stage builds on."""
-    experiment = in_replicates(in_folds(checked_experiment(stage, build_on="overfit")))
+    experiment = in_replicates(in_folds(in_part(checked_experiment(stage, build_on="overfit"))))
     if (stage.workspace / "chosen" / "overfit.json").is_file():  # else a practice is tried alone, and briefly
         experiment = past_the_turn(experiment)
     if not stage.only:

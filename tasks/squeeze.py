@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from recipe.error_budget.length import as_long_as_it_pays
 from recipe.inference.final_model import export_final, export_student
 from recipe.pipeline.loading import checked_experiment, with_test
 from recipe.pipeline.stage import Stage, main
@@ -21,8 +22,10 @@ PRACTICES = (extended, ensemble, distill, calibration, final_test, error_budget)
 
 def work(stage: Stage) -> None:
     """Train the ensemble from what tune chose, test it once, and export it."""
-    experiment = checked_experiment(stage, build_on="tune")
-    stage.run(PRACTICES, with_test(experiment, stage))
+    experiment = with_test(checked_experiment(stage, build_on="tune"), stage)
+    if stage.only and extended.id not in stage.only:
+        experiment = as_long_as_it_pays(experiment)
+    experiment = stage.run(PRACTICES, experiment, onwards={extended.id: as_long_as_it_pays})
     write_json(stage.workspace / "metrics" / "final.json", test_metrics(stage))
     if not stage.only:
         export_final(stage, experiment)

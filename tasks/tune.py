@@ -12,6 +12,7 @@ from recipe.practices.tune.optimizer import optimizer
 from recipe.practices.tune.random_over_grid import random_over_grid
 from recipe.practices.tune.schedule import schedule
 from recipe.runtime.workspace import write_json
+from recipe.training.cross_validation import in_part
 from recipe.training.experiment import training_to_json
 from recipe.tuning.pilot import losses_of_the_search
 
@@ -20,7 +21,7 @@ PRACTICES = (architecture, random_over_grid, bayesian, optimizer, schedule, impo
 
 def work(stage: Stage) -> None:
     """Search from what regularize chose, or from the architecture that beats it, and write down what squeeze takes."""
-    experiment = in_folds(checked_experiment(stage, build_on="regularize"))
+    experiment = in_folds(in_part(checked_experiment(stage, build_on="regularize")))
     experiment = replace(
         experiment, budget=replace(experiment.budget, controls=1)
     )  # few are compared with each control

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from recipe.error_budget.length import as_long_as_it_pays
 from recipe.inference.export import export_model
 from recipe.pipeline.loading import load_experiment, raw_examples
 from recipe.pipeline.stage import Stage
@@ -58,7 +59,7 @@ def main() -> int:
     def make(workspace: Path) -> int:
         stage = Stage("squeeze", workspace, load_settings(workspace))
         with progress.displayed(stage.name, private_folder(workspace) / progress.PLACE if is_told() else None):
-            export_final(stage, load_experiment(stage, build_on="tune").checked())
+            export_final(stage, as_long_as_it_pays(load_experiment(stage, build_on="tune").checked()))
         return DONE
 
     return run_process("The final model", make, parser.parse_args().workspace)

@@ -95,7 +95,9 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         device=device,
         stages=settings.stages,
         thresholds=settings.thresholds,
-        budget=Budget(**settings.budget.model_dump(include={"seeds", "trials", "members", "folds", "most_steps"})),
+        budget=Budget(
+            **settings.budget.model_dump(include={"seeds", "trials", "members", "folds", "examples", "most_steps"})
+        ),
         executor=executor_of(settings, workspace, device),
         fingerprint=identity(workspace, settings),
         folder=str(stage.home / ".recipe" / TRAININGS),
@@ -124,7 +126,8 @@ def _handed_over(stage: str, content: Mapping[str, Any], settings: Settings, exa
     if stage != "overfit":
         return training_from_json(content)
     factor = settings.stages.regularize.early_stopping.past_memorising
-    return past_memorising(memorised_from_json(content), examples, factor, settings.budget.most_steps)
+    compared = min(examples, settings.budget.examples or examples)
+    return past_memorising(memorised_from_json(content), compared, factor, settings.budget.most_steps)
 
 
 def in_folds(experiment: Experiment) -> Experiment:

@@ -207,6 +207,7 @@ class Budget(Strict):
     trials: int = Field(ge=2)
     members: int = Field(ge=2)
     folds: int | None = Field(default=None, ge=2)
+    examples: int | None = Field(default=None, ge=100)
 
 
 class Tracking(Strict):

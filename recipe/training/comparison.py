@@ -28,6 +28,7 @@ from recipe.training.fit import Trained, fit_together
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+STANDARD_ERROR = 0.16  # the p-value of a gain that is as large as its own standard error
 ANSWERS: tuple[Answer, ...] = ("refuted", "open", "holds")  # the last says most
 
 
@@ -320,6 +321,16 @@ def finding(
         table=pd.DataFrame([{**row(comparison), **more(comparison)} for comparison in comparisons]),
         answer=joint_answer(comparisons),
     )
+
+
+def leads(experiment: Experiment, one: Comparison) -> bool:
+    """Whether the loss of what was judged is lower by a standard error, from all seeds: enough to go on with it.
+
+    Breiman et al. 1984, section 3.4.3, the one-standard-error rule. Nothing is claimed by it.
+    """
+    if one.judged is None or one.seeds < experiment.budget.seeds:
+        return False
+    return one.answer != "refuted" and one.judged.p_value < STANDARD_ERROR
 
 
 def best_of(comparisons: Sequence[Comparison]) -> Comparison:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import torch
 
+from recipe.training.cross_validation import in_part
 from recipe.training.experiment import Experiment, Training
 
 WARM, MOST_STEPS, MOST_SECONDS = 2, 20, 0.5  # steps before the clock runs, and what is timed at most
@@ -41,11 +42,18 @@ def expected_seconds(experiment: Experiment, workers: int, handed_over: bool = F
 
 def seconds_by_stage(experiment: Experiment, workers: int, step: float, handed_over: bool = False) -> dict[str, float]:
     """The same where a step takes `step` seconds."""
-    one = _seconds(experiment, experiment.training, step)
+    whole = _seconds(experiment, experiment.training, step)
+    compared = _seconds(in_part(experiment), experiment.training, step)
     longer = 1.0 if handed_over else PAST_TURN
-    length = {"baseline": 1.0, "overfit": 1.0, "regularize": longer, "tune": longer, "squeeze": longer}
+    length = {
+        "baseline": whole,
+        "overfit": compared,
+        "regularize": compared * longer,
+        "tune": compared * longer,
+        "squeeze": whole * longer,
+    }
     return {
-        stage: BESIDE[stage] + one * length[stage] * count / (1 if stage == "baseline" else workers)
+        stage: BESIDE[stage] + length[stage] * count / (1 if stage == "baseline" else workers)
         for stage, count in _trainings(experiment, workers).items()
     }
 

@@ -96,6 +96,7 @@ class Training:
 class Budget:
     """How much is trained: `seeds` of each side of a comparison, `trials` of the search, `members` of the ensemble.
 
+    The stages that compare train on so many `examples` at most; None: on all, as squeeze does in any case.
     In regularize and tune each in so many `folds`; None: once, judged on the validation split. A control that goes on
     until its validation loss turns takes `most_steps` at most, where it is not longer by itself. A control has
     `controls` times as many seeds as what is compared with it: 2 where that is much, since every gain rests on the
@@ -106,6 +107,7 @@ class Budget:
     trials: int = 6
     members: int = 2
     folds: int | None = None
+    examples: int | None = None
     most_steps: int = 3000
     controls: int = 2
 
@@ -160,6 +162,7 @@ class Experiment:
         tried: the changes (`recipe.training.comparison.Change`) that are judged together, whichever practice asks.
         teacher: trained nets that every training here learns from, beside the targets; None: from the targets alone.
         searched: the validation losses of a search's trials at its first rung, where one chose the training.
+        left_out: how many training examples a comparison leaves to the stage squeeze.
         delivery: labelled examples that are to join the data set, where some are looked at.
         others: trainings of other architectures that were compared with the chosen one, the best first.
     """
@@ -193,6 +196,7 @@ class Experiment:
     searched: tuple[float, ...] = ()
     others: tuple[Training, ...] = ()
     delivery: Split | None = None
+    left_out: int = 0
 
     def variant(self, name: str, **changes: Any) -> Experiment:
         """The same with other data, loss or device, under a name of its own, so that no training is mixed up."""

@@ -26,6 +26,7 @@ from recipe.tracking.registry import RegistryError, register_model
 from recipe.training.components import Component
 from recipe.training.experiment import training_to_json
 from recipe.training.fit import Shelf, fit
+from recipe.training.handover import Memorised, memorised_to_json
 from recipe.training.split import Split
 from recipe.training.weights import WeightsError
 from tests.exported import export_digits
@@ -292,6 +293,15 @@ def test_what_tune_left_beside_its_choice_comes_to_whatever_builds_on_it(workspa
     assert found.searched == (0.5, 0.25)
     assert [one.parameters() for one in found.others] == [linear.parameters()]
     assert load_experiment(stage, "regularize").others == ()
+
+
+def test_what_overfit_hands_over_is_as_long_as_the_part_that_is_compared_asks_for(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "digits", "data=digits", "budget.examples=200", "budget.epochs=1")
+    stage = Stage("regularize", workspace, load_settings(workspace))
+    own = load_experiment(stage).training
+    write_json(workspace / "chosen" / "overfit.json", memorised_to_json(Memorised(own, steps=350)))
+    training = load_experiment(stage, "overfit").training
+    assert training.epochs == 150  # three times 350 steps, of which an epoch of 200 examples has seven
 
 
 def test_a_changed_file_of_weights_is_another_training(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every example but the test's is held out once, from the net that judges it and from nothing else."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,9 @@ from recipe.errors import DataError
 from recipe.models import Mlp
 from recipe.practices.regularize.dropout import dropout
 from recipe.practices.regularize.first_layer import first_layer
-from recipe.training.cross_validation import cross_validated
-from recipe.training.experiment import Experiment, make_experiment
+from recipe.practices.regularize.more_data import more_data
+from recipe.training.cross_validation import cross_validated, in_part
+from recipe.training.experiment import Budget, Experiment, make_experiment
 from recipe.training.fit import fit, fit_all
 from recipe.training.split import Split
 
@@ -44,6 +46,24 @@ def test_copies_and_groups_are_held_out_together(small: Experiment) -> None:
     for fold in folded.folds:
         held_out, trained_on = (set(one.groups.tolist()) for one in (fold.validation, fold.train))  # type: ignore[union-attr]
         assert not held_out & trained_on
+
+
+def test_comparisons_of_a_large_set_are_made_on_a_part_of_it_and_of_a_small_one_on_all(small: Experiment) -> None:
+    part = in_part(replace(small, budget=Budget(examples=100)))
+    assert (len(part.train), part.left_out) == (100, len(small.train) - 100)
+    assert part.validation is small.validation
+    assert ids_of(part.train) < ids_of(small.train)
+    assert fit(part, part.training).history.steps_per_epoch == math.ceil(100 / part.training.batch_size)
+    assert fit(part, part.training).variant == "100 examples"
+    for count in (None, len(small.train), len(small.train) + 1):
+        whole = replace(small, budget=Budget(examples=count))
+        assert in_part(whole) is whole
+
+
+def test_a_learning_curve_says_of_how_many_its_examples_are_a_part(small: Experiment) -> None:
+    part = in_part(replace(small, budget=Budget(examples=100)))
+    assert f"100 of {len(small.train)} examples give" in part.examine(more_data).summary
+    assert f"{len(small.train)} examples give" in small.examine(more_data).summary
 
 
 def test_a_training_is_judged_by_what_each_fold_says_of_its_own_examples(small: Experiment) -> None:

@@ -60,8 +60,8 @@ def more_data(exp: Experiment) -> Finding:
     ten, (ten_low, ten_high) = gains[10]
     fits = miss_low <= 0 <= miss_high
     return Finding(
-        summary=f"{whole} examples give a validation loss of {means[-1]:.4g}; the power law through fewer "
-        f"foretells {foretold:.4g}, off by [{miss_low:.3g}, {miss_high:.3g}], and "
+        summary=f"{whole}{_of_all(exp)} examples give a validation loss of {means[-1]:.4g}; the power law through "
+        f"fewer foretells {foretold:.4g}, off by [{miss_low:.3g}, {miss_high:.3g}], and "
         f"{'fits' if fits else 'does not fit'} here. Twice the data would take {gain:.3g} "
         f"[{interval[0]:.3g}, {interval[1]:.3g}] off the loss, {gain / means[-1]:.0%}; ten times the data {ten:.3g} "
         f"[{ten_low:.3g}, {ten_high:.3g}].",
@@ -73,6 +73,11 @@ def more_data(exp: Experiment) -> Finding:
         figures={"learning_curve": _figure(counts, means, drawn)},
         table=_table(counts, means, drawn),
     )
+
+
+def _of_all(exp: Experiment) -> str:
+    """How many there are, where comparisons are made on a part of them."""
+    return f" of {exp.left_out + len(exp.train):,}" if exp.left_out else ""
 
 
 def _answer(fits: bool, gain: tuple[float, float]) -> Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,10 +10,10 @@ from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
+from recipe.error_budget.length import Outcome, outcome_of, pays
 from recipe.error_budget.nets import train_whole
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
-from recipe.statistics.clusters import mean_interval
 from recipe.statistics.trend import falls
 from recipe.training.ensemble import ensemble_trainings, extended_training
 from recipe.training.evaluation import share_of_loss
@@ -26,6 +25,7 @@ LAST = 0.25  # share of the epochs in which a training that is worth going on wi
 
 class Settings(Strict):
     factor: float = Field(gt=0)
+    worthwhile: float = Field(ge=0, lt=1)
     patience: float = Field(gt=0)
 
 
@@ -40,7 +40,8 @@ def extended(exp: Experiment) -> Finding:
     One member goes on, unless it has found no new lowest validation loss for long. Its gain is the fall of the
     validation loss against the same member at its usual length, each example at the epoch that is best for other
     examples, with the interval over new examples; it is held to a share of the loss. A schedule of the learning rate is
-    stretched to the new length. Source: the recipe, 6, "leave it training".
+    stretched to the new length. Where the gain is surely worth it, all members are trained as long. Source: the recipe,
+    6, "leave it training".
     """
     usual, longer = ensemble_trainings(exp)[0], extended_training(exp)
     if longer is None:
@@ -51,53 +52,28 @@ def extended(exp: Experiment) -> Finding:
     nets = train_whole(exp)
     long, member = nets.longer, nets.members[0]
     assert long is not None, "it is trained where there is a longer training"
-    outcome = _outcome(exp, member, long)
-    surely = share_of_loss(outcome.interval[0], outcome.usual_loss)
+    outcome = outcome_of(exp, member, long)
     return Finding(
         summary=_in_words(exp, member, long, outcome),
         measured=outcome.gain,
         interval=outcome.interval,
         expected="next to nothing, or what chance explains",
-        advice=f"Where going on gains, the usual length is too short: set budget.epochs={_epochs_due(exp, long)}, and "
-        "run from regularize on; the members, and all that was chosen, then have that long.",
-        requirements=(at_most(surely, "max_gain", otherwise="warn"),),
+        advice=f"Where going on gains, the usual length is too short, also for what was compared and chosen: set "
+        f"budget.epochs={_epochs_due(exp, long)}, and run from regularize on.",
+        requirements=(at_most(outcome.share, "max_gain", otherwise="warn"),),
         figures={"curves": _drawn(usual.epochs, long)},
-    )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What going on bought: the two losses, the fall with its 95 % interval, and the metric before and after."""
-
-    usual_loss: float
-    loss: float
-    gain: float
-    interval: tuple[float, float]
-    usual_metric: float
-    metric: float
-
-
-def _outcome(exp: Experiment, member: Trained, long: Trained) -> Outcome:
-    before, after = member.history.best_losses.double(), long.history.best_losses.double()
-    gains, metric = before - after, exp.objective.metric
-    return Outcome(
-        before.mean().item(),
-        after.mean().item(),
-        gains.mean().item(),
-        mean_interval(gains, exp.validation.groups),
-        metric.of(member.history.best_scores.double().numpy()),
-        metric.of(long.history.best_scores.double().numpy()),
     )
 
 
 def _in_words(exp: Experiment, member: Trained, long: Trained, outcome: Outcome) -> str:
     low, high = outcome.interval
     share = share_of_loss(outcome.gain, outcome.usual_loss)
+    members = " All members are trained as long." if pays(exp, outcome) else ""
     return (
         f"Left training for {long.history.epochs} epochs in place of {member.history.epochs}, a member's validation "
         f"loss at its best epoch goes from {outcome.usual_loss:.4g} to {outcome.loss:.4g}, a gain of "
         f"{outcome.gain:.3g} [{low:.3g}, {high:.3g}], {share:.1%} of it, {exp.objective.metric.title} from "
-        f"{outcome.usual_metric:.4f} to {outcome.metric:.4f}. {_whether_to_go_on(long)}"
+        f"{outcome.usual_metric:.4f} to {outcome.metric:.4f}. {_whether_to_go_on(long)}{members}"
     )
 
 

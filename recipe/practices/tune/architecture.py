@@ -18,6 +18,7 @@ from recipe.training.comparison import (
     best_of,
     compare_all,
     finding,
+    leads,
 )
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
@@ -36,13 +37,13 @@ IMAGES = {
 # Gorishniy et al. 2021, section 3
 TABLES = {"a linear model": LINEAR, "an MLP": MLP, "a residual MLP": Component("model", "recipe.models.ResMlp")}
 DECAY = Component("scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR")  # Loshchilov and Hutter 2017
-STANDARD_ERROR = 0.16  # the p-value of a gain that is as large as its own standard error
 TAKEN_OVER = ("dropout",)  # of the model's settings, which regularize may have found
 
 
 class Settings(Strict):
     rates: tuple[float, ...] = Field(min_length=1)
     share: float = Field(gt=0, le=1)
+    least_epochs: int = Field(ge=1)
     stretch: float = Field(ge=1)
     replaced: tuple[str, ...]
 
@@ -112,7 +113,7 @@ def from_the_better(exp: Experiment) -> Experiment:
     if not others:
         return exp
     best = best_of(_compared(exp, first, others))
-    if not _leads(best):
+    if not leads(exp, best):
         return exp
     [found] = [one for one in others if one.name == best.name]
     own = exp.training
@@ -144,11 +145,6 @@ def runners_up(exp: Experiment, chosen: Training) -> list[Training]:
         one.training.having(epochs=one.epochs, seed=chosen.seed, keep_best=True, **as_chosen)
         for one in sorted(left, key=lambda one: losses[one.name])
     ]
-
-
-def _leads(best: Comparison) -> bool:
-    """Whether its loss is lower by a standard error, from all seeds: nobody has asked for the default."""
-    return best.judged is not None and best.judged.p_value < STANDARD_ERROR and best.judged.answer != "refuted"
 
 
 def _around(exp: Experiment, present: Architecture) -> Experiment:
@@ -201,8 +197,10 @@ def _epochs(exp: Experiment, spent: float, flops: float) -> int:
 
 
 def _shorter(exp: Experiment, training: Training) -> Training:
-    """With the share of its epochs that is compared."""
-    return training.having(epochs=max(1, round(training.epochs * exp.stages.tune.architecture.share)))
+    """With the share of its epochs that is compared; all of them where that leaves the present one few."""
+    settings = exp.stages.tune.architecture
+    share = max(settings.share, min(1.0, settings.least_epochs / exp.training.epochs))
+    return training.having(epochs=max(1, round(training.epochs * share)))
 
 
 def _with_rates(exp: Experiment, found: Sequence[Architecture]) -> list[Architecture]:
@@ -218,7 +216,7 @@ def _what_goes_on(exp: Experiment, best: Comparison) -> str:
     replaced = f"{best.training.model.name} goes on in place of the default {exp.training.model.name}"
     if _may_be_replaced(exp) and best.answer == "holds":
         return f"{replaced}."
-    if _may_be_replaced(exp) and _leads(best):
+    if _may_be_replaced(exp) and leads(exp, best):
         return f"{replaced}: it leads by more than a standard error, which is enough where nobody has named a model."
     if best.answer != "holds":
         return f"{exp.training.model.name} goes on."

@@ -282,6 +282,16 @@ def test_where_nothing_holds_the_control_goes_on(overfitted: Experiment) -> None
     assert chosen(strict).having(keep_best=False) == overfitted.training
 
 
+def test_where_nothing_holds_what_leads_by_a_standard_error_goes_on(overfitted: Experiment) -> None:
+    few = replace(overfitted, validation=overfitted.validation.head(20), budget=Budget(seeds=2))
+    found = few.examine(combination)
+    assert not found.table["holds"].any()
+    assert "none holds; these lead by a standard error: " in found.summary
+    first = found.table[found.table["p_value"] < 0.16].sort_values("gain", ascending=False).iloc[0]
+    assert f"by a standard error: {first['change']}" in found.summary
+    assert f"What goes on is {first['change']}" in found.summary or "What goes on is all that lead" in found.summary
+
+
 def test_practices_of_one_stage_share_their_trainings_and_what_they_prove(overfitted: Experiment) -> None:
     exp = replace(overfitted, tried=tuple(combined.changes(overfitted)))
     table = exp.examine(combination).table.set_index("change")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from torch import Tensor
 
+from recipe.error_budget.length import as_long_as_it_pays
 from recipe.models import Cnn, Mlp
 from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.extended import extended
@@ -42,6 +43,24 @@ def test_a_length_that_ends_while_the_member_still_learns_is_warned_of(experimen
     assert finding.interval is not None and finding.interval[0] > 0
     assert "for 3 epochs in place of 2" in finding.summary
     assert "set budget.epochs=2" in finding.advice
+    assert "All members are trained as long." in finding.summary
+
+
+def test_members_are_trained_as_long_where_that_surely_pays(experiment: Experiment) -> None:
+    longer = as_long_as_it_pays(experiment)
+    assert [one.epochs for one in ensemble_trainings(experiment)] == [2]
+    assert [one.epochs for one in ensemble_trainings(longer)] == [3]
+    assert extended_training(longer) is None
+
+
+def test_members_keep_their_length_where_going_on_gains_nothing(memorised: Experiment) -> None:
+    assert as_long_as_it_pays(memorised) == memorised
+
+
+def test_a_long_training_that_diverges_makes_no_member_longer(experiment: Experiment) -> None:
+    wild = experiment.training.having(optimizer=FAST.having(lr=1e38))
+    diverging = replace(experiment, training=wild)
+    assert as_long_as_it_pays(diverging) == diverging
 
 
 def test_a_member_that_has_learnt_all_it_can_is_left_alone_and_ended_early(memorised: Experiment) -> None:

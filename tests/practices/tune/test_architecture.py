@@ -65,7 +65,7 @@ def test_a_default_model_gives_way_to_one_that_is_better_beyond_chance(crippled:
     assert f"{after.model.name} goes on in place of the default recipe.models.Cnn" in finding.summary
     assert (after.seed, after.scheduler) == (crippled.training.seed, None)
     epochs = finding.table.set_index("model")["epochs"][after.model.name]
-    assert 2 * epochs - 1 <= after.epochs <= 2 * epochs + 1
+    assert after.epochs == epochs  # eight are compared whole
     assert set(finding.figures) == {"curves"}
 
 
@@ -113,10 +113,19 @@ def test_the_epochs_of_each_follow_from_what_a_step_costs(crippled: Experiment) 
     table = crippled.examine(architecture).table
 
     present = flops_per_example(crippled, crippled.training)
-    epochs = crippled.training.epochs // 2
+    epochs = crippled.training.epochs
     spent = table["flops_per_example"] * table["epochs"]
     assert ((spent <= present * epochs) | (table["epochs"] == 1)).all()
     assert (table["epochs"] <= 2 * epochs).all()
+
+
+@pytest.mark.parametrize(("epochs", "compared"), [(4, 4), (8, 8), (12, 8), (40, 20)])
+def test_a_long_training_is_compared_at_a_share_of_its_length_and_a_short_one_whole(
+    breast_cancer: tuple[Tensor, Tensor], epochs: int, compared: int
+) -> None:
+    rows, labels = breast_cancer
+    made = make_experiment(Mlp, (rows[:350], labels[:350]), (rows[350:], labels[350:]), optimizer=ADAM, epochs=epochs)
+    assert set(made.examine(architecture).table["present_epochs"]) == {compared}
 
 
 def test_each_has_a_rate_of_its_own(crippled: Experiment) -> None:
@@ -176,4 +185,4 @@ def test_a_net_that_torch_cannot_count_trains_as_long(breast_cancer: tuple[Tenso
 
     rows, labels = breast_cancer
     made = make_experiment(Scaled, (rows[:350], labels[:350]), (rows[350:], labels[350:]), epochs=3)
-    assert set(made.examine(architecture).table["epochs"]) == {2}
+    assert set(made.examine(architecture).table["epochs"]) == {3}

@@ -1,0 +1,66 @@
+"""How long members are trained: their usual length, or that of one left training where that surely pays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from recipe.statistics.clusters import mean_interval
+from recipe.training.ensemble import ensemble_trainings, extended_training
+from recipe.training.evaluation import share_of_loss
+from recipe.training.experiment import Experiment
+from recipe.training.fit import Trained, fit_all
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What going on bought: the two losses, the fall with its 95 % interval, and the metric before and after.
+
+    `share` is the fall as a share of the usual loss, at the lower end of its interval.
+    """
+
+    usual_loss: float
+    loss: float
+    gain: float
+    interval: tuple[float, float]
+    usual_metric: float
+    metric: float
+
+    @property
+    def share(self) -> float:
+        return share_of_loss(self.interval[0], self.usual_loss)
+
+
+def as_long_as_it_pays(exp: Experiment) -> Experiment:
+    """The experiment whose members are trained as long as one that was left training, where that surely pays."""
+    longer = extended_training(exp)
+    if longer is None:
+        return exp
+    long, member = fit_all(exp, [longer, ensemble_trainings(exp)[0]])
+    return _with_long_members(exp) if pays(exp, outcome_of(exp, member, long)) else exp
+
+
+def pays(exp: Experiment, outcome: Outcome) -> bool:
+    """Whether going on surely gains more than is worth it; not where the training diverged."""
+    return outcome.share > exp.stages.squeeze.extended.worthwhile
+
+
+def _with_long_members(exp: Experiment) -> Experiment:
+    """The experiment whose members are as long as one that is left training."""
+    squeeze = exp.stages.squeeze
+    members = squeeze.ensemble.model_copy(update={"epochs_factor": squeeze.extended.factor})
+    stages = exp.stages.model_copy(update={"squeeze": squeeze.model_copy(update={"ensemble": members})})
+    return replace(exp, stages=stages)
+
+
+def outcome_of(exp: Experiment, member: Trained, long: Trained) -> Outcome:
+    """What a member that was left training gains over itself at its usual length."""
+    before, after = member.history.best_losses.double(), long.history.best_losses.double()
+    gains, metric = before - after, exp.objective.metric
+    return Outcome(
+        before.mean().item(),
+        after.mean().item(),
+        gains.mean().item(),
+        mean_interval(gains, exp.validation.groups),
+        metric.of(member.history.best_scores.double().numpy()),
+        metric.of(long.history.best_scores.double().numpy()),
+    )
