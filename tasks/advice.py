@@ -31,10 +31,15 @@ def with_delivery(experiment: Experiment, stage: Stage) -> Experiment:
         return experiment
     reference, path = load_dataset(stage.workspace, stage.settings), Path(stage.settings.data.delivery)
     examined = examine(read_delivery(path, reference, stage.settings, stage.workspace / "data" / "delivery"))
-    if not len(examined.new_rows):
-        raise DataError(f"{path.name} holds no labelled example that is new, so its errors would tell nothing.")
+    rows = examined.unlike_any_before
+    if not len(rows):
+        counts = ", ".join(f"{count} {fate}" for fate, count in examined.counts.items())
+        raise DataError(
+            f"{path.name} has no example that is new, unlike all that are there, and rightly labelled ({counts}): "
+            "`recipe check data data.delivery=...` says of each why."
+        )
     transform = build_transform(reference, stage.settings)
-    return replace(experiment, delivery=resident_split(examined.dataset, examined.new_rows, transform))
+    return replace(experiment, delivery=resident_split(examined.dataset, rows, transform))
 
 
 if __name__ == "__main__":

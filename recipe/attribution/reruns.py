@@ -27,7 +27,7 @@ from recipe.runtime.progress import PLACE, watched
 from recipe.runtime.workspace import RUN_LOCK, TRAININGS, fingerprint, locked, private_folder, write_whole
 from recipe.settings import PARAMS
 from recipe.settings.defaults import lookup
-from recipe.settings.identity import NOT_IN_KEY
+from recipe.settings.identity import without_what_changes_nothing
 from recipe.settings.kinds import comes_with_a_package
 from recipe.tracking.past_runs import SHORT
 from recipe.tracking.pipeline_run import data_version
@@ -153,7 +153,7 @@ def _model_module(code: Path) -> str:
 
 def _scratch_of(bench: Bench, made_from: Ingredients) -> Path:
     """The scratch workspace of a run: of all that may change a number."""
-    settings = {name: value for name, value in made_from.settings.items() if name not in NOT_IN_KEY}
+    settings = without_what_changes_nothing(made_from.settings)
     code = code_in(made_from.folder, made_from.settings)
     return bench.folder / "runs" / fingerprint([settings, code, _data_name(bench, made_from)])
 

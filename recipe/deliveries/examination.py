@@ -77,6 +77,12 @@ class Examined:
         return self.rows(NEW)
 
     @property
+    def unlike_any_before(self) -> np.ndarray:
+        """Those of them that are not nearly equal to an example of the data set, int64 in order."""
+        twin = self.fates["twin"].to_numpy()[self.new_rows]
+        return self.new_rows[(twin == NO_TWIN) | (twin >= len(self.reference.manifest))]
+
+    @property
     def known(self) -> pd.DataFrame:
         """The rows of `fates` of what is in already, or came before in the delivery."""
         return self.fates[self.fates["fate"] == KNOWN]

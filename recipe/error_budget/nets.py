@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from recipe.training.cross_validation import parts_of
-from recipe.training.ensemble import average, ensemble_trainings, extended_training, other_trainings
+from recipe.training.ensemble import average, ensemble_trainings, extended_training, other_training
 from recipe.training.evaluation import evaluate
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all, fit_together
@@ -59,7 +59,7 @@ def train_nets(exp: Experiment) -> Nets:
 def train_whole(exp: Experiment) -> Nets:
     """All that squeeze trains on the whole training set, side by side, the longest first: none waits for it."""
     larger, longer, members = larger_training(exp), extended_training(exp), ensemble_trainings(exp, PAIR)
-    found = iter(fit_all(exp, [*filter(None, (larger, longer)), *members, *other_trainings(exp)]))
+    found = iter(fit_all(exp, [*filter(None, (larger, longer)), *members, *filter(None, [other_training(exp)])]))
     widest, longest = next(found) if larger else None, next(found) if longer else None
     return Nets(members=tuple(next(found) for _ in members), larger=widest, longer=longest)
 

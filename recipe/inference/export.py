@@ -61,7 +61,7 @@ def export_model(
     """Write the ensemble of `members` to `folder` as an MLflow pyfunc model, whole or not at all.
 
     Args:
-        members: networks of one shape, each giving (N, k).
+        members: networks for the same inputs, each giving (N, k).
         transform: what happens to a batch on its way into the net; float32 in, float32 out.
         preparation: the content of preparation.json.
         temperature: divides the members' logits before softmax; regression ignores it.

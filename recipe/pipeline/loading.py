@@ -21,7 +21,7 @@ from recipe.dataset.target_scale import in_own_units
 from recipe.dataset.test_ledger import readings, record_reading, times_read
 from recipe.executors import executor_of, side_by_side
 from recipe.runtime import progress
-from recipe.runtime.workspace import TRAININGS, fingerprint, private_folder
+from recipe.runtime.workspace import SEARCH, TRAININGS, fingerprint, private_folder
 from recipe.settings import Settings
 from recipe.settings.paths import REGISTERED
 from recipe.statistics.metrics import metrics_of
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 DROPOUT = re.compile(r"dropout|^drop_|_drop$", re.IGNORECASE)  # dropout, attn_dropout, drop_rate, drop_path_rate
 ARTIFACTS, PROGRAM = "artifacts", "program.pt2"  # of an exported model: recipe/inference/export.py
-SEARCH = "search.json"  # among what stages leave to the next: what the trials of a search came to
 ENOUGH = 5000  # validation examples tell an error of 1 % to 0.3 %
 WEIGHTS = ("weight", "pos_weight")  # tensors of torch's losses
 

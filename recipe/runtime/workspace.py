@@ -19,6 +19,7 @@ LOCK_POLL_SECONDS = 0.2
 SILENT_SECONDS = 2.0  # of waiting for a lock; then it is said what is waited for
 GIT_SECONDS = 10.0  # it answers in milliseconds, or from a sleeping network disk
 TRAININGS = "trainings"  # in .recipe/: finished ones, which a run finds again
+SEARCH = "search.json"  # in chosen/, left by tune beside its choice: what the trials came to, and other architectures
 SHARED = "shared-"  # in there, with the number of a process: what its workers map
 EXPERIMENTS = (".dvc", "tmp", "exps")  # below it DVC makes copies of a workspace, and deletes them
 STAGE_LOCK, RUN_LOCK = "lock", "run.lock"

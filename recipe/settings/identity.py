@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from recipe.settings import Settings
@@ -13,7 +14,12 @@ NOT_IN_DATA = frozenset(("delivery",))  # of the data: what may join them is non
 
 def identity(settings: Settings) -> dict[str, Any]:
     """What makes a run another run."""
-    named = {name: value for name, value in plain(settings).items() if name not in NOT_IN_KEY}
+    return without_what_changes_nothing(plain(settings))
+
+
+def without_what_changes_nothing(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain `settings` without those that change no number."""
+    named = {name: value for name, value in settings.items() if name not in NOT_IN_KEY}
     return {**named, "data": {name: value for name, value in named["data"].items() if name not in NOT_IN_DATA}}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from recipe.evidence import Finding
 from recipe.report.findings import STAGES, read_judged
 from recipe.runtime.machine_record import MachineRecord, read_record
-from recipe.runtime.workspace import fingerprint, git_commit
+from recipe.runtime.workspace import SEARCH, fingerprint, git_commit
 from recipe.settings import Settings, load_settings
 from recipe.settings.identity import NOT_IN_KEY, identity, plain
 from recipe.tracking.connection import tracking_uri
@@ -78,10 +78,15 @@ class Pipeline:
         """The data that ingest has read: see `recipe.versioning.provenance.data_entry`."""
         return data_entry(self.workspace, plain(self.settings), self.data_version)
 
+    def chosen(self, stage: str) -> list[Path]:
+        """What `stage` leaves to the next, as far as it is there."""
+        names = [f"{stage}.json", *([SEARCH] if stage == "tune" else [])]
+        return [file for name in names if (file := self.workspace / "chosen" / name).is_file()]
+
     def content(self, stage: str) -> str:
         """The hash of all that is published of `stage`."""
         files = [*_files(self.workspace / "reports" / stage), *_files(self.workspace / "metrics" / f"{stage}.json")]
-        files += [*_files(self.workspace / "chosen" / f"{stage}.json")]
+        files += [file for chosen in self.chosen(stage) for file in _files(chosen)]
         if stage == STAGES[-1]:
             files += [*_files(self.workspace / FINAL_MODEL), *_files(self.workspace / STUDENT_MODEL)]
         return fingerprint([self.key, self.settings.thresholds.of(stage), [_digest(path) for path in files]])

@@ -211,8 +211,7 @@ def _write_artifacts(
     for name in ("figures", "tables"):
         if (reports / name).is_dir():
             client.log_artifacts(run_id, str(reports / name), name)
-    chosen = pipeline.workspace / "chosen" / f"{stage}.json"
-    if chosen.is_file():
+    for chosen in pipeline.chosen(stage):
         client.log_artifact(run_id, str(chosen), "chosen")
     client.log_dict(run_id, {"stage": stage, "findings": [to_json(finding) for finding in findings]}, "findings.json")
 

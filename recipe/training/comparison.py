@@ -28,7 +28,7 @@ from recipe.training.fit import Trained, fit_together
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STANDARD_ERROR = 0.16  # the p-value of a gain that is as large as its own standard error
+STANDARD_ERROR = 0.16  # the p-value of a gain as large as its standard error, where that is well known; else stricter
 ANSWERS: tuple[Answer, ...] = ("refuted", "open", "holds")  # the last says most
 
 
@@ -326,7 +326,8 @@ def finding(
 def leads(experiment: Experiment, one: Comparison) -> bool:
     """Whether the loss of what was judged is lower by a standard error, from all seeds: enough to go on with it.
 
-    Breiman et al. 1984, section 3.4.3, the one-standard-error rule. Nothing is claimed by it.
+    After the one-standard-error rule of Breiman et al. 1984, section 3.4.3. Nothing is claimed by it: where three are
+    as good as the control, one of them leads it in every third run.
     """
     if one.judged is None or one.seeds < experiment.budget.seeds:
         return False

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recipe.runtime.workspace import fingerprint
-from recipe.training.ensemble import average, ensemble_trainings
+from recipe.training.ensemble import average, ensemble_trainings, other_training
 from recipe.training.evaluation import EVALUATION_BATCH
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
@@ -19,7 +19,7 @@ from recipe.training.split import Split
 
 
 def train_student(experiment: Experiment, members: Sequence[Trained]) -> Trained:
-    """One net of the members' architecture and length, trained to answer as they do together.
+    """One net of the chosen architecture and of a member's length, trained to answer as they do together.
 
     Where there is one member, that one: a net has nothing to learn from itself.
     """
@@ -30,9 +30,9 @@ def train_student(experiment: Experiment, members: Sequence[Trained]) -> Trained
 
 
 def student_training(experiment: Experiment) -> Training:
-    """A member's training from a seed that no member has."""
+    """A member's training from a seed that no member has, nor the net of another architecture."""
     member = ensemble_trainings(experiment)[0]
-    return member.having(seed=member.seed + experiment.budget.members)
+    return member.having(seed=member.seed + experiment.budget.members + (other_training(experiment) is not None))
 
 
 def _taught_by(experiment: Experiment, members: Sequence[Trained]) -> Experiment:

@@ -98,7 +98,8 @@ def _squeezed(experiment: Experiment, workers: int) -> float:
     """
     settings, extended = experiment.stages.squeeze.ensemble, experiment.stages.squeeze.extended.factor
     length, members = settings.epochs_factor, experiment.budget.members
-    trained = (members + min(settings.others, members - 1)) * length
+    default = experiment.training.model.name in experiment.stages.tune.architecture.replaced or experiment.others
+    trained = (members + bool(settings.other_architecture and members > 1 and default)) * length
     beside = max(trained + extended, workers * extended) if extended > length else trained
     student = length * (1 + EVALUATED * members * (experiment.augment is not None)) if members > 1 else 0.0
     budget = length * (2 * math.sqrt(2) + experiment.stages.squeeze.error_budget.width**2)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recipe.statistics.clusters import mean_interval
+from recipe.statistics.intervals import Estimate
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 from recipe.training.objective import Task
@@ -42,62 +43,71 @@ def extended_training(experiment: Experiment) -> Training | None:
     return usual.having(epochs=epochs, patience=patience) if epochs > usual.epochs else None
 
 
-def other_trainings(experiment: Experiment) -> list[Training]:
-    """Nets of other architectures that may be members, by the best first; one member at least has the chosen one."""
-    base, settings = experiment.training, experiment.stages.squeeze.ensemble
-    members = experiment.budget.members
-    return [
-        one.having(
-            seed=base.seed + members + place, epochs=math.ceil(one.epochs * settings.epochs_factor), keep_best=True
-        )
-        for place, one in enumerate(experiment.others[: min(settings.others, members - 1)])
-    ]
+def other_training(experiment: Experiment) -> Training | None:
+    """A net of the best other architecture, as long as members are; None where there is none, or one member alone."""
+    settings, members = experiment.stages.squeeze.ensemble, experiment.budget.members
+    if not settings.other_architecture or not experiment.others or members == 1:
+        return None
+    best = experiment.others[0]
+    epochs = math.ceil(best.epochs * settings.epochs_factor)
+    return best.having(seed=experiment.training.seed + members, epochs=epochs, keep_best=True)
 
 
 def train_members(experiment: Experiment) -> list[Trained]:
-    """The members: of each seed one, or with another architecture in the place of the last where that is better."""
-    return mixed_members(experiment).members
+    """The members: one of each seed, or with another architecture in the place of the last where that is better."""
+    return train_candidates(experiment).members
 
 
 @dataclass(frozen=True)
-class Mixed:
-    """Members of each seed, and what others in the place of the last of them gain.
+class Candidates:
+    """Nets of each seed, and one of another architecture that may take the place of the last.
 
-    `gain` is the fall of the validation loss against as many members of one architecture, `interval` its 95 %
-    interval; None where no other architecture was tried.
+    `gain` is the fall of the validation loss with it, against as many nets without; None where there is no other, or
+    one of them has diverged.
     """
 
     seeds: list[Trained]
-    others: list[Trained]
-    gain: float | None = None
-    interval: tuple[float, float] | None = None
+    other: Trained | None = None
+    gain: Estimate | None = None
+
+    @property
+    def takes_a_place(self) -> bool:
+        """Whether the other gains beyond chance."""
+        return self.gain is not None and self.gain.low > 0
 
     @property
     def members(self) -> list[Trained]:
-        """Those that answer together: the others among them where they gain beyond chance."""
-        return self.with_others if self.interval is not None and self.interval[0] > 0 else self.seeds
+        """Those that answer together."""
+        return self.with_the_other if self.takes_a_place else self.seeds
 
     @property
-    def with_others(self) -> list[Trained]:
-        """As many as there are seeds, of which the first stays."""
-        return [*self.seeds[: len(self.seeds) - len(self.others)], *self.others]
+    def with_the_other(self) -> list[Trained]:
+        """As many, with the other in the place of the last seed."""
+        return [*self.seeds[:-1], *([self.other] if self.other else self.seeds[-1:])]
 
 
-def mixed_members(experiment: Experiment) -> Mixed:
-    """Train all that may be members side by side, and compare as many with and without other architectures."""
-    alike, others = ensemble_trainings(experiment), other_trainings(experiment)
-    nets = fit_all(experiment, [*alike, *others])
-    mixed = Mixed(nets[: len(alike)], nets[len(alike) :])
-    if not others or any(net.history.diverged for net in mixed.others):
-        return mixed
+def train_candidates(experiment: Experiment) -> Candidates:
+    """Train all that may be members side by side, and compare as many with and without the other architecture."""
+    alike, other = ensemble_trainings(experiment), other_training(experiment)
+    nets = fit_all(experiment, [*alike, *([other] if other else [])])
+    found = Candidates(nets[: len(alike)], nets[-1] if other else None)
+    if other is None or any(net.history.diverged or not bool(net.outputs.isfinite().all()) for net in nets):
+        return found
+    gains = _together(experiment, found.seeds) - _together(experiment, found.with_the_other)
+    low, high = mean_interval(gains, experiment.validation.groups)
+    return replace(found, gain=Estimate(gains.mean().item(), low, high))
+
+
+def _together(experiment: Experiment, nets: Sequence[Trained]) -> Tensor:
+    """The loss of each validation example under `nets` together, (N,), without the luck of their epochs.
+
+    Each net keeps the epoch that is best on these very examples, and one with more epochs has more to choose from: so
+    what each loses at the epoch that is best for other examples, and not at its own, is put on top.
+    """
     objective, targets = experiment.objective, experiment.validation.targets.cpu()
-    before, after = (
-        objective.per_example(average(stacked_outputs(one), experiment.task), targets).double()
-        for one in (mixed.seeds, mixed.with_others)
-    )
-    gains = before - after
-    interval = mean_interval(gains, experiment.validation.groups)
-    return replace(mixed, gain=gains.mean().item(), interval=interval)
+    joint = objective.per_example(average(stacked_outputs(nets), experiment.task), targets)
+    lucky = [net.history.best_losses.double() - objective.per_example(net.outputs, targets).double() for net in nets]
+    return joint.double() + torch.stack(lucky).mean(0)
 
 
 def ensemble_temperature(experiment: Experiment, members: Sequence[Trained]) -> float:

@@ -36,17 +36,18 @@ class Limits(Strict):
 def distill(exp: Experiment) -> Finding:
     """One net taught by the ensemble keeps some of what the ensemble gains over one net, at the price of one.
 
-    The student has the members' architecture, length and augmentation; validation labels choose its epoch, as they do a
-    member's, and teach it nothing. Gains are over the mean of the members, example by example; the interval is over new
-    examples, not over new students. The share is told where the ensemble gains anything beyond chance. Source: the
-    recipe, 6, on what to do where an ensemble is too slow; Hinton et al. 2015.
+    The student has the chosen architecture, and a member's length and augmentation; validation labels choose its epoch,
+    as they do a member's, and teach it nothing. Gains are over the mean of the members of that architecture, example by
+    example; the interval is over new examples, not over new students. The share is told where the ensemble gains
+    anything beyond chance. Source: the recipe, 6, on what to do where an ensemble is too slow; Hinton et al. 2015.
     """
     members = train_members(exp)
     if len(members) == 1:
         return skip("The ensemble has one member, so there is nothing to distill: set budget.members=2 or more.")
     student = train_student(exp, members)
     outputs, targets, groups = stacked_outputs(members), exp.validation.targets.cpu(), exp.validation.groups
-    singles = [evaluate_outputs(one, targets, exp.objective) for one in outputs]
+    alike = [one for one in members if one.training.model == exp.training.model]
+    singles = [evaluate_outputs(one.outputs, targets, exp.objective) for one in alike]
     joint = evaluate_outputs(average(outputs, exp.task), targets, exp.objective)
     taught = evaluate_outputs(student.outputs, targets, exp.objective)
     single = torch.stack([one.losses.double() for one in singles]).mean(0)

@@ -16,12 +16,12 @@ from recipe.settings.strict import Strict
 from recipe.statistics.clusters import mean_interval
 from recipe.training.best_epochs import folds_of
 from recipe.training.ensemble import (
-    Mixed,
+    Candidates,
     average,
     ensemble_trainings,
     extended_training,
-    mixed_members,
     stacked_outputs,
+    train_candidates,
 )
 from recipe.training.evaluation import evaluate_outputs, share_of_loss
 from recipe.training.experiment import Experiment
@@ -37,7 +37,7 @@ MOST_WAYS = 50  # to choose members of a size; all of them up to seven members
 
 class Settings(Strict):
     epochs_factor: float = Field(gt=0)
-    others: int = Field(ge=0)
+    other_architecture: bool
 
 
 class Limits(Strict):
@@ -57,8 +57,8 @@ def ensemble(exp: Experiment) -> Finding:
     chance. Source: the recipe, 6, "ensembles are a pretty much guaranteed way to gain"; Lakshminarayanan et al. 2017;
     Gontijo-Lopes et al. 2022 for other architectures.
     """
-    mixed = mixed_members(exp)
-    members = mixed.members
+    candidates = train_candidates(exp)
+    members = candidates.members
     outputs, targets, groups = stacked_outputs(members), exp.validation.targets.cpu(), exp.validation.groups
     singles = [evaluate_outputs(one, targets, exp.objective) for one in outputs]
     joint = evaluate_outputs(average(outputs, exp.task), targets, exp.objective)
@@ -71,8 +71,8 @@ def ensemble(exp: Experiment) -> Finding:
     return Finding(
         summary=f"{len(members)} members take the validation loss from {losses.mean():.4f} for one, {best.mean():.4f} "
         f"for the one that is best on other examples, to {joint.loss:.4f} together, and {joint.name} from {single:.4f} "
-        f"to {joint.metric:.4f}{_trouble(difference, high)}.{_with_others(mixed)}"
-        f"{_against_one_as_long(exp, stacked_outputs(mixed.seeds), targets)}",
+        f"to {joint.metric:.4f}{_trouble(difference, high)}.{_with_the_other(candidates)}"
+        f"{_against_one_as_long(exp, candidates, targets)}",
         measured=gains.mean().item(),
         interval=(low, high),
         expected="not below 0 beyond chance",
@@ -84,7 +84,7 @@ def ensemble(exp: Experiment) -> Finding:
             at_least(difference, "min_difference", otherwise="warn"),
         ),
         figures={"members": _by_size(exp, outputs, targets)},
-        table=_table(exp, mixed),
+        table=_table(exp, candidates),
     )
 
 
@@ -105,27 +105,28 @@ def _trouble(difference: float, high: float) -> str:
     return "; the best member alone is better than all together, beyond chance" if high < 0 else ""
 
 
-def _with_others(mixed: Mixed) -> str:
+def _with_the_other(candidates: Candidates) -> str:
     """What another architecture in the place of a seed gains, as a sentence; empty where none was tried."""
-    if not mixed.others:
+    if candidates.other is None:
         return ""
-    names = " and ".join(one.training.model.name for one in mixed.others)
-    if mixed.gain is None or mixed.interval is None:
-        return f" {names} diverged, so all are of one architecture."
-    low, high = mixed.interval
-    what = f"{mixed.gain:.3g} [{low:.3g}, {high:.3g}] of validation loss over as many of one architecture"
-    if low > 0:
-        return f" {names} is among them, which gains {what}."
-    return f" {names} in the place of one of them would gain {what}, which chance may explain: all are of one."
+    name, gain = candidates.other.training.model.name, candidates.gain
+    if gain is None:
+        return f" {name} is not among them: it, or one of them, has diverged."
+    interval = f"[{gain.low:.3g}, {gain.high:.3g}] of validation loss against as many of one architecture"
+    if candidates.takes_a_place:
+        return f" {name} is among them, which gains {gain.value:.3g} {interval}."
+    if gain.high < 0:
+        return f" {name} is not among them: in the place of one it would cost, {gain.value:.3g} {interval}."
+    return f" {name} is not among them: in the place of one, {gain.value:.3g} {interval}, which chance may explain."
 
 
-def _table(exp: Experiment, mixed: Mixed) -> pd.DataFrame:
+def _table(exp: Experiment, candidates: Candidates) -> pd.DataFrame:
     """A row for each net that was trained to be a member; `taken` says whether it is one."""
     import pandas as pd
 
     targets = exp.validation.targets.cpu()
     rows = []
-    for net in [*mixed.seeds, *mixed.others]:
+    for net in [*candidates.seeds, *([candidates.other] if candidates.other else [])]:
         alone = evaluate_outputs(net.outputs, targets, exp.objective)
         rows.append(
             {
@@ -135,24 +136,25 @@ def _table(exp: Experiment, mixed: Mixed) -> pd.DataFrame:
                 "best_epoch": net.history.best_epoch,
                 "loss": alone.loss,
                 "metric": alone.metric,
-                "taken": any(net is member for member in mixed.members),
+                "taken": any(net is member for member in candidates.members),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _against_one_as_long(exp: Experiment, outputs: Tensor, targets: Tensor) -> str:
+def _against_one_as_long(exp: Experiment, candidates: Candidates, targets: Tensor) -> str:
     """Several members against one net of the same compute, trained as long as all of them, as a sentence."""
     usual, longer = ensemble_trainings(exp)[0], extended_training(exp)
-    size = round(longer.epochs / usual.epochs) if longer else 1
+    outputs, size = stacked_outputs(candidates.seeds), round(longer.epochs / usual.epochs) if longer else 1
     if longer is None or not 1 < size <= len(outputs):
         return ""
     [long] = fit_all(exp, [longer])
     together = _of_size(exp, outputs, targets, size)[0].double()
     gains = evaluate_outputs(long.outputs, targets, exp.objective).losses.double() - together
     low, high = mean_interval(gains, exp.validation.groups)
+    whose = "one architecture" if candidates.takes_a_place else "them"
     return (
-        f" {size} of them together gain {gains.mean():.3g} [{low:.3g}, {high:.3g}] of validation loss over one that "
+        f" {size} of {whose} together gain {gains.mean():.3g} [{low:.3g}, {high:.3g}] of validation loss over one that "
         f"{_left_training(long, size)}."
     )
 

@@ -122,10 +122,11 @@ def _of_the_delivery(exp: Experiment, shift: Estimate | None) -> str:
     if shift is None or exp.delivery is None:
         return ""
     apart, where = (shift, "above") if shift.value >= 0 else (sum_of((-1, shift)), "below")
-    chance = ", which chance may explain" if shift.low <= 0 <= shift.high else ""
+    chance = "" if shift.low > 0 or shift.high < 0 else ", which chance may explain"
+    unit = "points" if exp.task == "classification" else "of the targets' variance"
     return (
-        f" On the {len(exp.delivery):,} new examples of the delivery the error is {_with_interval(apart)} {where} that "
-        f"on the validation split{chance}."
+        f" On the {len(exp.delivery):,} new examples of the delivery the error is {_with_interval(apart)} {unit} "
+        f"{where} that on the validation split{chance}."
     )
 
 

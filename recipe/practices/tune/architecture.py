@@ -89,7 +89,7 @@ def architecture(exp: Experiment) -> Finding:
     if not others:
         return skip("None of the architectures for this kind of data is another than the present one.")
     around, compared = _around(exp, present), _compared(exp, present, others)
-    best = best_of(compared)
+    best = _best(exp, compared)
     return finding(
         around,
         compared,
@@ -112,7 +112,7 @@ def from_the_better(exp: Experiment) -> Experiment:
     first, *others = _at_their_rates(exp)
     if not others:
         return exp
-    best = best_of(_compared(exp, first, others))
+    best = _best(exp, _compared(exp, first, others))
     if not leads(exp, best):
         return exp
     [found] = [one for one in others if one.name == best.name]
@@ -145,6 +145,11 @@ def runners_up(exp: Experiment, chosen: Training) -> list[Training]:
         one.training.having(epochs=one.epochs, seed=chosen.seed, keep_best=True, **as_chosen)
         for one in sorted(left, key=lambda one: losses[one.name])
     ]
+
+
+def _best(exp: Experiment, compared: Sequence[Comparison]) -> Comparison:
+    """The best of those that lead; where none does, of all."""
+    return best_of([one for one in compared if leads(exp, one)] or compared)
 
 
 def _around(exp: Experiment, present: Architecture) -> Experiment:

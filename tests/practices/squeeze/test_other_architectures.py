@@ -9,12 +9,15 @@ from torch import Tensor
 
 from recipe.inference.export import Ensemble, write_program
 from recipe.inference.safe_loading import load_program
-from recipe.models import Cnn, Linear
+from recipe.models import Cnn, Linear, Mlp
+from recipe.practices.squeeze.distill import distill
 from recipe.practices.squeeze.ensemble import ensemble
 from recipe.practices.squeeze.error_budget import error_budget
+from recipe.practices.squeeze.final_test import final_test
 from recipe.settings import Stages
 from recipe.training.components import Component
-from recipe.training.ensemble import other_trainings, train_members
+from recipe.training.distillation import student_training
+from recipe.training.ensemble import ensemble_trainings, other_training, train_candidates, train_members
 from recipe.training.experiment import Budget, Experiment, HeldOut, Training, make_experiment
 from recipe.training.split import Split
 
@@ -42,57 +45,80 @@ def mixed(experiment: Experiment) -> Experiment:
     return beside(experiment, LINEAR, experiment.training.having(model=CNN))
 
 
+def models_of(experiment: Experiment) -> list[Component]:
+    return [one.training.model for one in train_members(experiment)]
+
+
 def test_another_architecture_takes_the_place_of_a_seed_where_that_gains_beyond_chance(mixed: Experiment) -> None:
     finding = mixed.examine(ensemble)
 
-    assert [one.training.model for one in train_members(mixed)] == [LINEAR, LINEAR, CNN]
-    assert "Cnn is among them, which gains" in finding.summary
+    assert models_of(mixed) == [LINEAR, LINEAR, CNN]
+    assert "Cnn is among them, which gains 0." in finding.summary
     assert finding.table["taken"].tolist() == [True, True, False, True]
     assert finding.table["seed"].tolist() == [0, 1, 2, 3]
     assert finding.table["loss"][3] < finding.table["loss"][:3].min()
 
 
-def test_one_that_is_no_better_stays_out(experiment: Experiment) -> None:
-    alike = beside(experiment, CNN, experiment.training.having(model=LINEAR))
+def test_one_that_is_worse_stays_out(experiment: Experiment) -> None:
+    alike = beside(experiment, CNN, experiment.training.having(model=LINEAR, epochs=1))
     finding = alike.examine(ensemble)
 
-    assert [one.training.model for one in train_members(alike)] == [CNN] * 3
-    assert "Linear in the place of one of them would gain -" in finding.summary
+    assert models_of(alike) == [CNN] * 3
+    assert "Linear is not among them: in the place of one it would cost, -" in finding.summary
     assert finding.table["taken"].tolist() == [True, True, True, False]
+
+
+def test_one_that_is_the_same_stays_out_and_chance_may_explain_what_it_gains(experiment: Experiment) -> None:
+    alike = beside(experiment, CNN, experiment.training.having(model=CNN))
+    gain = train_candidates(alike).gain
+
+    assert gain is not None and gain.low < 0 < gain.high
+    assert "Cnn is not among them: in the place of one, " in alike.examine(ensemble).summary
+    assert "which chance may explain." in alike.examine(ensemble).summary
 
 
 def test_one_that_diverges_stays_out(experiment: Experiment) -> None:
     wild = experiment.training.having(model=LINEAR, optimizer=FAST.having(lr=1e38))
     finding = beside(experiment, CNN, wild).examine(ensemble)
 
-    assert "Linear diverged, so all are of one architecture." in finding.summary
+    assert "Linear is not among them: it, or one of them, has diverged." in finding.summary
     assert finding.table["taken"].tolist() == [True, True, True, False]
 
 
+def test_in_a_regression_another_architecture_joins_too(diabetes: tuple[Tensor, Tensor]) -> None:
+    rows, targets = diabetes
+    made = make_experiment(Mlp, (rows[:300], targets[:300]), (rows[300:], targets[300:]), optimizer=FAST, epochs=30)
+    still = made.training.having(optimizer=FAST.having(lr=1e-7))
+    mixed = replace(made, budget=Budget(members=2), training=still, others=(made.training.having(model=LINEAR),))
+
+    assert models_of(mixed)[1] == LINEAR
+
+
 def test_another_has_the_members_length_and_a_seed_of_its_own(mixed: Experiment) -> None:
-    [other] = other_trainings(mixed)
+    other = other_training(mixed)
 
-    assert (other.epochs, other.seed, other.keep_best) == (6, 3, True)
+    assert other is not None and (other.epochs, other.keep_best) == (6, True)
+    assert len({one.seed for one in (*ensemble_trainings(mixed), other, student_training(mixed))}) == 5
 
 
-@pytest.mark.parametrize(("members", "others", "expected"), [(1, 1, 0), (2, 1, 1), (2, 5, 1), (3, 2, 2), (3, 0, 0)])
-def test_one_member_at_least_has_the_chosen_architecture(
-    experiment: Experiment, members: int, others: int, expected: int
+@pytest.mark.parametrize(("members", "wanted"), [(1, True), (3, False)])
+def test_none_is_trained_where_there_is_one_member_or_none_is_wanted(
+    mixed: Experiment, members: int, wanted: bool
 ) -> None:
-    training = experiment.training
-    several = replace(
-        beside(experiment, CNN, *(training.having(model=LINEAR, epochs=count) for count in range(1, 6))),
-        budget=Budget(members=members),
-        stages=Stages.default(squeeze={"ensemble": {"others": others}}),
-    )
-    assert len(other_trainings(several)) == expected
+    stages = Stages.default(squeeze={"ensemble": {"other_architecture": wanted}})
+    assert other_training(replace(mixed, budget=Budget(members=members), stages=stages)) is None
 
 
-def test_the_error_of_a_mixed_ensemble_is_split_whole(mixed: Experiment) -> None:
-    finding = mixed.examine(error_budget)
+def test_the_error_that_is_split_is_that_of_the_mixed_ensemble(mixed: Experiment) -> None:
+    finding, tested = mixed.examine(error_budget), mixed.examine(final_test)
 
-    parts = finding.table[finding.table["kind"] == "part"]["error"].sum()
-    assert parts == pytest.approx(finding.measured)
+    assert finding.measured == pytest.approx(1 - tested.table["figure"][0])
+    assert finding.measured != pytest.approx(1 - replace(mixed, others=()).examine(final_test).table["figure"][0])
+
+
+def test_the_student_stands_beside_nets_of_its_own_architecture(mixed: Experiment) -> None:
+    alone = sum(one.history.validation_loss[one.history.best_epoch - 1] for one in train_members(mixed)[:2]) / 2
+    assert f"The validation loss is {alone:.4f} for one net" in mixed.examine(distill).summary
 
 
 def test_a_mixed_ensemble_is_exported_as_one_program(mixed: Experiment, tmp_path: Path) -> None:
@@ -100,5 +126,6 @@ def test_a_mixed_ensemble_is_exported_as_one_program(mixed: Experiment, tmp_path
     net = Ensemble(nets, None, {"task": "classification"}, temperature=1.0).eval()
     inputs = mixed.validation.batch(torch.arange(5))[0]
 
+    assert len({type(one) for one in nets}) == 2
     program = load_program(write_program(net, inputs[:2], tmp_path))
     assert torch.allclose(program(inputs), net(inputs), atol=1e-5)

@@ -94,11 +94,11 @@ def test_those_that_were_not_chosen_are_left_to_the_ensemble_the_best_first(crip
     after = from_the_better(crippled).training
     left = runners_up(crippled, after.having(augment=ADAM, seed=3))
 
-    table = crippled.examine(architecture).table.set_index("model")["loss"]
-    named = [one.model.name for one in left if one.model.name in table.index]
-    assert "recipe.models.Cnn" in {one.model.name for one in left}  # the start, which was beaten
-    assert after.model.name not in named
-    assert named == sorted(named, key=table.__getitem__)
+    table = crippled.examine(architecture).table.set_index("model")
+    losses = {**table["loss"], "recipe.models.Cnn": table["control_loss"].iloc[0]}  # the start, which was beaten
+    names = [one.model.name for one in left]
+    assert set(names) == set(losses) - {after.model.name}
+    assert names == sorted(names, key=losses.__getitem__)
     assert all((one.seed, one.augment, one.keep_best) == (3, ADAM, True) for one in left)
     assert all(one.scheduler is not None for one in left)
 
