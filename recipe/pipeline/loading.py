@@ -95,7 +95,8 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         stages=settings.stages,
         thresholds=settings.thresholds,
         budget=Budget(
-            **settings.budget.model_dump(include={"seeds", "trials", "members", "folds", "examples", "most_steps"})
+            **settings.budget.model_dump(include={"seeds", "trials", "members", "folds", "examples"}),
+            most_steps=_most_steps(settings, len(dataset.where("train"))),
         ),
         executor=executor_of(settings, workspace, device),
         fingerprint=identity(workspace, settings),
@@ -125,8 +126,19 @@ def _handed_over(stage: str, content: Mapping[str, Any], settings: Settings, exa
     if stage != "overfit":
         return training_from_json(content)
     factor = settings.stages.regularize.early_stopping.past_memorising
-    compared = min(examples, settings.budget.examples or examples)
-    return past_memorising(memorised_from_json(content), compared, factor, settings.budget.most_steps)
+    found = memorised_from_json(content)
+    return past_memorising(found, _compared(settings, examples), factor, _most_steps(settings, examples))
+
+
+def _compared(settings: Settings, examples: int) -> int:
+    """On how many of so many training examples comparisons are made."""
+    return min(examples, settings.budget.examples or examples)
+
+
+def _most_steps(settings: Settings, examples: int) -> int:
+    """The steps within which a control may turn: the budget's, or twice the least epochs where those alone are more."""
+    least = settings.budget.epochs * math.ceil(_compared(settings, examples) / settings.batch_size)
+    return 2 * least if least > settings.budget.most_steps else settings.budget.most_steps
 
 
 def in_folds(experiment: Experiment) -> Experiment:

@@ -1,6 +1,7 @@
 """What names an experiment's data and code, and whose ledgers a stage in a scratch workspace uses."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -302,6 +303,20 @@ def test_what_overfit_hands_over_is_as_long_as_the_part_that_is_compared_asks_fo
     write_json(workspace / "chosen" / "overfit.json", memorised_to_json(Memorised(own, steps=350)))
     training = load_experiment(stage, "overfit").training
     assert training.epochs == 150  # three times 350 steps, of which an epoch of 200 examples has seven
+
+
+@pytest.mark.parametrize(("epochs", "most"), [(1, 40), (5, 40), (6, 84), (20, 280)])
+def test_a_control_may_be_twice_as_long_as_the_least_epochs_where_those_alone_are_more_than_the_budget(
+    tmp_path: Path, epochs: int, most: int
+) -> None:
+    words = ("data=digits", "budget.examples=200", f"budget.epochs={epochs}", "budget.most_steps=40", "budget.steps=1")
+    workspace = make_workspace(tmp_path / "digits", *words)
+    stage = Stage("regularize", workspace, load_settings(workspace))
+    own = load_experiment(stage).training
+    write_json(workspace / "chosen" / "overfit.json", memorised_to_json(Memorised(own, steps=5000)))
+    experiment = load_experiment(stage, "overfit")
+    assert experiment.budget.most_steps == most
+    assert experiment.training.epochs == max(epochs, math.ceil(most / 7))  # an epoch of 200 examples has seven steps
 
 
 def test_a_changed_file_of_weights_is_another_training(tmp_path: Path) -> None:

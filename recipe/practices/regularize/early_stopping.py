@@ -125,7 +125,7 @@ def _advice(exp: Experiment, best: list[int], diverged: int) -> str:
     if diverged:
         return f"{diverged} of the control's trainings diverged: lower the learning rate (optimizer.lr)."
     where = "The best epoch is the last" if max(best) >= exp.training.epochs else "The loss falls to the end"
-    return f"{where}: train on (budget.most_steps), or make the model wider, so that it overfits."
+    return f"{where}: train on (budget.most_steps, budget.epochs), or make the model wider, so that it overfits."
 
 
 def _range(epochs: list[int]) -> str:
