@@ -112,12 +112,11 @@ def _with_the_other(candidates: Candidates) -> str:
     name, gain = candidates.other.training.model.name, candidates.gain
     if gain is None:
         return f" {name} is not among them: it, or one of them, has diverged."
-    interval = f"[{gain.low:.3g}, {gain.high:.3g}] of validation loss against as many of one architecture"
+    what = f"{gain.value:.3g} [{gain.low:.3g}, {gain.high:.3g}] of validation loss over as many of one architecture"
     if candidates.takes_a_place:
-        return f" {name} is among them, which gains {gain.value:.3g} {interval}."
-    if gain.high < 0:
-        return f" {name} is not among them: in the place of one it would cost, {gain.value:.3g} {interval}."
-    return f" {name} is not among them: in the place of one, {gain.value:.3g} {interval}, which chance may explain."
+        return f" {name} is among them, which gains {what}."
+    why = "which is a loss" if gain.high < 0 else "which chance may explain"
+    return f" {name} is not among them: in the place of one it would gain {what}, {why}."
 
 
 def _table(exp: Experiment, candidates: Candidates) -> pd.DataFrame:

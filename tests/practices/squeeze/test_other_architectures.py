@@ -64,7 +64,8 @@ def test_one_that_is_worse_stays_out(experiment: Experiment) -> None:
     finding = alike.examine(ensemble)
 
     assert models_of(alike) == [CNN] * 3
-    assert "Linear is not among them: in the place of one it would cost, -" in finding.summary
+    assert "Linear is not among them: in the place of one it would gain -" in finding.summary
+    assert "which is a loss." in finding.summary
     assert finding.table["taken"].tolist() == [True, True, True, False]
 
 
@@ -73,7 +74,7 @@ def test_one_that_is_the_same_stays_out_and_chance_may_explain_what_it_gains(exp
     gain = train_candidates(alike).gain
 
     assert gain is not None and gain.low < 0 < gain.high
-    assert "Cnn is not among them: in the place of one, " in alike.examine(ensemble).summary
+    assert "Cnn is not among them: in the place of one it would gain " in alike.examine(ensemble).summary
     assert "which chance may explain." in alike.examine(ensemble).summary
 
 
