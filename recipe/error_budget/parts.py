@@ -27,7 +27,7 @@ HOW = {
     BIAS: "what the ensemble misses of the training examples themselves, beyond label noise",
     ALIKE: "what is left: unseen examples that nets of this kind miss, whatever their seed and their examples",
     EXAMPLES: "two nets of two halves of the data against two nets of one half",
-    SEEDS: "what the ensemble has left of what its members lose to it",
+    SEEDS: "what an ensemble of the chosen architecture has left of what its members lose to it",
     SHIFT: "the error on the test set less that on the validation split",
 }
 

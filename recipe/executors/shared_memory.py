@@ -82,7 +82,7 @@ def share(experiment: Experiment) -> Shared:
 
 
 def for_training(experiment: Experiment) -> Experiment:
-    """`experiment` without what no training needs: names, groups, pictures, what is tried, the test split's door."""
+    """`experiment` without what no training needs: names, groups, pictures, what is tried, test split and delivery."""
     return replace(
         experiment,
         train=replace(experiment.train, ids=(), groups=None),
@@ -90,6 +90,7 @@ def for_training(experiment: Experiment) -> Experiment:
         decode=None,
         executor=None,
         test=None,
+        delivery=None,
         replicates=(),
         tried=(),
     )
