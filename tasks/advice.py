@@ -1,11 +1,8 @@
 """What the error is made of, asked anew of a run that is done: no stage of the pipeline, but like squeeze."""
 
 from dataclasses import replace
-from pathlib import Path
 
-from recipe.dataset.stored import load_dataset
-from recipe.deliveries.examination import examine
-from recipe.deliveries.reading import read_delivery
+from recipe.deliveries.examination import examined_delivery
 from recipe.error_budget.length import as_long_as_it_pays
 from recipe.errors import DataError
 from recipe.pipeline.loading import checked_experiment, with_test
@@ -29,17 +26,15 @@ def with_delivery(experiment: Experiment, stage: Stage) -> Experiment:
     """
     if stage.settings.data.delivery is None:
         return experiment
-    reference, path = load_dataset(stage.workspace, stage.settings), Path(stage.settings.data.delivery)
-    examined = examine(read_delivery(path, reference, stage.settings, stage.workspace / "data" / "delivery"))
-    rows = examined.unlike_any_before
-    if not len(rows):
+    examined = examined_delivery(stage.workspace, stage.settings)
+    if not len(examined.new_rows):
         counts = ", ".join(f"{count} {fate}" for fate, count in examined.counts.items())
         raise DataError(
-            f"{path.name} has no example that is new, unlike all that are there, and rightly labelled ({counts}): "
+            f"{examined.delivered.path.name} has no example that is new and rightly labelled ({counts}): "
             "`recipe check data data.delivery=...` says of each why."
         )
-    transform = build_transform(reference, stage.settings)
-    return replace(experiment, delivery=resident_split(examined.dataset, rows, transform))
+    transform = build_transform(examined.reference, stage.settings)
+    return replace(experiment, delivery=resident_split(examined.dataset, examined.new_rows, transform))
 
 
 if __name__ == "__main__":

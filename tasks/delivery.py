@@ -1,10 +1,6 @@
 """A delivery of new data, examined beside the data set that it is to join: no stage of the pipeline, but like one."""
 
-from pathlib import Path
-
-from recipe.dataset.stored import load_dataset
-from recipe.deliveries.examination import Examined, examine, write_fates
-from recipe.deliveries.reading import read_delivery
+from recipe.deliveries.examination import Examined, examined_delivery, write_fates
 from recipe.evidence import Finding, Practice
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.data.blank import blank_of_delivery
@@ -46,10 +42,7 @@ PRACTICES = (
 
 def work(stage: Stage) -> None:
     """Examine the delivery that the settings name, and write what becomes of each of its examples."""
-    reference = load_dataset(stage.workspace, stage.settings)
-    path = Path(stage.settings.data.delivery or "")
-    delivered = read_delivery(path, reference, stage.settings, stage.workspace / "data" / "delivery")
-    examined = examine(delivered)
+    examined = examined_delivery(stage.workspace, stage.settings)
     stage.run(PRACTICES, examined)
     stage.counts |= {fate: float(count) for fate, count in examined.counts.items()}
     listed = examined.set_aside[["id", "path", "reason", "label"]]

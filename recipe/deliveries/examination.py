@@ -12,12 +12,13 @@ import pandas as pd
 
 from recipe.dataset.kind import kind_of
 from recipe.dataset.splits import TRAIN
-from recipe.dataset.stored import Dataset
+from recipe.dataset.stored import Dataset, load_dataset
 from recipe.dataset.tables import content_ids
-from recipe.deliveries.reading import Delivered
+from recipe.deliveries.reading import Delivered, read_delivery
 from recipe.inspection.columns import known_by
 from recipe.inspection.duplicates import coincidences, compared_columns, near_pairs
 from recipe.runtime.workspace import write_whole
+from recipe.settings import Settings
 
 NEW, KNOWN, ASIDE = "new", "known", "aside"
 BLANK, CONFLICT, NEAR_TEST = "blank", "conflict", "leakage"
@@ -77,12 +78,6 @@ class Examined:
         return self.rows(NEW)
 
     @property
-    def unlike_any_before(self) -> np.ndarray:
-        """Those of them that are not nearly equal to an example of the data set, int64 in order."""
-        twin = self.fates["twin"].to_numpy()[self.new_rows]
-        return self.new_rows[(twin == NO_TWIN) | (twin >= len(self.reference.manifest))]
-
-    @property
     def known(self) -> pd.DataFrame:
         """The rows of `fates` of what is in already, or came before in the delivery."""
         return self.fates[self.fates["fate"] == KNOWN]
@@ -111,6 +106,16 @@ class Examined:
     def new(self) -> Dataset:
         """The examples that would be taken."""
         return self.dataset.at(self.rows(NEW))
+
+
+def examined_delivery(workspace: Path, settings: Settings) -> Examined:
+    """The delivery that `settings` name, examined beside the prepared data of `workspace`.
+
+    Raises:
+        DataError: it is not readable as this data set, with the sentence that tells the sender why.
+    """
+    reference, path = load_dataset(workspace, settings), Path(settings.data.delivery or "")
+    return examine(read_delivery(path, reference, settings, workspace / "data" / "delivery"))
 
 
 def examine(delivered: Delivered) -> Examined:
