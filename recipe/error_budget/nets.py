@@ -34,10 +34,10 @@ class Nets:
     """All that are asked: at least two members, and what is empty or None where it could not be made.
 
     Attributes:
-        halves: two, of which no example is in both; copies and groups lie in one.
         members: of the chosen architecture, whether or not one of another has taken a place in the ensemble.
         larger: wider, with the first member's seed.
         longer: the first member, trained on past its length.
+        halves: two, of which no example is in both; copies and groups lie in one.
     """
 
     members: tuple[Trained, ...]

@@ -84,7 +84,7 @@ def advise(workspace: Path, overrides: Sequence[str], out: Path | None = None) -
             "with the same settings."
         )
     out = out or workspace / "reports" / "advice"
-    result = _checked(workspace, _by_stage([ERROR_BUDGET]), settings, out, instead=ADVICE)
+    result = _checked(workspace, _by_stage([ERROR_BUDGET]), settings, out, module=ADVICE)
     [finding] = [one for one in result.findings if one.practice == ERROR_BUDGET]
     if finding.verdict in ("fail", "skip"):
         raise WorkspaceError(f"{finding.summary} {finding.advice}".strip())
@@ -125,8 +125,14 @@ def _checked(
     settings: dict[str, Any],
     out: Path,
     wait_seconds: float = 0.0,
-    instead: str | None = None,
+    module: str | None = None,
 ) -> RunResult:
+    """What the practices that are `due` find in a scratch workspace, judged, with the report in `out`.
+
+    Args:
+        module: see `_measure`.
+    """
+    is_delivery = module == DELIVERED
     make_output_folder(out)
     is_present_run = _is_present_run(workspace, parse_settings(settings))
     make_paths_absolute(settings, workspace)
@@ -139,8 +145,7 @@ def _checked(
         if is_present_run and (workspace / CHOSEN).is_dir():
             shutil.copytree(workspace / CHOSEN, scratch / CHOSEN)
         checked = parse_settings(settings)
-        _measure(workspace, scratch, due, source, instead)
-        is_delivery = instead == DELIVERED
+        _measure(workspace, scratch, due, source, module)
         held_to = DELIVERED if is_delivery else None
         judged = tuple(read_judged(scratch / "reports", stage, checked, held_to) for stage in due)
         result = _report(scratch, checked, judged, is_delivery)

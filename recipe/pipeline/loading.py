@@ -68,12 +68,11 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
     task = dataset.preparation["task"]
     n_outputs = len(dataset.preparation["classes"]) if task == "classification" else dataset.targets.shape[1]
     made_of = kind_of(dataset.preparation).made_of(dataset.preparation)
-    training = settings_training(settings, len(dataset.where("train")))
+    examples = len(dataset.where("train"))
+    training = settings_training(settings, examples)
     chosen = workspace / "chosen" / f"{build_on}.json"
     if build_on and chosen.is_file():
-        training = _handed_over(
-            build_on, json.loads(chosen.read_text(encoding="utf-8")), settings, len(dataset.where("train"))
-        )
+        training = _handed_over(build_on, json.loads(chosen.read_text(encoding="utf-8")), settings, examples)
     experiment = Experiment(
         train=split_of(dataset, "train", transform, settings),
         validation=split_of(dataset, "validation", transform, settings),
@@ -96,7 +95,7 @@ def load_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         thresholds=settings.thresholds,
         budget=Budget(
             **settings.budget.model_dump(include={"seeds", "trials", "members", "folds", "examples"}),
-            most_steps=_most_steps(settings, len(dataset.where("train"))),
+            most_steps=_most_steps(settings, examples),
         ),
         executor=executor_of(settings, workspace, device),
         fingerprint=identity(workspace, settings),

@@ -86,7 +86,7 @@ class Pipeline:
     def content(self, stage: str) -> str:
         """The hash of all that is published of `stage`."""
         files = [*_files(self.workspace / "reports" / stage), *_files(self.workspace / "metrics" / f"{stage}.json")]
-        files += [file for chosen in self.chosen(stage) for file in _files(chosen)]
+        files += self.chosen(stage)
         if stage == STAGES[-1]:
             files += [*_files(self.workspace / FINAL_MODEL), *_files(self.workspace / STUDENT_MODEL)]
         return fingerprint([self.key, self.settings.thresholds.of(stage), [_digest(path) for path in files]])

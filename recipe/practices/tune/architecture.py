@@ -134,10 +134,11 @@ def runners_up(exp: Experiment, chosen: Training) -> list[Training]:
     """
     if exp.training.weights is not None or not _may_be_replaced(exp):
         return []
-    every = _at_their_rates(exp)
-    present, *others = every
-    found = _compared(exp, present, others) if others else []
-    losses = {present.name: found[0].control_loss if found else math.inf, **{one.name: one.loss for one in found}}
+    present, *others = every = _at_their_rates(exp)
+    if not others:
+        return []
+    found = _compared(exp, present, others)
+    losses = {present.name: found[0].control_loss, **{one.name: one.loss for one in found}}
     taken = chosen.model.locate()
     left = [one for one in every if one.training.model.locate() is not taken and math.isfinite(losses[one.name])]
     as_chosen = {name: getattr(chosen, name) for name in ("augment", "disturb", "mix", "reduction")}
