@@ -55,10 +55,14 @@ class Candidate:
         mean = self.losses.mean().item()
         return mean if math.isfinite(mean) else math.inf
 
+    def seen_through(self, exp: Experiment) -> bool:
+        """Whether it was trained from all seeds, and not ended after the first."""
+        return len(self.losses) == exp.budget.seeds
+
     @property
     def seeds_spread(self) -> float:
-        """The standard deviation of the mean loss from seed to seed."""
-        return self.losses.mean(1).std().item()
+        """The standard deviation of the mean loss from seed to seed; nan of one."""
+        return self.losses.mean(1).std().item() if len(self.losses) > 1 else math.nan
 
     @property
     def examples_spread(self) -> float:
@@ -67,7 +71,7 @@ class Candidate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the confirmed loss, over new seeds and new examples."""
+        """The 95 % interval of the confirmed loss, over new seeds and new examples; nan of one seed."""
         mean = gain(self.losses)
         return mean.low, mean.high
 
@@ -92,6 +96,7 @@ def confirm(exp: Experiment) -> Finding:
     The best of many trials owes part of its lead to a lucky seed; a mean over seeds that the search has not seen has no
     such luck. Measured is the lead of the best of the search, never of the start over itself, so it can be negative:
     where the search found nothing better than the start, it is that of the best trial beside it.
+    A trial whose first new seed gains nothing gets no others.
     What goes on has the lowest mean over the new seeds, the start among the candidates, with augmentation, with the
     optimizer that holds and with the schedule that leads. Of several the best is lucky again: so what it gains is
     measured where it was not chosen, on other seeds and on other examples (Varma and Simon 2006). The validation
@@ -105,7 +110,7 @@ def confirm(exp: Experiment) -> Finding:
         return skip(f"{nothing}, no other optimizer holds and no schedule leads, so there is nothing to confirm.")
     judged = _judged(exp, start, [one.losses for one in others])
     choice = _best([start, *others])
-    kept = where_not_chosen(torch.stack([one.losses for one in (start, *others)]))
+    kept = where_not_chosen(torch.stack([one.losses for one in (start, *others) if one.seen_through(exp)]))
     honest = _judged(exp, start, [kept, *(one.losses for one in others)])[0]
     plain = [number for number, one in enumerate(others) if not one.added]
     lead = judged[plain[0]] if plain else honest
@@ -130,15 +135,23 @@ def chosen(exp: Experiment) -> Training:
 
 
 def _candidates(exp: Experiment) -> list[Candidate]:
-    """The start, then the best of the other trials that were trained to the end, then the favourite with more."""
+    """The start, then the best of the other trials that were trained to the end, then the favourite with more.
+
+    A trial that gains nothing over the start with its first new seed gets no more.
+    """
     trials = search_from_pilot(exp) if space_of(exp).axes else [_only(exp)]
     best = [trial for trial in in_order(trials) if trial.finished and math.isfinite(trial.loss)]
     others = [trial for trial in best if trial.number][: exp.stages.tune.confirm.candidates]
-    few: list[tuple[Trial, tuple[str, ...]]] = [(trial, ()) for trial in (trials[0], *others)]
-    few += [(_with(trial, _augmented(exp)), ("augmentation",)) for trial in others[:1] if _augmented(exp)]
-    few += [(_with(in_order(trials)[0], changes), names) for names, changes in _held(exp)]
-    fit_all(exp, [one for trial, _ in few for one in new_seeds(exp, trial.training)])
-    return [_candidate(exp, trial, names) for trial, names in few]
+    raced: list[tuple[Trial, tuple[str, ...]]] = [(trial, ()) for trial in others]
+    raced += [(_with(trial, _augmented(exp)), ("augmentation",)) for trial in others[:1] if _augmented(exp)]
+    whole = [(trials[0], ()), *((_with(in_order(trials)[0], changes), names) for names, changes in _held(exp))]
+    of_whole = [one for trial, _ in whole for one in new_seeds(exp, trial.training)]
+    fit_all(exp, [*of_whole, *(new_seeds(exp, trial.training)[0] for trial, _ in raced)])
+    start, *held = [_candidate(exp, trial, names) for trial, names in whole]
+    going_on = [trial for trial, _ in raced if _candidate(exp, trial, (), 1).confirmed < start.confirmed]
+    fit_all(exp, [one for trial in going_on for one in new_seeds(exp, trial.training)])
+    confirmed = [_candidate(exp, trial, names, None if trial in going_on else 1) for trial, names in raced]
+    return [start, *confirmed, *held]
 
 
 def _only(exp: Experiment) -> Trial:
@@ -174,8 +187,9 @@ def _with(trial: Trial, changes: Changes) -> Trial:
     return replace(trial, training=trial.training.having(**changes))
 
 
-def _candidate(exp: Experiment, trial: Trial, added: tuple[str, ...]) -> Candidate:
-    runs = fit_all(exp, new_seeds(exp, trial.training))
+def _candidate(exp: Experiment, trial: Trial, added: tuple[str, ...], seeds: int | None = None) -> Candidate:
+    """`trial` from its first so many new seeds, or from all."""
+    runs = fit_all(exp, new_seeds(exp, trial.training)[:seeds])
     losses, scores = zip(*(run.history.at_best_epoch() for run in runs), strict=True)
     metric = exp.objective.metric.signed(torch.stack(scores).mean().item())
     return Candidate(trial, added, torch.stack(losses), metric)
@@ -195,10 +209,13 @@ def _judged(exp: Experiment, start: Candidate, losses: Sequence[Tensor]) -> list
 def _in_words(exp: Experiment, start: Candidate, favourite: Candidate, lead: Judged) -> str:
     proof = {"holds": "which holds", "refuted": "which does not hold", "open": "which chance may explain"}[lead.answer]
     which = "the search's best" if favourite.trial.loss < start.trial.loss else "the best trial beside the start"
+    seeds = f"Over {len(favourite.losses)} new seeds"
+    if not favourite.seen_through(exp):
+        seeds = "With its first new seed, which gains nothing and so gets no others,"
     return (
-        f"Over {exp.budget.seeds} new seeds {which}, {favourite.name}, has a mean validation loss of "
-        f"{favourite.confirmed:.4g}, where the search had found {favourite.trial.loss:.4g}, and the start "
-        f"{start.confirmed:.4g}: a gain of {lead.gain.value:.3g} [{lead.gain.low:.3g}, {lead.gain.high:.3g}], {proof}."
+        f"{seeds} {which}, {favourite.name}, has a mean validation loss of {favourite.confirmed:.4g}, where the search "
+        f"had found {favourite.trial.loss:.4g}, and the start {start.confirmed:.4g}: a gain of {lead.gain.value:.3g} "
+        f"[{lead.gain.low:.3g}, {lead.gain.high:.3g}], {proof}."
     )
 
 
@@ -272,6 +289,7 @@ def _table(
                 "answer": gained.answer if gained else "",
                 "searched_loss": one.trial.loss,
                 "shrinkage": one.shrinkage,
+                "seeds": len(one.losses),
                 "seeds_spread": one.seeds_spread,
                 "examples_spread": one.examples_spread,
                 "metric": one.metric,

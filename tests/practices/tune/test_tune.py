@@ -31,6 +31,17 @@ def slow_start(breast_cancer: tuple[Tensor, Tensor]) -> Experiment:
     return replace(made, budget=Budget(trials=8))
 
 
+@pytest.fixture(scope="module")
+def worse_trials(breast_cancer: tuple[Tensor, Tensor]) -> Experiment:
+    """An MLP with a good learning rate, beside which only lower ones are tried, and trained to the end."""
+    rows, labels = breast_cancer
+    good = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3})
+    made = make_experiment(Mlp, (rows[:350], labels[:350]), (rows[350:], labels[350:]), optimizer=good, epochs=8)
+    worse = Space(optimizer={"lr": Range(times=(1e-4, 1e-3))}, training={}, model={}, augment={})
+    trained_anyway = {"space": worse, "bayesian": {"reduction": 1.5}}
+    return replace(made, budget=Budget(trials=4), stages=Stages.default(tune=trained_anyway))
+
+
 def searching(experiment: Experiment, space: Space) -> Experiment:
     return replace(experiment, stages=Stages.default(tune={"space": space}))
 
@@ -111,6 +122,7 @@ def test_what_is_chosen_is_no_worse_than_the_start_over_new_seeds(slow_start: Ex
     assert confirmed(again) == pytest.approx(finding.table["confirmed_loss"].min())
     assert finding.table["chosen"].sum() == 1
     assert finding.table["confirmed_loss"].is_monotonic_increasing
+    assert (finding.table["seeds"] == slow_start.budget.seeds).all()
     assert (finding.verdict, finding.answer) == ("pass", "holds")
     assert "where the best was not chosen it gains" in finding.summary
     assert "between seeds of the start" in finding.summary
@@ -125,21 +137,21 @@ def test_the_tables_say_what_was_trained_and_not_the_nearest_that_was_searched(s
 
 
 @pytest.mark.fault("tune/confirm", "warn: trained again, the best of the search is not better than the start")
-def test_a_start_that_nothing_beats_is_kept(breast_cancer: tuple[Tensor, Tensor]) -> None:
-    rows, labels = breast_cancer
-    good = Component("optimizer", "torch.optim.Adam", {"lr": 3e-3})
-    made = make_experiment(Mlp, (rows[:350], labels[:350]), (rows[350:], labels[350:]), optimizer=good, epochs=8)
-    worse = Space(optimizer={"lr": Range(times=(1e-4, 1e-3))}, training={}, model={}, augment={})
-    tuned = searching(replace(made, budget=Budget(trials=4)), worse)
-
-    assert chosen(tuned).optimizer.settings["lr"] >= 3e-3
-    trained_anyway = {"space": worse, "bayesian": {"reduction": 1.5}}
-    finding = replace(tuned, stages=Stages.default(tune=trained_anyway)).examine(confirm)
+def test_a_start_that_nothing_beats_is_kept(worse_trials: Experiment) -> None:
+    assert chosen(worse_trials).optimizer.settings["lr"] >= 3e-3
+    finding = worse_trials.examine(confirm)
     assert finding.verdict == "warn"
     assert finding.answer == "refuted"
     assert finding.measured is not None and finding.measured < 0
     assert "the best trial beside the start, trial" in finding.summary
     assert not finding.table.set_index("trial").loc[1:, "chosen"].any()
+
+
+def test_a_trial_that_gains_nothing_with_its_first_new_seed_gets_no_others(worse_trials: Experiment) -> None:
+    finding = worse_trials.examine(confirm)
+    assert finding.table["seeds"].tolist() == [worse_trials.budget.seeds, 1]
+    assert "With its first new seed, which gains nothing and so gets no others, the best trial" in finding.summary
+    assert finding.interval is not None and finding.interval[1] < 0
 
 
 def test_a_model_with_nothing_to_search_skips_and_keeps_its_training(slow_start: Experiment) -> None:
