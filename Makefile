@@ -17,6 +17,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SCALE := $(VENV)/.installed-scale
+PEERS := $(VENV)/.installed-bench
 
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := False
@@ -48,7 +49,7 @@ test: install ## Lint, format, types, imports and every test
 serve: install ## Prefect's server and worker with the deployments, and MLflow's UI; Ctrl-C stops them
 	@$(BIN)/python -m flows.serve
 
-bench: install ## Accuracy and speed beside peers; the figures are kept in benchmarks/
+bench: install $(PEERS) ## Accuracy and speed beside peers; the figures are kept in benchmarks/
 	@$(BIN)/python -m benchmarks
 
 acceptance: install $(SCALE) ## The long proofs: repeated runs, faults, kills, clusters and servers
@@ -68,6 +69,10 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/pip
 
 $(SCALE): requirements-scale.lock | $(INSTALLED)
 	@$(BIN)/pip install --quiet --no-deps -r requirements-scale.lock
+	@touch $@
+
+$(PEERS): requirements-bench.lock | $(INSTALLED)
+	@$(BIN)/pip install --quiet --no-deps -r requirements-bench.lock
 	@touch $@
 
 $(BIN)/pip:
