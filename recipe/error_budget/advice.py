@@ -180,7 +180,7 @@ def _twice_the_trials(exp: Experiment, nets: Nets, chance: _Chance) -> Step | No
     apart = (one - other) / math.sqrt(exp.budget.members)
     estimate = _foretold(exp, gain, None, apart, chance.of_new_members, chance, more=GUESSED * gain)
     search = exp.stages.tune.bayesian
-    each = (search.rung + 1 / search.reduction) / exp.stages.squeeze.ensemble.epochs_factor
+    each = (search.rung + 1 / search.reduction) * exp.training.epochs / nets.members[0].training.epochs
     trials = exp.budget.trials  # some of them may have diverged
     return Step(TRIALS, estimate, trials * each + exp.budget.members, 0, f"budget.trials={2 * trials}", HOW[TRIALS])
 

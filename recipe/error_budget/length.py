@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from recipe.statistics.clusters import mean_interval
 from recipe.training.ensemble import ensemble_trainings, extended_training
 from recipe.training.evaluation import share_of_loss
-from recipe.training.experiment import Experiment
+from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 
 
@@ -35,8 +35,8 @@ def as_long_as_it_pays(exp: Experiment) -> Experiment:
     longer = extended_training(exp)
     if longer is None:
         return exp
-    long, member = fit_all(exp, [longer, ensemble_trainings(exp)[0]])
-    return _with_long_members(exp) if pays(exp, outcome_of(exp, member, long)) else exp
+    member, long = usual_and_left(exp, longer)
+    return replace(exp, long_members=pays(exp, outcome_of(exp, member, long)))
 
 
 def pays(exp: Experiment, outcome: Outcome) -> bool:
@@ -44,12 +44,15 @@ def pays(exp: Experiment, outcome: Outcome) -> bool:
     return outcome.share > exp.stages.squeeze.extended.worthwhile
 
 
-def _with_long_members(exp: Experiment) -> Experiment:
-    """The experiment whose members are as long as one that is left training."""
-    squeeze = exp.stages.squeeze
-    members = squeeze.ensemble.model_copy(update={"epochs_factor": squeeze.extended.factor})
-    stages = exp.stages.model_copy(update={"squeeze": squeeze.model_copy(update={"ensemble": members})})
-    return replace(exp, stages=stages)
+def usual_and_left(exp: Experiment, longer: Training) -> tuple[Trained, Trained]:
+    """The first member at its usual length, and the same left training.
+
+    The second member is trained beside them, so that no worker waits for the long one; the others have their length by
+    what comes of it.
+    """
+    first, *second = ensemble_trainings(exp)[:2]
+    long, member, *_ = fit_all(exp, [longer, first, *second])
+    return member, long
 
 
 def outcome_of(exp: Experiment, member: Trained, long: Trained) -> Outcome:

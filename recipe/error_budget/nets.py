@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, product
 
 import torch
 from torch import Tensor
 
 from recipe.training.cross_validation import parts_of
-from recipe.training.ensemble import average, ensemble_trainings, extended_training, other_training
+from recipe.training.ensemble import average, ensemble_trainings, extended_training
 from recipe.training.evaluation import evaluate
 from recipe.training.experiment import Experiment, Training
-from recipe.training.fit import Trained, fit_all, fit_together
+from recipe.training.fit import Trained, fit_together
 from recipe.training.split import Split
 
 PAIR = 2  # nets: what seeds do, and what other data do, is seen where two answer together
@@ -48,20 +48,19 @@ class Nets:
 
 def train_nets(exp: Experiment) -> Nets:
     """Train what an error budget of `exp` asks; what other practices have trained is not trained again."""
-    whole, members = train_whole(exp), ensemble_trainings(exp, PAIR)
+    larger, longer, members = larger_training(exp), extended_training(exp), ensemble_trainings(exp, PAIR)
+    whole = [*filter(None, (larger, longer)), *members]
     parts = [(unseen, _half(exp, number, unseen)) for number, unseen in enumerate(parts_of(exp.train, 2))]
     # Seen more often, as in regularize/more_data: neither too few steps nor too many decide.
     runs = [one.having(epochs=math.ceil(one.epochs * math.sqrt(2))) for one in members[:PAIR]]
-    done = iter(fit_together([(half, run) for _, half in parts for run in runs]))
-    return replace(whole, halves=tuple(Half(half, tuple(next(done) for _ in runs), unseen) for unseen, half in parts))
-
-
-def train_whole(exp: Experiment) -> Nets:
-    """All that squeeze trains on the whole training set, side by side, the longest first: none waits for it."""
-    larger, longer, members = larger_training(exp), extended_training(exp), ensemble_trainings(exp, PAIR)
-    found = iter(fit_all(exp, [*filter(None, (larger, longer)), *members, *filter(None, [other_training(exp)])]))
-    widest, longest = next(found) if larger else None, next(found) if longer else None
-    return Nets(members=tuple(next(found) for _ in members), larger=widest, longer=longest)
+    on_halves = [(half, run) for _, half in parts for run in runs]
+    done = iter(fit_together([*((exp, run) for run in whole), *on_halves]))
+    return Nets(
+        larger=next(done) if larger else None,
+        longer=next(done) if longer else None,
+        members=tuple(next(done) for _ in members),
+        halves=tuple(Half(half, tuple(next(done) for _ in runs), unseen) for unseen, half in parts),
+    )
 
 
 def larger_training(exp: Experiment) -> Training | None:

@@ -28,29 +28,36 @@ CHANCE_LEVEL = 0.05  # share of calibrated nets whose error is taken for more th
 def ensemble_trainings(experiment: Experiment, least: int = 1) -> list[Training]:
     """The members, `least` of them at least: the same training from other seeds, for longer, the best weights kept."""
     base = experiment.training
-    epochs = math.ceil(base.epochs * experiment.stages.squeeze.ensemble.epochs_factor)
-    return [
-        base.having(seed=base.seed + member, epochs=epochs, keep_best=True)
-        for member in range(max(least, experiment.budget.members))
-    ]
+    first = _left_training(experiment, base) if experiment.long_members else _member(experiment, base)
+    return [first.having(seed=base.seed + member) for member in range(max(least, experiment.budget.members))]
 
 
 def extended_training(experiment: Experiment) -> Training | None:
     """The first member's training, far past its usual length; None where what is asked for is no longer."""
-    usual, settings = ensemble_trainings(experiment)[0], experiment.stages.squeeze.extended
-    epochs = math.ceil(experiment.training.epochs * settings.factor)
-    patience = max(1, math.ceil(settings.patience * usual.epochs))
-    return usual.having(epochs=epochs, patience=patience) if epochs > usual.epochs else None
+    longer = _left_training(experiment, experiment.training)
+    return longer if longer.epochs > ensemble_trainings(experiment)[0].epochs else None
 
 
 def other_training(experiment: Experiment) -> Training | None:
     """A net of the best other architecture, as long as members are; None where there is none, or one member alone."""
-    settings, members = experiment.stages.squeeze.ensemble, experiment.budget.members
-    if not settings.other_architecture or not experiment.others or members == 1:
+    wanted, members = experiment.stages.squeeze.ensemble.other_architecture, experiment.budget.members
+    if not wanted or not experiment.others or members == 1:
         return None
-    best = experiment.others[0]
-    epochs = math.ceil(best.epochs * settings.epochs_factor)
-    return best.having(seed=experiment.training.seed + members, epochs=epochs, keep_best=True)
+    best = experiment.others[0].having(seed=experiment.training.seed + members)
+    return _left_training(experiment, best) if experiment.long_members else _member(experiment, best)
+
+
+def _member(experiment: Experiment, base: Training) -> Training:
+    """`base` at a member's usual length."""
+    epochs = math.ceil(base.epochs * experiment.stages.squeeze.ensemble.epochs_factor)
+    return base.having(epochs=epochs, keep_best=True)
+
+
+def _left_training(experiment: Experiment, base: Training) -> Training:
+    """`base` far past a member's usual length, and ended where it has found nothing better for long."""
+    usual, settings = _member(experiment, base), experiment.stages.squeeze.extended
+    patience = max(1, math.ceil(settings.patience * usual.epochs))
+    return usual.having(epochs=math.ceil(base.epochs * settings.factor), patience=patience)
 
 
 def train_members(experiment: Experiment) -> list[Trained]:

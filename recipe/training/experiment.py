@@ -165,6 +165,7 @@ class Experiment:
         left_out: how many training examples a comparison leaves to the stage squeeze.
         delivery: labelled examples that are to join the data set, where some are looked at.
         others: trainings of other architectures that were compared with the chosen one, the best first.
+        long_members: whether members are left training far past their usual length, which was found to pay.
     """
 
     train: Split
@@ -195,6 +196,7 @@ class Experiment:
     teacher: Teacher | None = None
     searched: tuple[float, ...] = ()
     others: tuple[Training, ...] = ()
+    long_members: bool = False
     delivery: Split | None = None
     left_out: int = 0
 

@@ -10,8 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from recipe import drawing
-from recipe.error_budget.length import Outcome, outcome_of, pays
-from recipe.error_budget.nets import train_whole
+from recipe.error_budget.length import Outcome, outcome_of, pays, usual_and_left
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.settings.strict import Strict
 from recipe.statistics.trend import falls
@@ -49,9 +48,7 @@ def extended(exp: Experiment) -> Finding:
             f"{exp.stages.squeeze.extended.factor:g} times a training's epochs are no longer than the {usual.epochs} "
             "of a member: raise stages.squeeze.extended.factor."
         )
-    nets = train_whole(exp)
-    long, member = nets.longer, nets.members[0]
-    assert long is not None, "it is trained where there is a longer training"
+    member, long = usual_and_left(exp, longer)
     outcome = outcome_of(exp, member, long)
     return Finding(
         summary=_in_words(exp, member, long, outcome),

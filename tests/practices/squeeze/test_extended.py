@@ -53,6 +53,10 @@ def test_members_are_trained_as_long_where_that_surely_pays(experiment: Experime
     assert extended_training(longer) is None
 
 
+def test_the_one_that_was_left_training_is_the_first_of_the_long_members(experiment: Experiment) -> None:
+    assert ensemble_trainings(as_long_as_it_pays(experiment))[0] == extended_training(experiment)
+
+
 def test_members_keep_their_length_where_going_on_gains_nothing(memorised: Experiment) -> None:
     assert as_long_as_it_pays(memorised) == memorised
 
