@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class _TimeLeft:
         self.expected: dict[str, float] = {}
         self.first: tuple[float, float] | None = None  # when the first stage that works was seen, and its share
         self.within: dict[str, float] = {}  # how far each stage was seen to be
+        self.moved = 0.0, -1.0  # when it was last seen to advance, and how far it had come
 
     def at(self, place: Place) -> str:
         """In words; nothing where too little of the run is seen to tell."""
@@ -81,13 +82,18 @@ class _TimeLeft:
         reached = sum(shares[:done]) + shares[done] * within
         if self.first is None:
             self.first = now, reached
+        if reached > self.moved[1]:
+            self.moved = now, reached
         began, before = self.first
-        seen, ahead = reached - before, sum(shares) - reached
+        seen, ahead, since = reached - before, sum(shares) - reached, now - self.moved[0]
+        if not self.expected and seen < LEAST_SEEN * sum(shares):
+            return ""
+        pace = (self.moved[0] - began) / max(seen, LEAST_SHARE)
         if self.expected:  # the pace that was seen counts for more, the more of the way it was seen on
             weight = seen / max(seen + ahead, LEAST_SHARE)
-            pace = (1 - weight) + weight * (now - began) / max(seen, LEAST_SHARE)
-            return _left(ahead * pace)
-        return _left(ahead * (now - began) / seen) if seen >= LEAST_SEEN * sum(shares) else ""
+            pace = (1 - weight) + weight * pace
+        due = shares[done] * max(0.0, _after_the_next(place) - within)  # of what is at work: it may be nearly done
+        return _left(max(ahead * pace - since, (ahead - due) * pace))
 
     def announced(self, place: Place) -> str:
         """What to expect of a long run, once, before it trains."""
@@ -105,6 +111,13 @@ def _within(place: Place) -> float:
     """How far a stage is, 0 to 1; trainings that come before any practice are most of their stage."""
     trained = place.trained / place.trainings if place.trainings else 0.0
     return (place.done + trained) / place.due if place.due else UP_FRONT * trained
+
+
+def _after_the_next(place: Place) -> float:
+    """How far the stage will be once one more training is finished, or one more practice where none are trained."""
+    if place.trained < place.trainings:
+        return _within(replace(place, trained=place.trained + 1))
+    return _within(replace(place, done=min(place.due, place.done + 1), trained=0, trainings=0))
 
 
 def _left(seconds: float) -> str:

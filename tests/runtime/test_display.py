@@ -66,3 +66,17 @@ def test_practices_after_the_trainings_never_take_the_stage_back(clock: list[flo
     *_, last = (lines.left.at(place) for place in regularize_at(clock, 1.0))
     after = lines.left.at(Place("regularize", "regularize/more_data", 0, 8, expected=EXPECTED))
     assert seconds_left(after) == seconds_left(last)
+
+
+def test_what_is_left_never_rises_while_a_training_takes_longer_than_the_others(clock: list[float]) -> None:
+    lines, left = _Lines(STAGES), list[int]()
+    for place in regularize_at(clock, 1.0):
+        left.append(seconds_left(lines.left.at(place)))
+        if place.trained == 5:
+            began = clock[0]
+            for seconds in range(0, 300, 30):
+                clock[0] = began + seconds
+                left.append(seconds_left(lines.left.at(place)))
+    waiting = left[5:16]
+    assert waiting == sorted(waiting, reverse=True)
+    assert waiting[0] - waiting[-1] == pytest.approx(18, abs=10)  # one training's time, and then it is waited for
