@@ -1,10 +1,11 @@
 """Stage 6: squeeze out the rest, read the test set once, and export the model that is registered, and its student."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
 from recipe.error_budget.length import as_long_as_it_pays
+from recipe.error_budget.nets import nets_due
 from recipe.inference.final_model import export_final, export_student
 from recipe.pipeline.loading import checked_experiment, with_test
 from recipe.pipeline.stage import Stage, main
@@ -15,6 +16,10 @@ from recipe.practices.squeeze.error_budget import error_budget
 from recipe.practices.squeeze.extended import extended
 from recipe.practices.squeeze.final_test import final_test
 from recipe.runtime.workspace import write_json
+from recipe.training.distillation import student_due
+from recipe.training.ensemble import train_members
+from recipe.training.experiment import Experiment
+from recipe.training.fit import asked_by, fit_together
 
 # `extended` first: the long training runs beside the member that it is compared with.
 PRACTICES = (extended, ensemble, distill, calibration, final_test, error_budget)
@@ -25,11 +30,26 @@ def work(stage: Stage) -> None:
     experiment = with_test(checked_experiment(stage, build_on="tune"), stage)
     if stage.only and extended.id not in stage.only:
         experiment = as_long_as_it_pays(experiment)
-    experiment = stage.run(PRACTICES, experiment, onwards={extended.id: as_long_as_it_pays})
+    onwards: dict[str, Callable[[Experiment], Experiment]] = {extended.id: as_long_as_it_pays}
+    if not stage.only:
+        onwards[ensemble.id] = with_the_rest_trained
+    experiment = stage.run(PRACTICES, experiment, onwards)
     write_json(stage.workspace / "metrics" / "final.json", test_metrics(stage))
     if not stage.only:
         export_final(stage, experiment)
         export_student(stage, experiment)
+
+
+def with_the_rest_trained(experiment: Experiment) -> Experiment:
+    """The same, once all is trained that the practices after the ensemble ask for.
+
+    The student is one training: what the error budget asks for is trained beside it, and no worker waits.
+    """
+    members = train_members(experiment)
+    student = [student_due(experiment, members)] if len(members) > 1 else []
+    nets = nets_due(experiment) if experiment.test else []
+    fit_together([*asked_by(distill.id, student), *asked_by(error_budget.id, nets)])
+    return experiment
 
 
 def test_metrics(stage: Stage) -> Mapping[str, float]:

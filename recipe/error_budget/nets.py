@@ -14,7 +14,7 @@ from recipe.training.cross_validation import parts_of
 from recipe.training.ensemble import average, ensemble_trainings, extended_training
 from recipe.training.evaluation import evaluate
 from recipe.training.experiment import Experiment, Training
-from recipe.training.fit import Trained, fit_together
+from recipe.training.fit import Trained, Wanted, fit_together
 from recipe.training.split import Split
 
 PAIR = 2  # nets: what seeds do, and what other data do, is seen where two answer together
@@ -48,19 +48,32 @@ class Nets:
 
 def train_nets(exp: Experiment) -> Nets:
     """Train what an error budget of `exp` asks; what other practices have trained is not trained again."""
-    larger, longer, members = larger_training(exp), extended_training(exp), ensemble_trainings(exp, PAIR)
-    whole = [*filter(None, (larger, longer)), *members]
-    parts = [(unseen, _half(exp, number, unseen)) for number, unseen in enumerate(parts_of(exp.train, 2))]
-    # Seen more often, as in regularize/more_data: neither too few steps nor too many decide.
-    runs = [one.having(epochs=math.ceil(one.epochs * math.sqrt(2))) for one in members[:PAIR]]
-    on_halves = [(half, run) for _, half in parts for run in runs]
-    done = iter(fit_together([*((exp, run) for run in whole), *on_halves]))
+    halves, runs = _halves(exp), _trainings_of_a_half(exp)
+    done = iter(fit_together(nets_due(exp)))
     return Nets(
-        larger=next(done) if larger else None,
-        longer=next(done) if longer else None,
-        members=tuple(next(done) for _ in members),
-        halves=tuple(Half(half, tuple(next(done) for _ in runs), unseen) for unseen, half in parts),
+        larger=next(done) if larger_training(exp) else None,
+        longer=next(done) if extended_training(exp) else None,
+        members=tuple(next(done) for _ in ensemble_trainings(exp, PAIR)),
+        halves=tuple(Half(half, tuple(next(done) for _ in runs), unseen) for half, unseen in halves),
     )
+
+
+def nets_due(exp: Experiment) -> list[Wanted]:
+    """What `train_nets` trains."""
+    whole = [larger_training(exp), extended_training(exp), *ensemble_trainings(exp, PAIR)]
+    on_halves = [(half, run) for half, _ in _halves(exp) for run in _trainings_of_a_half(exp)]
+    return [*((exp, run) for run in whole if run), *on_halves]
+
+
+def _halves(exp: Experiment) -> list[tuple[Experiment, Tensor]]:
+    """Of each half of the training examples the experiment on it, and which of all the other half are."""
+    return [(_half(exp, number, unseen), unseen) for number, unseen in enumerate(parts_of(exp.train, 2))]
+
+
+def _trainings_of_a_half(exp: Experiment) -> list[Training]:
+    """Seen more often, as in regularize/more_data: neither too few steps nor too many decide."""
+    pair = ensemble_trainings(exp, PAIR)[:PAIR]
+    return [one.having(epochs=math.ceil(one.epochs * math.sqrt(2))) for one in pair]
 
 
 def larger_training(exp: Experiment) -> Training | None:

@@ -13,7 +13,7 @@ from recipe.runtime.workspace import fingerprint
 from recipe.training.ensemble import average, ensemble_trainings, other_training
 from recipe.training.evaluation import EVALUATION_BATCH
 from recipe.training.experiment import Experiment, Training
-from recipe.training.fit import Trained, fit_all
+from recipe.training.fit import Trained, Wanted, fit_together
 from recipe.training.objective import Task
 from recipe.training.split import Split
 
@@ -25,8 +25,13 @@ def train_student(experiment: Experiment, members: Sequence[Trained]) -> Trained
     """
     if len(members) == 1:
         return members[0]
-    [student] = fit_all(_taught_by(experiment, members), [student_training(experiment)])
+    [student] = fit_together([student_due(experiment, members)])
     return student
+
+
+def student_due(experiment: Experiment, members: Sequence[Trained]) -> Wanted:
+    """What `train_student` trains where there are several members."""
+    return _taught_by(experiment, members), student_training(experiment)
 
 
 def student_training(experiment: Experiment) -> Training:

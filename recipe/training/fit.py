@@ -134,12 +134,22 @@ def fit_all(experiment: Experiment, trainings: Sequence[Training]) -> list[Train
 
 def fit_together(wanted: Sequence[Wanted]) -> list[Trained]:
     """The same of several experiments, which share an executor: no training waits for those of another."""
-    apart = [(fold, training) for experiment, training in wanted for fold in experiment.folds or (experiment,)]
-    done = iter(_fit_together(apart))
+    done = iter(_fit_together(_in_each_fold(wanted)))
     return [
         _of_all_folds(experiment, [next(done) for _ in experiment.folds]) if experiment.folds else next(done)
         for experiment, _ in wanted
     ]
+
+
+def asked_by(practice: str, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+    """`wanted`, noted as what the practice with the id `practice` asks for, whichever has it trained."""
+    for experiment, training in _in_each_fold(wanted):
+        ASKED_BY.setdefault(Shelf(experiment).key(training), practice)
+    return wanted
+
+
+def _in_each_fold(wanted: Sequence[Wanted]) -> list[Wanted]:
+    return [(fold, training) for experiment, training in wanted for fold in experiment.folds or (experiment,)]
 
 
 def _fit_together(wanted: Sequence[Wanted]) -> list[Trained]:
