@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recipe.diagnostics.probes import all_equal, everything, is_log_distribution, rows, stirred_model
+from recipe.diagnostics.probes import all_equal, everything, is_log_distribution, rows, same_inputs, stirred_model
 from recipe.evidence import Finding, at_most
 from recipe.training.experiment import Experiment
 from recipe.training.objective import Objective, takes_log_probabilities
@@ -24,6 +24,7 @@ SOLVER_STEPS = 100  # of L-BFGS
 EXAMPLES = 64  # of a regression, whose targets the floor is the mean over
 STILL_FALLING = 0.5  # of the first solver's fall, in a second one of as many steps; with a floor it is next to nothing
 FAR = 1e6  # times the first loss, or one: no loss with a floor falls so far, and float32 holds such steps no longer
+RARE = 1e-4  # the share of a class that no equal example has: it costs as much of the loss, and 0 has no logarithm
 ROUNDING = 1e-6  # of a loss's size: float32 carries seven digits
 
 ALIKE = "all targets of the training set are equal, so a constant is right and there is nothing to learn"
@@ -93,6 +94,46 @@ def lower_bound(objective: Objective, targets: Tensor) -> float:
         return lowest_loss(objective, targets[:: math.ceil(len(targets) / EXAMPLES)])
     classes, counts = targets.unique(return_counts=True)
     return lowest_loss(objective, classes, counts / counts.sum())
+
+
+def lowest_with_equals(split: Split, objective: Objective, lowest: float) -> tuple[float, int]:
+    """The least that a net could cost on `split`, and how many examples equal another one whose target is different.
+
+    Equal are those that the data hold alike: what a transform makes alike is its fault, and so are inputs of which none
+    differs from another, so these are excused nothing. Equal inputs get one answer, the best for all of their targets;
+    `lowest` is what the other examples can come to. Answers are found all at once, so a loss that mixes the examples of
+    a batch is taken for one that does not.
+    """
+    targets, numbers = split.targets.cpu(), same_inputs(split)
+    contradicted = contradictory(targets, numbers) & bool(numbers.any())
+    count = int(contradicted.sum())
+    if not count or not math.isfinite(lowest):
+        return lowest, count
+    asked, (_, which) = targets[contradicted], numbers[contradicted].unique(return_inverse=True)
+    answers = _mean_answers(objective, asked, which).requires_grad_()
+    normalised = takes_log_probabilities(objective.loss, answers.detach()[which], asked)
+
+    def loss() -> Tensor:
+        return objective((answers.log_softmax(1) if normalised else answers)[which], asked)
+
+    least = _lowered(answers, loss, -math.inf)
+    return lowest + count / len(targets) * (least - lowest), count
+
+
+def contradictory(targets: Tensor, numbers: Tensor) -> Tensor:
+    """Which examples (N,) have an equal with another target; `numbers` (N,) are the same for equal ones."""
+    _, kinds = targets.unique(dim=0, return_inverse=True)
+    inputs, targets_of_each = torch.stack([numbers, kinds], 1).unique(dim=0)[:, 0].unique(return_counts=True)
+    return torch.isin(numbers, inputs[targets_of_each > 1])
+
+
+def _mean_answers(objective: Objective, targets: Tensor, which: Tensor) -> Tensor:
+    """The best answer to each group under the default losses, (G, k): the mean, or the logarithms of the shares."""
+    if objective.task == "classification":
+        targets = functional.one_hot(targets, objective.n_outputs).float()
+    counts = which.bincount()
+    means = targets.new_zeros(len(counts), targets.shape[1]).index_add_(0, which, targets) / counts[:, None]
+    return means.clamp_min(RARE).log() if objective.task == "classification" else means
 
 
 def lowest_loss(objective: Objective, targets: Tensor, weights: Tensor | None = None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from recipe.training.split import Split
 STIR = 0.02  # of a weight: wakes layers that start at zero (Goyal et al. 2017) and leaves the others about as they are
 DEAD = (nn.ReLU, nn.ReLU6, nn.Threshold)  # give exactly zero, and no gradient, where they are off
 NOISE = 1e-3  # of the input's spread: float32's rounding, which a norm's division by the root of its eps enlarges
+AT_A_TIME = 512  # examples: memory, not the result, depends on it
 SATURATING = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0), nn.Hardsigmoid: (0.0, 1.0)}
 
 
@@ -40,6 +42,25 @@ def some_unlike(experiment: Experiment, split: Split, count: int) -> Split:
 def everything(split: Split) -> tuple[Tensor, Tensor]:
     """All of a small split as one batch: inputs (N, ...) as the net receives them, and targets."""
     return split.batch(torch.arange(len(split), device=split.device))
+
+
+def same_inputs(split: Split) -> Tensor:
+    """A number for each example (N,), on the CPU: the same where what the data hold is equal."""
+    return _numbered(split, split.untransformed)
+
+
+def same_for_the_net(split: Split) -> Tensor:
+    """A number for each example (N,), on the CPU: the same where what the net receives is equal."""
+    return _numbered(split, lambda part: split.batch(part)[0])
+
+
+def _numbered(split: Split, inputs_at: Callable[[Tensor], Tensor]) -> Tensor:
+    numbers: dict[bytes, int] = {}
+    found: list[int] = []
+    for part in torch.arange(len(split), device=split.device).split(AT_A_TIME):
+        for example in (inputs_at(part) + 0).cpu().numpy():  # -0.0 becomes 0.0, which it equals
+            found.append(numbers.setdefault(hashlib.sha256(example.tobytes()).digest(), len(numbers)))
+    return torch.tensor(found)
 
 
 def stirred_model(experiment: Experiment) -> nn.Module:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recipe.diagnostics.bounds import floor_of, lower_bound, lowest_loss
+from recipe.diagnostics.bounds import floor_of, lower_bound, lowest_loss, lowest_with_equals
 from recipe.training.objective import Objective, Task
+from recipe.training.split import Split
 
 CLASSES = torch.arange(10).repeat(5)
 NUMBERS = torch.linspace(-2, 2, 50).unsqueeze(1)
@@ -52,6 +53,30 @@ def test_the_floor_of_a_loss_is_found_with_its_outputs_alone(task: Task, loss: n
     assert floor_of(Objective(task, 10 if task == "classification" else 1, loss), targets) == pytest.approx(
         lowest, abs=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("loss", "added"),
+    [(functional.cross_entropy, 0.0), (less_five, -5.0), (nn.CrossEntropyLoss(label_smoothing=0.0), 0.0)],
+)
+def test_equal_inputs_with_two_labels_cost_the_toss_of_a_coin(loss: nn.Module, added: float) -> None:
+    two_alike = Split(torch.tensor([[5.0], [5.0], [6.0], [7.0]]), torch.tensor([0, 1, 2, 3]))
+    found, count = lowest_with_equals(two_alike, Objective("classification", 10, loss), added)
+    assert count == 2
+    assert found == pytest.approx(added + math.log(2) / 2, abs=2e-3)
+
+
+@pytest.mark.parametrize(("loss", "least"), [(functional.mse_loss, 0.5), (nn.L1Loss(), 0.5)])
+def test_equal_inputs_with_two_numbers_cost_how_far_these_lie_apart(loss: nn.Module, least: float) -> None:
+    two_alike = Split(torch.tensor([[5.0], [5.0], [6.0], [6.0]]), torch.tensor([[0.0], [2.0], [7.0], [7.0]]))
+    found, count = lowest_with_equals(two_alike, Objective("regression", 1, loss), 0.0)
+    assert count == 2
+    assert found == pytest.approx(least, abs=1e-3)
+
+
+def test_equal_inputs_that_agree_cost_nothing() -> None:
+    agreeing = Split(CLASSES[:, None].float(), CLASSES)
+    assert lowest_with_equals(agreeing, Objective("classification", 10, functional.cross_entropy), 0.0) == (0.0, 0)
 
 
 def test_a_loss_that_falls_without_end_has_no_floor() -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from recipe import drawing
-from recipe.diagnostics.bounds import lowest_loss, no_share, or_zero, unjudged
+from recipe.diagnostics.bounds import lowest_loss, lowest_with_equals, no_share, or_zero, unjudged
 from recipe.diagnostics.causes import built_in_causes, likely_causes
 from recipe.diagnostics.decoding import label_of, picture
 from recipe.diagnostics.probes import everything, rows, some_unlike
@@ -58,13 +58,14 @@ def overfit_one_batch(exp: Experiment) -> Finding:
     """The net overfits a handful of examples to (near) zero loss.
 
     Tried as it is; where that is not enough, with more capacity if the model has a setting for it, and at a higher
-    learning rate, since a few hundred steps at a low one may not do. Where the loss went up instead, lower rates are
+    learning rate, since a few hundred steps at a low one may not do. Equal inputs with different targets, which no net
+    can overfit, are held to the best answer to all of them. Where the loss went up instead, lower rates are
     tried, only to say that the rate is the cause. Source: the recipe, 2, "overfit one batch".
     """
     settings: Settings = exp.stages.baseline.overfit_one_batch
     few = some_unlike(exp, exp.train, settings.examples)
     guess = exp.objective.even_loss(few.targets.cpu())
-    lowest = lowest_loss(exp.objective, few.targets)
+    lowest, _ = lowest_with_equals(few, exp.objective, lowest_loss(exp.objective, few.targets))
     if reason := no_share(exp, few, guess, lowest):
         return unjudged(f"No training on {len(few)} examples can be judged", reason)
     floor = or_zero(lowest, guess)

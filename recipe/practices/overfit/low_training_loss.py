@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,9 +11,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from recipe import drawing
-from recipe.diagnostics.bounds import lower_bound, no_share, or_zero, unjudged
+from recipe.diagnostics.bounds import (
+    contradictory,
+    lower_bound,
+    lowest_with_equals,
+    no_share,
+    or_zero,
+    to_learn,
+    unjudged,
+)
 from recipe.diagnostics.causes import likely_causes
-from recipe.diagnostics.probes import everything, some, some_unlike, stirred_model
+from recipe.diagnostics.probes import everything, same_for_the_net, some, some_unlike, stirred_model
 from recipe.evidence import Finding, at_most, practice
 from recipe.models import count_parameters
 from recipe.practices.overfit.adam import steady_rate
@@ -43,6 +49,7 @@ class Settings(Strict):
 class Limits(Strict):
     max_loss_share: float = Field(gt=0)
     max_own_share: float = Field(gt=0)
+    max_contradicted: float = Field(ge=0)
 
 
 @practice("overfit/low_training_loss")
@@ -53,12 +60,12 @@ def low_training_loss(exp: Experiment) -> Finding:
     that is not enough, at the present rate, and then with more width if the model has a setting for it. The smallest
     that memorises goes on to the next stage; that the model itself does not is a warning. A model whose outputs are a
     straight line in its inputs cannot memorise by construction, and is held to the lowest loss that it can reach, which
-    a full-batch solver finds because its loss is convex. Source: the recipe, 3, "overfit".
+    a full-batch solver finds because its loss is convex. No net can memorise different targets of equal inputs, as rows
+    of few columns have them, so it is held to the best answer to each; where that leaves much, it is a warning. Source:
+    the recipe, 3, "overfit".
     """
     bounds = _bounds(exp)
-    if reason := no_share(
-        exp, some_unlike(exp, exp.train, TRIED), bounds.guess, lower_bound(exp.objective, exp.train.targets)
-    ):
+    if reason := _unjudged(exp, bounds):
         return unjudged("No training can be judged by its loss", reason)
     guess, floor, until, optimum = bounds.guess, bounds.floor, bounds.until, bounds.optimum
     tried = _tried(exp, bounds)
@@ -67,14 +74,14 @@ def low_training_loss(exp: Experiment) -> Finding:
     share = (reached.loss - floor) / (guess - floor)
     last = run.history.epoch_loss()[-1].item()
     wider = run.training.model != exp.training.model
-    remark = _width_in_words(exp, run) if wider else ""
+    remark = f"{_contradicted_in_words(bounds)}{_width_in_words(exp, run) if wider else ''}"
     if optimum is not None:
         remark += (
             f" The model is linear in its inputs and cannot memorise: it is held to its own optimum, {optimum:.4g}."
         )
     advice = "Where the training set is not memorised, make the model larger or train longer; regularise only then."
     if not last <= until:  # told in the advice, which is for who does not pass: a threshold may allow more than this
-        advice = f"Mend the first of the likely causes: {'; '.join(_causes(exp, own, floor))}. Regularise only then."
+        advice = f"Mend the first of the likely causes: {'; '.join(_causes(exp, own, bounds))}. Regularise only then."
     elif wider:
         advice = f"The model itself is too small to memorise: set model.width={run.training.model.default_of('width')}."
     return Finding(
@@ -86,6 +93,7 @@ def low_training_loss(exp: Experiment) -> Finding:
         advice=advice,
         requirements=(
             at_most(share, "max_loss_share"),
+            at_most(bounds.contradicted_share, "max_contradicted", otherwise="warn"),
             *((at_most(_share(own, bounds), "max_own_share", otherwise="warn"),) if wider else ()),
         ),
         figures={"loss": _figure(run, guess, until)},
@@ -98,7 +106,7 @@ def memorised(exp: Experiment) -> Memorised:
     Where none does, or none can be judged by its loss, the experiment's own training.
     """
     bounds = _bounds(exp)
-    if no_share(exp, some_unlike(exp, exp.train, TRIED), bounds.guess, lower_bound(exp.objective, exp.train.targets)):
+    if _unjudged(exp, bounds):
         return Memorised(exp.training, None)
     run = _tried(exp, bounds)[-1]
     if not _has_memorised(run, bounds):
@@ -111,21 +119,44 @@ def memorised(exp: Experiment) -> Memorised:
 class _Bounds:
     """Training losses: of a constant guess, the lowest there can be, and where a set counts as memorised.
 
-    `optimum` is that of a model which is linear in its inputs; None of any other.
+    `lowest` is that of any outputs, `-inf` where there is no bound. `optimum` is that of a model which is linear in its
+    inputs; None of any other. `contradicted` are the examples that equal another one whose target is different.
     """
 
     guess: float
+    lowest: float
     floor: float
     until: float
     optimum: float | None
+    contradicted: int
+    contradicted_share: float
 
 
 def _bounds(exp: Experiment) -> _Bounds:
-    guess = exp.objective.prior_loss(exp.train.targets.cpu())
+    targets = exp.train.targets.cpu()
+    guess = exp.objective.prior_loss(targets)
+    lowest = lower_bound(exp.objective, targets)
+    of_equals, contradicted = lowest_with_equals(exp.train, exp.objective, lowest)
     optimum = own_optimum(exp) if is_straight(exp) else None
-    floor = or_zero(lower_bound(exp.objective, exp.train.targets), guess) if optimum is None else optimum
+    floor = or_zero(of_equals, guess) if optimum is None else optimum
     target: float = exp.stages.overfit.low_training_loss.target
-    return _Bounds(guess, floor, floor + target * (guess - floor), optimum)
+    until = floor + target * (guess - floor)
+    lost = (of_equals - lowest) / to_learn(guess, lowest) if contradicted and math.isfinite(lowest) else 0.0
+    return _Bounds(guess, of_equals, floor, until, optimum, contradicted, lost)
+
+
+def _unjudged(exp: Experiment, bounds: _Bounds) -> str:
+    """Why no training can be judged by its loss; empty where it can."""
+    return no_share(exp, some_unlike(exp, exp.train, TRIED), bounds.guess, bounds.lowest)
+
+
+def _contradicted_in_words(bounds: _Bounds) -> str:
+    if not bounds.contradicted:
+        return ""
+    return (
+        f" {bounds.contradicted:,} training examples equal another one whose target is different, which puts "
+        f"{bounds.contradicted_share:.1%} of it out of reach of any net."
+    )
 
 
 def _tried(exp: Experiment, bounds: _Bounds) -> list[Trained]:
@@ -211,15 +242,15 @@ def own_optimum(exp: Experiment) -> float:
     return loss().item()
 
 
-def _causes(exp: Experiment, run: Trained, floor: float) -> list[str]:
+def _causes(exp: Experiment, run: Trained, bounds: _Bounds) -> list[str]:
     """Why the training set was not memorised, the surest first."""
     model, history = run.model(exp), run.history
     found = likely_causes(exp, model, some(exp, exp.train, TRIED))
     if history.diverged:
         found.append("the loss became infinite: the learning rate is too high")
-    conflicts = _conflicts(exp)
-    if conflicts:
-        found.append(f"{conflicts} training examples equal another one whose target is different")
+    alike = int(contradictory(exp.train.targets.cpu(), same_for_the_net(exp.train)).sum())
+    if alike > bounds.contradicted:
+        found.append(f"{alike} training examples are for the net equal to another one whose target is different")
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     if frozen:
         are = "parameter is" if len(frozen) == 1 else "parameters are"
@@ -227,22 +258,12 @@ def _causes(exp: Experiment, run: Trained, floor: float) -> list[str]:
     losses = history.epoch_loss()
     tenth = max(1, len(losses) // 10)
     before = losses[-1 - tenth : -tenth].mean()
-    if before - losses[-1] > STILL_FALLING * (before - floor):
+    if before - losses[-1] > STILL_FALLING * (before - bounds.floor):
         found.append("the loss was still falling: more epochs, or a higher learning rate, would bring it down")
     numbers = count_parameters(model)
     if numbers < len(exp.train) * exp.objective.n_outputs:
         found.append(f"{numbers} parameters are few for {len(exp.train)} examples: a larger model")
     return found or ["none that is known shows: try a larger model and a higher learning rate"]
-
-
-def _conflicts(exp: Experiment) -> int:
-    """Training examples that have an equal with another target."""
-    targets_of: defaultdict[bytes, Counter[bytes]] = defaultdict(Counter)
-    for part in torch.arange(len(exp.train)).split(SOLVER_BATCH):
-        inputs, targets = exp.train.batch(part)
-        for example, target in zip(inputs.cpu().numpy(), targets.cpu().numpy(), strict=True):
-            targets_of[hashlib.sha256(example.tobytes()).digest()][target.tobytes()] += 1
-    return sum(found.total() for found in targets_of.values() if len(found) > 1)
 
 
 def _figure(run: Trained, guess: float, until: float) -> object:

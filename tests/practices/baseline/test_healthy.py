@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from recipe.diagnostics.bounds import contradictory
+from recipe.diagnostics.probes import same_inputs
 from recipe.models import Cnn, Linear, Mlp, ResNet
 from recipe.practices.baseline.input_independent import input_independent
-from recipe.training.experiment import Experiment
+from recipe.practices.baseline.overfit_one_batch import overfit_one_batch
+from recipe.training.experiment import Experiment, make_experiment
 from recipe.training.split import Split
 from tasks.baseline import PRACTICES
 from tests.practices.baseline.conftest import Make
@@ -54,3 +57,12 @@ def test_a_net_that_learns_is_not_said_to_be_ignorant_where_most_of_the_validati
     assert copied.examine(input_independent).verdict == "pass"
     few = healthy.variant("few", validation=mostly_copies(healthy.validation, 8, 400))
     assert few.examine(input_independent).verdict != "fail"
+
+
+def test_a_batch_of_rows_that_are_alike_with_different_labels_is_no_bug_of_the_net(on_breast_cancer: Make) -> None:
+    """Tables of few columns have many such rows, and no net can memorise both."""
+    healthy = on_breast_cancer(Mlp)
+    coarse, labels = (healthy.train.inputs[:, 9:10] > 0).float(), healthy.train.targets
+    few = make_experiment(Mlp, (coarse, labels), (coarse[:50], labels[:50]))
+    assert contradictory(labels, same_inputs(few.train)).all()
+    assert few.examine(overfit_one_batch).verdict == "pass"

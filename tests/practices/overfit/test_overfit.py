@@ -174,18 +174,44 @@ def test_a_net_too_small_for_its_examples_fails_and_says_so(digits: Data) -> Non
 def test_likely_causes_are_not_told_of_a_training_that_passes(digits: Data) -> None:
     found = memorised(on_digits(digits, FirstPixels, epochs=2))
     assert "likely causes" in found.advice
-    patient = judge(found, {"low_training_loss": {"max_loss_share": 1.0}})
+    patient = judge(found, {"low_training_loss": {"max_loss_share": 1.0, "max_contradicted": 1.0}})
     assert patient.verdict == "pass"
     assert "ikely causes" not in patient.summary
 
 
-def test_equal_examples_with_different_labels_are_named_as_the_cause(digits: Data) -> None:
+@pytest.mark.fault("overfit/low_training_loss", "warn: equal examples with different labels")
+def test_equal_examples_with_different_labels_are_named_with_what_they_cost(digits: Data) -> None:
     images, labels = digits
     twice, wrong = torch.cat([images[:100], images[:100]]), torch.cat([labels[:100], (labels[:100] + 1) % 10])
-    exp = make_experiment(Mlp, (twice, wrong), (images[1000:1100], labels[1000:1100]), epochs=2)
-    found = memorised(exp)
+    exp = make_experiment(Mlp, (twice, wrong), (images[1000:1100], labels[1000:1100]), epochs=12)
+    found = memorised(with_optimizer(exp, "torch.optim.Adam", lr=3e-3))
+    assert found.verdict == "warn"
+    assert found.measured < 0.05  # of what there is to learn beside the toss of a coin, which ln 2 of 2.28 is
+    assert "200 training examples equal another one whose target is different, which puts 30.5%" in found.summary
+
+
+@pytest.mark.fault("overfit/low_training_loss", "fail: a transform that takes away what tells examples apart")
+def test_examples_that_a_transform_makes_alike_are_not_excused(digits: Data) -> None:
+    images, labels = digits
+
+    def blank_half(batch: Tensor) -> Tensor:
+        return batch * (batch.sum((1, 2, 3), keepdim=True) > images.sum((1, 2, 3)).median())
+
+    made = make_experiment(Mlp, (images[:200], labels[:200]), (images[1000:1100], labels[1000:1100]), epochs=2)
+    found = memorised(made.variant("blank", train=replace(made.train, transform=blank_half)))
     assert found.verdict == "fail"
-    assert "200 training examples equal another one whose target is different" in found.advice
+    assert "training examples are for the net equal to another one whose target is different" in found.advice
+
+
+def test_rows_of_few_columns_are_held_to_the_best_answer_to_each(diabetes: Data) -> None:
+    """Prices, counts and answers of a questionnaire: many rows are alike, and their targets vary a little."""
+    inputs, targets = (part[:300] for part in diabetes)
+    coarse = (inputs[:, :3] > 0).float()
+    noisy = coarse.sum(1, keepdim=True) + 0.2 * targets
+    exp = make_experiment(Mlp, (coarse[:200], noisy[:200]), (coarse[200:], noisy[200:]), epochs=10)
+    found = memorised(with_optimizer(exp, "torch.optim.Adam", lr=3e-3))
+    assert found.verdict == "pass"
+    assert "out of reach of any net" in found.summary
 
 
 def test_each_of_three_equals_counts_where_one_has_another_label(digits: Data) -> None:
@@ -194,7 +220,7 @@ def test_each_of_three_equals_counts_where_one_has_another_label(digits: Data) -
     given = labels[rows]
     given[110:120] = (given[110:120] + 1) % 10  # of three copies each the last; the last ten are copies that agree
     exp = make_experiment(Mlp, (images[rows], given), (images[1000:1100], labels[1000:1100]), epochs=1)
-    assert "30 training examples equal another one whose target is different" in memorised(exp).advice
+    assert "30 training examples equal another one whose target is different" in memorised(exp).summary
 
 
 def test_a_linear_model_is_held_to_its_own_optimum_and_passes(diabetes: Data) -> None:
