@@ -68,7 +68,7 @@ class _TimeLeft:
         self.expected: dict[str, float] = {}
         self.first: tuple[float, float] | None = None  # when the first stage that works was seen, and its share
         self.within: dict[str, float] = {}  # how far each stage was seen to be
-        self.moved = 0.0, -1.0  # when it was last seen to advance, and how far it had come
+        self.moved = 0.0, 0.0  # when it was last seen to advance, and how far it had come
 
     def at(self, place: Place) -> str:
         """In words; nothing where too little of the run is seen to tell."""
@@ -81,7 +81,7 @@ class _TimeLeft:
         self.within[place.stage] = within = max(self.within.get(place.stage, 0.0), _within(place))
         reached = sum(shares[:done]) + shares[done] * within
         if self.first is None:
-            self.first = now, reached
+            self.first = self.moved = now, reached
         if reached > self.moved[1]:
             self.moved = now, reached
         began, before = self.first

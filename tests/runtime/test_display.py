@@ -80,3 +80,11 @@ def test_what_is_left_never_rises_while_a_training_takes_longer_than_the_others(
     waiting = left[5:16]
     assert waiting == sorted(waiting, reverse=True)
     assert waiting[0] - waiting[-1] == pytest.approx(18, abs=10)  # one training's time, and then it is waited for
+
+
+def test_what_is_left_counts_from_when_it_became_known(clock: list[float]) -> None:
+    """Until then the stages' usual shares tell how far a run has come, which are no seconds."""
+    lines = _Lines(STAGES)
+    lines.left.at(Place("baseline", "baseline/linear", 5, 10))
+    clock[0] = 100.0
+    assert seconds_left(lines.left.at(Place("regularize", trained=0, trainings=10, expected=EXPECTED))) == 360
