@@ -48,32 +48,47 @@ class Nets:
 
 def train_nets(exp: Experiment) -> Nets:
     """Train what an error budget of `exp` asks; what other practices have trained is not trained again."""
-    halves, runs = _halves(exp), _trainings_of_a_half(exp)
-    done = iter(fit_together(nets_due(exp)))
+    due = _due(exp)
+    done = iter(fit_together(due.on(exp)))
     return Nets(
-        larger=next(done) if larger_training(exp) else None,
-        longer=next(done) if extended_training(exp) else None,
-        members=tuple(next(done) for _ in ensemble_trainings(exp, PAIR)),
-        halves=tuple(Half(half, tuple(next(done) for _ in runs), unseen) for half, unseen in halves),
+        larger=next(done) if due.larger else None,
+        longer=next(done) if due.longer else None,
+        members=tuple(next(done) for _ in due.members),
+        halves=tuple(Half(half, tuple(next(done) for _ in due.of_a_half), unseen) for half, unseen in due.halves),
     )
 
 
 def nets_due(exp: Experiment) -> list[Wanted]:
     """What `train_nets` trains."""
-    whole = [larger_training(exp), extended_training(exp), *ensemble_trainings(exp, PAIR)]
-    on_halves = [(half, run) for half, _ in _halves(exp) for run in _trainings_of_a_half(exp)]
-    return [*((exp, run) for run in whole if run), *on_halves]
+    return _due(exp).on(exp)
 
 
-def _halves(exp: Experiment) -> list[tuple[Experiment, Tensor]]:
-    """Of each half of the training examples the experiment on it, and which of all the other half are."""
-    return [(_half(exp, number, unseen), unseen) for number, unseen in enumerate(parts_of(exp.train, 2))]
+@dataclass(frozen=True)
+class _Due:
+    """The trainings of `Nets`, and of each half the experiment on it with which of all examples the other half are."""
+
+    larger: Training | None
+    longer: Training | None
+    members: Sequence[Training]
+    halves: Sequence[tuple[Experiment, Tensor]]
+    of_a_half: Sequence[Training]
+
+    def on(self, exp: Experiment) -> list[Wanted]:
+        """Each with what it is trained on, in the order of the fields."""
+        whole = [(exp, run) for run in (self.larger, self.longer, *self.members) if run]
+        return [*whole, *((half, run) for half, _ in self.halves for run in self.of_a_half)]
 
 
-def _trainings_of_a_half(exp: Experiment) -> list[Training]:
-    """Seen more often, as in regularize/more_data: neither too few steps nor too many decide."""
-    pair = ensemble_trainings(exp, PAIR)[:PAIR]
-    return [one.having(epochs=math.ceil(one.epochs * math.sqrt(2))) for one in pair]
+def _due(exp: Experiment) -> _Due:
+    members = ensemble_trainings(exp, PAIR)
+    return _Due(
+        larger_training(exp),
+        extended_training(exp),
+        members,
+        [(_half(exp, number, unseen), unseen) for number, unseen in enumerate(parts_of(exp.train, 2))],
+        # Seen more often, as in regularize/more_data: neither too few steps nor too many decide.
+        [one.having(epochs=math.ceil(one.epochs * math.sqrt(2))) for one in members[:PAIR]],
+    )
 
 
 def larger_training(exp: Experiment) -> Training | None:
