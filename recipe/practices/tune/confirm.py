@@ -95,13 +95,12 @@ def confirm(exp: Experiment) -> Finding:
 
     The best of many trials owes part of its lead to a lucky seed; a mean over seeds that the search has not seen has no
     such luck. Measured is the lead of the best of the search, never of the start over itself, so it can be negative:
-    where the search found nothing better than the start, it is that of the best trial beside it.
-    A trial whose first new seed gains nothing gets no others.
-    What goes on has the lowest mean over the new seeds, the start among the candidates, with augmentation, with the
-    optimizer that holds and with the schedule that leads. Of several the best is lucky again: so what it gains is
-    measured where it was not chosen, on other seeds and on other examples (Varma and Simon 2006). The validation
-    examples are those of the search, so some optimism stays: the test set ends it. Source: the recipe, 5; Smith and
-    Winkler 2006, "the optimizer's curse".
+    where the search found nothing better than the start, it is that of the best trial beside it. A trial whose first
+    new seed gains nothing gets no others. What goes on has the lowest mean over the new seeds, the start among the
+    candidates, with augmentation, with the optimizer that holds and with the schedule that leads. Of several the best
+    is lucky again: so what it gains is measured where it was not chosen, on other seeds and on other examples (Varma
+    and Simon 2006). The validation examples are those of the search, so some optimism stays: the test set ends it.
+    Source: the recipe, 5; Smith and Winkler 2006, "the optimizer's curse".
     """
     space = space_of(exp)
     start, *others = _candidates(exp)
@@ -148,10 +147,15 @@ def _candidates(exp: Experiment) -> list[Candidate]:
     of_whole = [one for trial, _ in whole for one in new_seeds(exp, trial.training)]
     fit_all(exp, [*of_whole, *(new_seeds(exp, trial.training)[0] for trial, _ in raced)])
     start, *held = [_candidate(exp, trial, names) for trial, names in whole]
-    going_on = [trial for trial, _ in raced if _candidate(exp, trial, (), 1).confirmed < start.confirmed]
-    fit_all(exp, [one for trial in going_on for one in new_seeds(exp, trial.training)])
-    confirmed = [_candidate(exp, trial, names, None if trial in going_on else 1) for trial, names in raced]
-    return [start, *confirmed, *held]
+    first = [_candidate(exp, trial, names, seeds=1) for trial, names in raced]
+    return [start, *_seen_through_where_they_gain(exp, start, first), *held]
+
+
+def _seen_through_where_they_gain(exp: Experiment, start: Candidate, first: Sequence[Candidate]) -> list[Candidate]:
+    """Those of `first`, which have one seed each, with all of theirs where that one gains anything over the start."""
+    going_on = {one.name for one in first if one.confirmed < start.confirmed}
+    fit_all(exp, [run for one in first if one.name in going_on for run in new_seeds(exp, one.trial.training)])
+    return [_candidate(exp, one.trial, one.added) if one.name in going_on else one for one in first]
 
 
 def _only(exp: Experiment) -> Trial:
