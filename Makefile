@@ -16,8 +16,6 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SCALE := $(VENV)/.installed-scale
-PEERS := $(VENV)/.installed-bench
 
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := False
@@ -49,10 +47,10 @@ test: install ## Lint, format, types, imports and every test
 serve: install ## Prefect's server and worker with the deployments, and MLflow's UI; Ctrl-C stops them
 	@$(BIN)/python -m flows.serve
 
-bench: install $(PEERS) ## Accuracy and speed beside peers; the figures are kept in benchmarks/
+bench: install $(VENV)/.installed-bench ## Accuracy and speed beside peers; the figures are kept in benchmarks/
 	@$(BIN)/python -m benchmarks
 
-acceptance: install $(SCALE) ## The long proofs: repeated runs, faults, kills, clusters and servers
+acceptance: install $(VENV)/.installed-scale ## The long proofs: repeated runs, faults, kills, clusters and servers
 	@$(BIN)/pytest --timeout 0 -m acceptance
 
 clean: ## Remove the virtual environment and what tools have cached; data and results stay
@@ -67,12 +65,8 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/pip
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(SCALE): requirements-scale.lock | $(INSTALLED)
-	@$(BIN)/pip install --quiet --no-deps -r requirements-scale.lock
-	@touch $@
-
-$(PEERS): requirements-bench.lock | $(INSTALLED)
-	@$(BIN)/pip install --quiet --no-deps -r requirements-bench.lock
+$(VENV)/.installed-%: requirements-%.lock | $(INSTALLED)
+	@$(BIN)/pip install --quiet --no-deps -r $<
 	@touch $@
 
 $(BIN)/pip:

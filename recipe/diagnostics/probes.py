@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from recipe.training.evaluation import EVALUATION_BATCH
 from recipe.training.experiment import Experiment
 from recipe.training.split import Split
 
 STIR = 0.02  # of a weight: wakes layers that start at zero (Goyal et al. 2017) and leaves the others about as they are
 DEAD = (nn.ReLU, nn.ReLU6, nn.Threshold)  # give exactly zero, and no gradient, where they are off
 NOISE = 1e-3  # of the input's spread: float32's rounding, which a norm's division by the root of its eps enlarges
-AT_A_TIME = 512  # examples: memory, not the result, depends on it
 SATURATING = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0), nn.Hardsigmoid: (0.0, 1.0)}
 
 
@@ -57,7 +57,7 @@ def same_for_the_net(split: Split) -> Tensor:
 def _numbered(split: Split, inputs_at: Callable[[Tensor], Tensor]) -> Tensor:
     numbers: dict[bytes, int] = {}
     found: list[int] = []
-    for part in torch.arange(len(split), device=split.device).split(AT_A_TIME):
+    for part in torch.arange(len(split), device=split.device).split(EVALUATION_BATCH):
         for example in (inputs_at(part) + 0).cpu().numpy():  # -0.0 becomes 0.0, which it equals
             found.append(numbers.setdefault(hashlib.sha256(example.tobytes()).digest(), len(numbers)))
     return torch.tensor(found)

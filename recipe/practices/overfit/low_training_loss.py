@@ -141,7 +141,7 @@ def _bounds(exp: Experiment) -> _Bounds:
     floor = or_zero(of_equals, guess) if optimum is None else optimum
     target: float = exp.stages.overfit.low_training_loss.target
     until = floor + target * (guess - floor)
-    lost = (of_equals - lowest) / to_learn(guess, lowest) if contradicted and math.isfinite(lowest) else 0.0
+    lost = (of_equals - lowest) / to_learn(guess, lowest) if math.isfinite(lowest) else 0.0
     return _Bounds(guess, of_equals, floor, until, optimum, contradicted, lost)
 
 

@@ -190,7 +190,6 @@ def test_equal_examples_with_different_labels_are_named_with_what_they_cost(digi
     assert "200 training examples equal another one whose target is different, which puts 30.5%" in found.summary
 
 
-@pytest.mark.fault("overfit/low_training_loss", "fail: a transform that takes away what tells examples apart")
 def test_examples_that_a_transform_makes_alike_are_not_excused(digits: Data) -> None:
     images, labels = digits
 
