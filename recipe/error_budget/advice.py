@@ -23,13 +23,13 @@ TWICE, LARGER, LONGER = "twice the data", "a larger model", "longer training"
 MEMBER, TRIALS, RELABEL = "one more member", "twice the trials", "labels looked at"
 HOW = {
     TWICE: "a power law through nets of half of the examples and of all",
-    LARGER: "a wider net against a member of the same seed",
+    LARGER: "a wider net against one of the same seed and length",
     LONGER: "the first member, trained on, against itself",
     MEMBER: "an average of M nets has a + b / M, and b is what members lose to the ensemble",
     TRIALS: "how far the search's trials lie apart, beyond seeds, and the mean of the best of twice as many",
     RELABEL: "the label noise: mended in the test set as in training, it is no error any more",
 }
-LAW = 0.5  # of a foretold gain: how far laws of other data sets are off that go on where two points end; ours
+LAW = 0.5  # of a foretold gain: how far it is off where it goes on past what was trained, as two points' law does; ours
 FEWEST_TRIALS = 4  # fewer have no spread to speak of
 GUESSED = 1.0  # of a gain from more trials: a search goes on where it has been led; ours
 
@@ -98,7 +98,7 @@ def _twice_the_data(exp: Experiment, nets: Nets, noise: Noise | None, seen: Tens
         return None
     targets = exp.validation.targets
     half = torch.cat([pairs_within(exp, stacked_outputs(one.nets), targets) for one in nets.halves]).mean(0)
-    whole = pairs_within(exp, stacked_outputs(nets.members), targets).mean(0)
+    whole = pairs_within(exp, stacked_outputs(nets.usual), targets).mean(0)
     wrong = noise.share.value if noise else 0.0
     kept = min(1.0, _ratio(whole.mean().item(), half.mean().item(), wrong))
     gain = max(0.0, seen.mean().item() - wrong) * (1 - kept)
@@ -115,11 +115,12 @@ def _ratio(whole: float, half: float, noise: float) -> float:
 
 
 def _larger_model(exp: Experiment, nets: Nets, chance: _Chance) -> Step | None:
-    """A wider net against the first member, which has its seed."""
+    """A wider net against one of its seed and its length."""
     if nets.larger is None:
         return None
-    usual = nets.members[0]
-    estimate = _of_another(exp, usual, nets.larger, 2.0 + chance.of_new_members, chance)
+    usual = nets.usual[0]
+    seeds, more = 2.0 + chance.of_new_members, LAW if exp.long_members else 0.0
+    estimate = _of_another(exp, usual, nets.larger, seeds, chance, more)
     work = [counted_flops(exp, one.training) for one in (nets.larger, usual)]
     cost = exp.budget.members * (work[0] / work[1] if all(work) else 1.0)
     model = nets.larger.training.model  # tune may have chosen another than the settings name
@@ -202,11 +203,17 @@ def _chance(exp: Experiment, nets: Nets, seen: Tensor, tested: Tensor) -> _Chanc
     return _Chance(squares / freedom, freedom, len(tested), exp.budget.members, shifted)
 
 
-def _of_another(exp: Experiment, usual: Trained, other: Trained, seeds: float, chance: _Chance) -> Estimate:
-    """What one net gains over another, as it would as an ensemble; `seeds` as in `_foretold`."""
+def _of_another(
+    exp: Experiment, usual: Trained, other: Trained, seeds: float, chance: _Chance, more: float = 0.0
+) -> Estimate:
+    """What one net gains over another, as it would as an ensemble.
+
+    `seeds` as in `_foretold`, and `more` as a share of the gain.
+    """
     before, after = each_alone(exp, (usual, other))
     gains = before - after
-    return _foretold(exp, gains.mean().item(), gains, gains, seeds, chance)
+    gain = gains.mean().item()
+    return _foretold(exp, gain, gains, gains, seeds, chance, more * abs(gain))
 
 
 def _foretold(

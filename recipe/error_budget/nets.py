@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import torch
@@ -35,12 +35,15 @@ class Nets:
 
     Attributes:
         members: of the chosen architecture, whether or not one of another has taken a place in the ensemble.
-        larger: wider, with the first member's seed.
+        usual: at a member's usual length, as the halves' and the larger one are: the members, or two, where members
+            are left training.
+        larger: wider, with the seed of the first of the usual ones.
         longer: the first member, trained on past its length.
         halves: two, of which no example is in both; copies and groups lie in one.
     """
 
     members: tuple[Trained, ...]
+    usual: tuple[Trained, ...]
     larger: Trained | None
     longer: Trained | None
     halves: tuple[Half, ...] = ()
@@ -54,6 +57,7 @@ def train_nets(exp: Experiment) -> Nets:
         larger=next(done) if due.larger else None,
         longer=next(done) if due.longer else None,
         members=tuple(next(done) for _ in due.members),
+        usual=tuple(next(done) for _ in due.usual),
         halves=tuple(Half(half, tuple(next(done) for _ in due.of_a_half), unseen) for half, unseen in due.halves),
     )
 
@@ -70,30 +74,38 @@ class _Due:
     larger: Training | None
     longer: Training | None
     members: Sequence[Training]
+    usual: Sequence[Training]
     halves: Sequence[tuple[Experiment, Tensor]]
     of_a_half: Sequence[Training]
 
     def on(self, exp: Experiment) -> list[Wanted]:
         """Each with what it is trained on, in the order of the fields."""
-        whole = [(exp, run) for run in (self.larger, self.longer, *self.members) if run]
+        whole = [(exp, run) for run in (self.larger, self.longer, *self.members, *self.usual) if run]
         return [*whole, *((half, run) for half, _ in self.halves for run in self.of_a_half)]
 
 
 def _due(exp: Experiment) -> _Due:
-    members = ensemble_trainings(exp, PAIR)
+    members, usual = ensemble_trainings(exp, PAIR), usual_trainings(exp)
     return _Due(
         larger_training(exp),
         extended_training(exp),
         members,
+        usual,
         [(_half(exp, number, unseen), unseen) for number, unseen in enumerate(parts_of(exp.train, 2))],
         # Seen more often, as in regularize/more_data: neither too few steps nor too many decide.
-        [one.having(epochs=math.ceil(one.epochs * math.sqrt(2))) for one in members[:PAIR]],
+        [one.having(epochs=math.ceil(one.epochs * math.sqrt(2))) for one in usual[:PAIR]],
     )
 
 
+def usual_trainings(exp: Experiment) -> Sequence[Training]:
+    """Those of a member's usual length; where members are left training, the two that length was decided with."""
+    usual = ensemble_trainings(replace(exp, long_members=False), PAIR)
+    return usual[:PAIR] if exp.long_members else usual
+
+
 def larger_training(exp: Experiment) -> Training | None:
-    """The first member's training, of a wider model; None where that declares no width."""
-    first = ensemble_trainings(exp)[0]
+    """The first of the usual trainings, of a wider model; None where that declares no width."""
+    first = usual_trainings(exp)[0]
     width = first.model.wider_width(exp.stages.squeeze.error_budget.width)
     return first.having(model=first.model.having(width=width)) if width else None
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from recipe.error_budget.advice import LARGER, LONGER, MEMBER, RELABEL, TRIALS, TWICE
+from recipe.error_budget.nets import train_nets
 from recipe.error_budget.parts import ALIKE, BIAS, EXAMPLES, NOISE, SEEDS, SHIFT
 from recipe.evidence import Finding
 from recipe.models import Linear, Mlp
@@ -176,6 +177,21 @@ def test_each_step_says_what_it_costs_and_which_setting_does_it(shuffled: tuple[
     assert steps.loc[LONGER, "setting"] == "stages.squeeze.ensemble.epochs_factor=3"
     assert steps.loc[LARGER, "trainings"] > 2
     assert f"{MEMBER} " in finding.timed and " s" in finding.timed
+
+
+def test_where_members_are_left_training_halves_and_a_wider_net_stand_beside_nets_as_short_as_they(
+    shuffled: tuple[Tensor, Tensor],
+) -> None:
+    left = replace(made(shuffled, epochs=4), long_members=True)
+    nets = train_nets(left)
+    assert [net.training.epochs for net in nets.members] == [12, 12, 12]
+    assert [net.training.epochs for net in nets.usual] == [6, 6]
+    assert nets.larger is not None and nets.larger.training.epochs == 6
+    assert {net.training.epochs for half in nets.halves for net in half.nets} == {9}
+    finding = left.examine(error_budget)
+    table = table_of(finding)
+    assert table.query("kind == 'part'")["error"].sum() == pytest.approx(finding.measured)
+    assert {TWICE, LARGER} <= set(table.index) and LONGER not in table.index
 
 
 class Uncounted(Mlp):
