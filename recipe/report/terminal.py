@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.console import JustifyMethod
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -18,8 +19,9 @@ STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim", 
 STYLES |= {"holds": "green", "refuted": "cyan", "open": "cyan"}
 WIDE = 100  # columns from which a table has room for summaries
 EXPECTED_WIDTH = 26
-BAR = 24  # columns of the largest part of an error
+BAR = 24  # columns of the largest part of an error, so that the numbers beside it fit a terminal of 80
 NUMBERS = ("share", "by")
+WRAPPED = {"costs": 15, "set": 16}  # in lines of so many columns at least, each at its spaces; all else is whole in one
 
 
 def taken(run: Mapping[str, Any]) -> Iterator[Text]:
@@ -83,10 +85,13 @@ def budget_tables(finding: Finding, reports: Path) -> Iterator[Table | Text]:
 
 
 def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, expand=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
     table.add_column(first, no_wrap=True)
     for name in others:
-        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
+        justify: JustifyMethod = "right" if name in NUMBERS else "left"
+        table.add_column(
+            name, justify=justify, no_wrap=name not in WRAPPED, min_width=WRAPPED.get(name), overflow="fold"
+        )
     return table
 
 

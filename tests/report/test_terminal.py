@@ -100,3 +100,20 @@ def test_an_error_budget_is_bars_for_its_parts_and_a_line_for_each_step(tmp_path
     assert "6 trainings and 1,500 examples" in twice and "1.00 %" in twice
     assert shown[-1] == "Of 3 % error."
     assert not any("digit 7" in line for line in shown)
+
+
+def test_an_error_budget_cuts_no_number_and_no_setting_on_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    wide = (
+        'beside,linear baseline,0.1315,0.1240,0.1390,"on the test set",,,\n'
+        "step,a larger model,0.0057,-0.0065,0.0179,seen,6.7,0,model._target_=recipe.models.ConvNet model.width=12\n"
+        "step,the second,0.0038,-0.0049,0.0126,seen,6.0,50000,\n"
+    )
+    (tmp_path / "budget.csv").write_text(BUDGET + wide, encoding="utf-8")
+    finding = Finding(summary="Of 3 % error.", table="budget.csv", practice="squeeze/error_budget", verdict="pass")
+    shown = lines(80, *budget_tables(finding, tmp_path))
+    assert max(map(len, shown)) <= 80 and not any("…" in line for line in shown)
+    assert any("13.15 %" in line and "[12.40, 13.90]" in line for line in shown)
+    (larger,) = (number for number, line in enumerate(shown) if line.startswith("a larger model"))
+    assert "0.57 %" in shown[larger] and "[-0.65, 1.79]" in shown[larger]
+    folded = "".join(line.split("  ")[-1].strip() for line in shown[larger : larger + 4])
+    assert "recipe.models.ConvNet" in folded and "model.width=12" in folded
