@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, product
 
 import torch
 from torch import Tensor
 
 from recipe.training.cross_validation import parts_of
-from recipe.training.ensemble import average, ensemble_trainings, extended_training
+from recipe.training.ensemble import average, ensemble_trainings, extended_training, usual_trainings
 from recipe.training.evaluation import evaluate
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, Wanted, fit_together
@@ -85,11 +85,11 @@ class _Due:
 
 
 def _due(exp: Experiment) -> _Due:
-    members, usual = ensemble_trainings(exp, PAIR), usual_trainings(exp)
+    usual = usual_trainings(exp)[:PAIR] if exp.long_members else usual_trainings(exp)
     return _Due(
         larger_training(exp),
         extended_training(exp),
-        members,
+        ensemble_trainings(exp, PAIR),
         usual,
         [(_half(exp, number, unseen), unseen) for number, unseen in enumerate(parts_of(exp.train, 2))],
         # Seen more often, as in regularize/more_data: neither too few steps nor too many decide.
@@ -97,14 +97,8 @@ def _due(exp: Experiment) -> _Due:
     )
 
 
-def usual_trainings(exp: Experiment) -> Sequence[Training]:
-    """Those of a member's usual length; where members are left training, the two that length was decided with."""
-    usual = ensemble_trainings(replace(exp, long_members=False), PAIR)
-    return usual[:PAIR] if exp.long_members else usual
-
-
 def larger_training(exp: Experiment) -> Training | None:
-    """The first of the usual trainings, of a wider model; None where that declares no width."""
+    """The first training of the usual length, of a wider model; None where that declares no width."""
     first = usual_trainings(exp)[0]
     width = first.model.wider_width(exp.stages.squeeze.error_budget.width)
     return first.having(model=first.model.having(width=width)) if width else None

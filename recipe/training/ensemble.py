@@ -27,9 +27,13 @@ CHANCE_LEVEL = 0.05  # share of calibrated nets whose error is taken for more th
 
 def ensemble_trainings(experiment: Experiment, least: int = 1) -> list[Training]:
     """The members, `least` of them at least: the same training from other seeds, for longer, the best weights kept."""
-    base = experiment.training
-    first = _left_training(experiment, base) if experiment.long_members else _member(experiment, base)
-    return [first.having(seed=base.seed + member) for member in range(max(least, experiment.budget.members))]
+    first = _as_long_as_members(experiment, experiment.training)
+    return [first.having(seed=first.seed + member) for member in range(max(least, experiment.budget.members))]
+
+
+def usual_trainings(experiment: Experiment) -> list[Training]:
+    """The members at their usual length, also where they are left training; two at least."""
+    return ensemble_trainings(replace(experiment, long_members=False), least=2)
 
 
 def extended_training(experiment: Experiment) -> Training | None:
@@ -43,8 +47,11 @@ def other_training(experiment: Experiment) -> Training | None:
     wanted, members = experiment.stages.squeeze.ensemble.other_architecture, experiment.budget.members
     if not wanted or not experiment.others or members == 1:
         return None
-    best = experiment.others[0].having(seed=experiment.training.seed + members)
-    return _left_training(experiment, best) if experiment.long_members else _member(experiment, best)
+    return _as_long_as_members(experiment, experiment.others[0].having(seed=experiment.training.seed + members))
+
+
+def _as_long_as_members(experiment: Experiment, base: Training) -> Training:
+    return _left_training(experiment, base) if experiment.long_members else _member(experiment, base)
 
 
 def _member(experiment: Experiment, base: Training) -> Training:
@@ -94,11 +101,29 @@ class Candidates:
 
 
 def train_candidates(experiment: Experiment) -> Candidates:
-    """Train all that may be members side by side, and compare as many with and without the other architecture."""
+    """Train all that may be members side by side, and compare as many with and without the other architecture.
+
+    Where members are left training, it is tried at their usual length first, beside two that are trained already: where
+    it gains nothing there it gets no longer.
+    """
     alike, other = ensemble_trainings(experiment), other_training(experiment)
-    nets = fit_all(experiment, [*alike, *([other] if other else [])])
-    found = Candidates(nets[: len(alike)], nets[-1] if other else None)
-    if other is None or any(net.history.diverged or not bool(net.outputs.isfinite().all()) for net in nets):
+    if other is None:
+        return Candidates(fit_all(experiment, alike))
+    short = other_training(replace(experiment, long_members=False))
+    if short is not None and short != other:
+        pair = usual_trainings(experiment)[:2]
+        *seeds, one, two, tried = fit_all(experiment, [*alike, *pair, short])
+        found = _compared(experiment, [one, two], tried)
+        if found.gain is None or found.gain.value <= 0:
+            return replace(found, seeds=seeds)
+    *seeds, net = fit_all(experiment, [*alike, other])
+    return _compared(experiment, seeds, net)
+
+
+def _compared(experiment: Experiment, seeds: list[Trained], other: Trained) -> Candidates:
+    """What `other` gains in the place of the last of `seeds`."""
+    found = Candidates(seeds, other)
+    if any(net.history.diverged or not bool(net.outputs.isfinite().all()) for net in (*seeds, other)):
         return found
     gains = _together(experiment, found.seeds) - _together(experiment, found.with_the_other)
     low, high = mean_interval(gains, experiment.validation.groups)

@@ -20,6 +20,7 @@ from recipe.training.ensemble import (
     average,
     ensemble_trainings,
     extended_training,
+    other_training,
     stacked_outputs,
     train_candidates,
 )
@@ -71,7 +72,7 @@ def ensemble(exp: Experiment) -> Finding:
     return Finding(
         summary=f"{len(members)} members take the validation loss from {losses.mean():.4f} for one, {best.mean():.4f} "
         f"for the one that is best on other examples, to {joint.loss:.4f} together, and {joint.name} from {single:.4f} "
-        f"to {joint.metric:.4f}{_trouble(difference, high)}.{_with_the_other(candidates)}"
+        f"to {joint.metric:.4f}{_trouble(difference, high)}.{_with_the_other(exp, candidates)}"
         f"{_against_one_as_long(exp, candidates, targets)}",
         measured=gains.mean().item(),
         interval=(low, high),
@@ -105,7 +106,7 @@ def _trouble(difference: float, high: float) -> str:
     return "; the best member alone is better than all together, beyond chance" if high < 0 else ""
 
 
-def _with_the_other(candidates: Candidates) -> str:
+def _with_the_other(exp: Experiment, candidates: Candidates) -> str:
     """What another architecture in the place of a seed gains, as a sentence; empty where none was tried."""
     if candidates.other is None:
         return ""
@@ -116,7 +117,9 @@ def _with_the_other(candidates: Candidates) -> str:
     if candidates.takes_a_place:
         return f" {name} is among them, which gains {what}."
     why = "which is a loss" if gain.high < 0 else "which chance may explain"
-    return f" {name} is not among them: in the place of one it would gain {what}, {why}."
+    short = candidates.other.training != other_training(exp)
+    length = ", at a member's usual length, and was trained no longer" if short else ""
+    return f" {name} is not among them: in the place of one it would gain {what}, {why}{length}."
 
 
 def _table(exp: Experiment, candidates: Candidates) -> pd.DataFrame:

@@ -86,6 +86,25 @@ def test_one_that_diverges_stays_out(experiment: Experiment) -> None:
     assert finding.table["taken"].tolist() == [True, True, True, False]
 
 
+def test_where_members_are_left_training_one_that_gains_nothing_at_their_usual_length_gets_no_longer(
+    experiment: Experiment,
+) -> None:
+    left = replace(beside(experiment, CNN, experiment.training.having(model=LINEAR)), long_members=True)
+    finding = left.examine(ensemble)
+
+    assert finding.table["epochs"].tolist() == [12, 12, 12, 6]
+    assert finding.table["taken"].tolist() == [True, True, True, False]
+    assert finding.summary.count("at a member's usual length, and was trained no longer.") == 1
+
+
+def test_where_members_are_left_training_one_that_gains_is_left_training_too(mixed: Experiment) -> None:
+    finding = replace(mixed, long_members=True).examine(ensemble)
+
+    assert finding.table["epochs"].tolist() == [12, 12, 12, 12]
+    assert finding.table["taken"].tolist() == [True, True, False, True]
+    assert "no longer" not in finding.summary
+
+
 def test_in_a_regression_another_architecture_joins_too(diabetes: tuple[Tensor, Tensor]) -> None:
     rows, targets = diabetes
     made = make_experiment(Mlp, (rows[:300], targets[:300]), (rows[300:], targets[300:]), optimizer=FAST, epochs=30)
