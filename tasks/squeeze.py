@@ -1,13 +1,14 @@
 """Stage 6: squeeze out the rest, read the test set once, and export the model that is registered, and its student."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import pandas as pd
 
 from recipe.error_budget.length import as_long_as_it_pays
 from recipe.error_budget.nets import nets_due
 from recipe.inference.final_model import export_final, export_student
-from recipe.pipeline.loading import checked_experiment, with_test
+from recipe.pipeline.loading import checked_experiment, tell_how_long, with_test
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.squeeze.calibration import calibration
 from recipe.practices.squeeze.distill import distill
@@ -30,7 +31,7 @@ def work(stage: Stage) -> None:
     experiment = with_test(checked_experiment(stage, build_on="tune"), stage)
     if stage.only and extended.id not in stage.only:
         experiment = as_long_as_it_pays(experiment)
-    onwards: dict[str, Callable[[Experiment], Experiment]] = {extended.id: as_long_as_it_pays}
+    onwards: dict[str, Callable[[Experiment], Experiment]] = {extended.id: partial(with_length, stage)}
     if not stage.only:
         onwards[ensemble.id] = with_the_rest_trained
     experiment = stage.run(PRACTICES, experiment, onwards)
@@ -38,6 +39,14 @@ def work(stage: Stage) -> None:
     if not stage.only:
         export_final(stage, experiment)
         export_student(stage, experiment)
+
+
+def with_length(stage: Stage, experiment: Experiment) -> Experiment:
+    """The same with the length of its members, and a run told anew how long it will take where that is another."""
+    found = as_long_as_it_pays(experiment)
+    if found.long_members:
+        tell_how_long(stage, found)
+    return found
 
 
 def with_the_rest_trained(experiment: Experiment) -> Experiment:

@@ -114,10 +114,19 @@ def checked_experiment(stage: Stage, build_on: str | None = None) -> Experiment:
         DataError: the prepared data cannot be read.
     """
     experiment = load_experiment(stage, build_on).checked()
+    tell_how_long(stage, experiment, handed_over=build_on is not None)
+    return experiment
+
+
+def tell_how_long(stage: Stage, experiment: Experiment, handed_over: bool = True) -> None:
+    """Tell what shows the run's place how long this stage and those after it will take here.
+
+    Args:
+        handed_over: the training is as long as the stages after overfit have it; else that is not known yet.
+    """
     workers = side_by_side(experiment.executor)
     if workers and not stage.only:
-        progress.expect(expected_seconds(experiment, workers, handed_over=build_on is not None))
-    return experiment
+        progress.expect(expected_seconds(experiment, workers, handed_over))
 
 
 def _handed_over(stage: str, content: Mapping[str, Any], settings: Settings, examples: int) -> Training:

@@ -66,6 +66,7 @@ class _TimeLeft:
     def __init__(self, stages: Sequence[str]) -> None:
         self.stages = list(stages)
         self.expected: dict[str, float] = {}
+        self.heard: dict[str, float] = {}  # what was expected last, by the stage that told
         self.first: tuple[float, float] | None = None  # when the first stage that works was seen, and its share
         self.within: dict[str, float] = {}  # how far each stage was seen to be
         self.moved = 0.0, 0.0  # when it was last seen to advance, and how far it had come
@@ -75,11 +76,10 @@ class _TimeLeft:
         if place.stage not in self.stages:
             return ""
         done, now = self.stages.index(place.stage), time.monotonic()
-        if place.expected and not self.expected:
-            self.expected, self.first = place.expected, None
-        shares = [(self.expected or SHARES).get(stage, 0) for stage in self.stages]
         self.within[place.stage] = within = max(self.within.get(place.stage, 0.0), _within(place))
-        reached = sum(shares[:done]) + shares[done] * within
+        if place.expected and place.expected != self.heard:
+            self._expect(place.expected, done, within)
+        shares, reached = self._shares(), self._reached(done, within)
         if self.first is None:
             self.first = self.moved = now, reached
         if reached > self.moved[1]:
@@ -94,6 +94,25 @@ class _TimeLeft:
             pace = (1 - weight) + weight * pace
         due = shares[done] * max(0.0, _after_the_next(place) - within)  # of what is at work: it may be nearly done
         return _left(max(ahead * pace - since, (ahead - due) * pace))
+
+    def _expect(self, expected: dict[str, float], done: int, within: float) -> None:
+        """Take what a stage expects in place of what those before it did; the pace so far is kept, if one is known."""
+        before, known = self._reached(done, within), bool(self.expected)
+        self.heard, self.expected = expected, {**self.expected, **expected}
+        if not known or self.first is None:
+            self.first = None
+            return
+        moved_on = self._reached(done, within) - before
+        self.first = self.first[0], self.first[1] + moved_on
+        self.moved = self.moved[0], self.moved[1] + moved_on
+
+    def _shares(self) -> list[float]:
+        return [(self.expected or SHARES).get(stage, 0) for stage in self.stages]
+
+    def _reached(self, done: int, within: float) -> float:
+        """How far the run is: all of the stages that are `done`, and the next as far as it is."""
+        shares = self._shares()
+        return sum(shares[:done]) + shares[done] * within
 
     def announced(self, place: Place) -> str:
         """What to expect of a long run, once, before it trains."""

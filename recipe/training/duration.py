@@ -22,6 +22,7 @@ GOING_ON = 0.4  # of them, in the mean: the others lose with their first seed, c
 PAST_TURN = 2.0  # times the budget's steps, of trainings that go on until the validation loss has turned
 FAVOURITES = 2  # candidates of tune/confirm beside those that the settings count: the start, and one augmented
 ARCHITECTURES, OPTIMIZERS, SCHEDULES = 4, 2, 4  # that tune compares; only of architectures the present one too
+LENGTH_BY = 2  # members of the usual length that one left training is put beside
 SEEN_THROUGH = 0.5  # of what is compared; the others clearly lose with their first seed
 
 
@@ -92,18 +93,23 @@ def _compared(controls: int, seeds: int, changes: int, shares: Sequence[float]) 
 
 
 def _squeezed(experiment: Experiment, workers: int) -> float:
-    """The members beside one that goes far past their length, the student, which asks them, and the others.
+    """The members beside one that goes far past their length, then the student beside the error budget's nets.
 
-    Those are the error budget's: two of each half, seen more often, and a wider one.
+    Those are two of each half, seen more often, and a wider one.
     """
-    settings, extended = experiment.stages.squeeze.ensemble, experiment.stages.squeeze.extended.factor
-    length, members = settings.epochs_factor, experiment.budget.members
+    settings, members = experiment.stages.squeeze, experiment.budget.members
+    usual, long = settings.ensemble.epochs_factor, settings.extended.factor
     default = experiment.training.model.name in experiment.stages.tune.architecture.replaced or experiment.others
-    trained = (members + bool(settings.other_architecture and members > 1 and default)) * length
-    beside = max(trained + extended, workers * extended) if extended > length else trained
+    other = bool(settings.ensemble.other_architecture and members > 1 and default)
+    trained = (members + other) * usual
+    if experiment.long_members:  # of which another architecture rarely is one
+        trained = members * long + (min(members, LENGTH_BY) + other) * usual
+    elif long > usual:
+        trained = max(trained + long, workers * long)
+    length = long if experiment.long_members else usual
     student = length * (1 + EVALUATED * members * (experiment.augment is not None)) if members > 1 else 0.0
-    budget = length * (2 * math.sqrt(2) + experiment.stages.squeeze.error_budget.width**2)
-    return beside + workers * student + budget
+    budget = usual * (2 * math.sqrt(2) + settings.error_budget.width**2)
+    return trained + max(student + budget, workers * student)
 
 
 def _compared_in_tune(experiment: Experiment) -> float:

@@ -88,3 +88,20 @@ def test_what_is_left_counts_from_when_it_became_known(clock: list[float]) -> No
     lines.left.at(Place("baseline", "baseline/linear", 5, 10))
     clock[0] = 100.0
     assert seconds_left(lines.left.at(Place("regularize", trained=0, trainings=10, expected=EXPECTED))) == 360
+
+
+def test_a_stage_that_knows_more_than_those_before_it_is_believed_at_the_pace_seen_so_far(clock: list[float]) -> None:
+    lines = _Lines(STAGES)
+    for place in regularize_at(clock, 2.0):
+        lines.left.at(place)
+    lines.left.at(Place("regularize", "", 8, 8, expected=EXPECTED))
+    before = seconds_left(lines.left.at(Place("tune", trained=0, trainings=10, expected=EXPECTED)))
+    after = seconds_left(lines.left.at(Place("tune", trained=0, trainings=10, expected={"tune": 300, "squeeze": 180})))
+    assert after == pytest.approx(3 * before, rel=0.2)  # the pace counts for less where more is ahead
+
+
+def test_what_a_stage_has_told_before_is_no_news(clock: list[float]) -> None:
+    lines = _Lines(STAGES)
+    for place in regularize_at(clock, 2.0):
+        left = lines.left.at(place)
+    assert lines.left.at(place) == left

@@ -30,14 +30,17 @@ def test_a_step_that_raises_is_left_to_the_practices(digits_cnn: Experiment) -> 
     assert expected_seconds(replace(digits_cnn, training=digits_cnn.training.having(optimizer=closure)), 2) == {}
 
 
-def test_a_longer_extension_and_a_student_of_more_members_take_longer(digits_cnn: Experiment) -> None:
-    def squeeze(factor: float = 4.0, members: int = 3, workers: int = 2) -> float:
+def test_a_longer_extension_members_as_long_as_it_and_a_student_of_more_of_them_take_longer(
+    digits_cnn: Experiment,
+) -> None:
+    def squeeze(factor: float = 4.0, members: int = 3, workers: int = 2, long: bool = False) -> float:
         extended = digits_cnn.stages.squeeze.extended.model_copy(update={"factor": factor})
         part = digits_cnn.stages.squeeze.model_copy(update={"extended": extended})
         stages = digits_cnn.stages.model_copy(update={"squeeze": part})
-        asked = replace(digits_cnn, stages=stages, budget=Budget(members=members))
-        return seconds_by_stage(asked, workers, step=0.002)["squeeze"]
+        asked = replace(digits_cnn, stages=stages, budget=Budget(members=members), long_members=long)
+        return seconds_by_stage(asked, workers, step=0.02)["squeeze"]
 
+    assert squeeze(long=True) > 1.3 * squeeze()
     assert squeeze(factor=8.0) > squeeze() > squeeze(factor=1.0)
     assert squeeze(members=3) > squeeze(members=1)
     assert squeeze(workers=1) > squeeze(workers=2) > squeeze(workers=16) > 0.9 * squeeze(workers=32)
