@@ -7,19 +7,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 NAME_WIDTH, BAR_WIDTH = 28, 18  # so that a line fits a terminal of 80 columns
-# What each stage takes of a whole run's time, roughly: estimated from runs on digits and mnist5k
-SHARES = {"ingest": 3, "data": 12, "baseline": 20, "overfit": 15, "regularize": 20, "tune": 20, "squeeze": 10}
-LEAST_SEEN = 0.05  # of the time due: a guess from less is none
-LEAST_SHARE = 1e-9  # what is divided by
+LEAST_LEFT = 0.1  # of what a stage was to take: what it is taken to need yet, however long it has taken
 LONG = 60.0  # seconds: what takes longer is announced
-UP_FRONT = 0.9  # of a stage, the trainings that are spread before its practices ask for them
 ROUNDED_TO = 10  # seconds
 SILENT_SECONDS = 30.0  # without a line in a log; then one tells how far the trainings are
 
@@ -61,58 +58,37 @@ def on_terminal(stages: Sequence[str] = ()) -> Iterator[Callable[[Place], None]]
 
 
 class _TimeLeft:
-    """Roughly how long a run will take yet, as its stages have gone so far and as they were expected to go."""
+    """Roughly how long a run will take yet, as its stages were expected to go and as those before went.
+
+    How many of a stage's practices are done tells little of it: one may train for all, and others read what it has.
+    """
 
     def __init__(self, stages: Sequence[str]) -> None:
         self.stages = list(stages)
-        self.expected: dict[str, float] = {}
-        self.heard: dict[str, float] = {}  # what was expected last, by the stage that told
-        self.first: tuple[float, float] | None = None  # when the first stage that works was seen, and its share
-        self.within: dict[str, float] = {}  # how far each stage was seen to be
-        self.moved = 0.0, 0.0  # when it was last seen to advance, and how far it had come
+        self.expected: dict[str, float] = {}  # by stage, as it was told last
+        self.began: dict[str, float] = {}  # when each stage was first seen
 
     def at(self, place: Place) -> str:
-        """In words; nothing where too little of the run is seen to tell."""
+        """In words; nothing where no stage has said yet how long it will take."""
         if place.stage not in self.stages:
             return ""
-        done, now = self.stages.index(place.stage), time.monotonic()
-        self.within[place.stage] = within = max(self.within.get(place.stage, 0.0), _within(place))
-        if place.expected and place.expected != self.heard:
-            self._expect(place.expected, done, within)
-        shares, reached = self._shares(), self._reached(done, within)
-        if self.first is None:
-            self.first = self.moved = now, reached
-        if reached > self.moved[1]:
-            self.moved = now, reached
-        began, before = self.first
-        seen, ahead, since = reached - before, sum(shares) - reached, now - self.moved[0]
-        if not self.expected and seen < LEAST_SEEN * sum(shares):
+        now = time.monotonic()
+        self.began.setdefault(place.stage, now)
+        due = self.stages[self.stages.index(place.stage) :]
+        self.expected |= {stage: place.expected[stage] for stage in due if stage in place.expected}
+        if not self.expected:
             return ""
-        pace = (self.moved[0] - began) / max(seen, LEAST_SHARE)
-        if self.expected:  # the pace that was seen counts for more, the more of the way it was seen on
-            weight = seen / max(seen + ahead, LEAST_SHARE)
-            pace = (1 - weight) + weight * pace
-        due = shares[done] * max(0.0, _after_the_next(place) - within)  # of what is at work: it may be nearly done
-        return _left(max(ahead * pace - since, (ahead - due) * pace))
+        present, *later = (self.expected.get(stage, 0.0) * self._pace(due) for stage in due)
+        return _left(max(present - (now - self.began[place.stage]), LEAST_LEFT * present) + sum(later))
 
-    def _expect(self, expected: dict[str, float], done: int, within: float) -> None:
-        """Take what a stage expects in place of what those before it did; the pace so far is kept, if one is known."""
-        before, known = self._reached(done, within), bool(self.expected)
-        self.heard, self.expected = expected, {**self.expected, **expected}
-        if not known or self.first is None:
-            self.first = None
-            return
-        moved_on = self._reached(done, within) - before
-        self.first = self.first[0], self.first[1] + moved_on
-        self.moved = self.moved[0], self.moved[1] + moved_on
-
-    def _shares(self) -> list[float]:
-        return [(self.expected or SHARES).get(stage, 0) for stage in self.stages]
-
-    def _reached(self, done: int, within: float) -> float:
-        """How far the run is: all of the stages that are `done`, and the next as far as it is."""
-        shares = self._shares()
-        return sum(shares[:done]) + shares[done] * within
+    def _pace(self, due: Sequence[str]) -> float:
+        """What a stage takes, of what it is expected to, as those before it did: the more they were, the more so."""
+        begun = [stage for stage in self.stages if stage in self.began]
+        over = [(stage, after) for stage, after in pairwise(begun) if stage in self.expected]
+        took = sum(self.began[after] - self.began[stage] for stage, after in over)
+        foreseen = sum(self.expected[stage] for stage, _ in over)
+        ahead = sum(self.expected.get(stage, 0.0) for stage in due)
+        return (ahead + took) / (ahead + foreseen) if ahead else 1.0
 
     def announced(self, place: Place) -> str:
         """What to expect of a long run, once, before it trains."""
@@ -124,19 +100,6 @@ class _TimeLeft:
             return ""
         names = due[0] if len(due) == 1 else f"{due[0]} to {due[-1]}"
         return f"{names}: about {_clock(_rounded(seconds))} on this machine, as fast as a few steps of the net went"
-
-
-def _within(place: Place) -> float:
-    """How far a stage is, 0 to 1; trainings that come before any practice are most of their stage."""
-    trained = place.trained / place.trainings if place.trainings else 0.0
-    return (place.done + trained) / place.due if place.due else UP_FRONT * trained
-
-
-def _after_the_next(place: Place) -> float:
-    """How far the stage will be once one more training is finished, or one more practice where none are trained."""
-    if place.trained < place.trainings:
-        return _within(replace(place, trained=place.trained + 1))
-    return _within(replace(place, done=min(place.due, place.done + 1), trained=0, trainings=0))
 
 
 def _left(seconds: float) -> str:

@@ -49,59 +49,47 @@ def test_a_short_run_is_not_announced(clock: list[float], capsys: pytest.Capture
 def test_what_is_left_falls_by_what_has_passed_where_all_goes_as_expected(clock: list[float]) -> None:
     lines = _Lines(STAGES)
     for place in regularize_at(clock, 1.0):
-        left = seconds_left(lines.left.at(place))
-        assert left == pytest.approx(360 - clock[0], abs=10)
+        assert seconds_left(lines.left.at(place)) == pytest.approx(360 - min(clock[0], 180), abs=10)
 
 
 def test_a_machine_that_turns_out_slower_is_believed_more_and_more(clock: list[float]) -> None:
-    lines = _Lines(STAGES)
-    left = [seconds_left(lines.left.at(place)) for place in regularize_at(clock, 3.0)]
-    true = [3 * 360 - 54 * trained for trained in range(11)]
-    off = [abs(said - due) / due for said, due in zip(left, true, strict=True)]
-    assert off[0] > 0.6 and off[-1] < 0.35 and off[-1] < off[5] < off[1]
+    lines, off = _Lines(STAGES), []
+    for number, (stage, seconds) in enumerate(EXPECTED.items()):
+        left = seconds_left(lines.left.at(Place(stage, trained=0, trainings=10, expected=EXPECTED)))
+        true = 3 * sum(list(EXPECTED.values())[number:])
+        off.append(abs(left - true) / true)
+        clock[0] += 3 * seconds
+    assert off[0] > 0.6 > 0.5 > off[1] > off[2] and off[2] < 0.15
 
 
-def test_practices_after_the_trainings_never_take_the_stage_back(clock: list[float]) -> None:
-    lines = _Lines(STAGES)
-    *_, last = (lines.left.at(place) for place in regularize_at(clock, 1.0))
-    after = lines.left.at(Place("regularize", "regularize/more_data", 0, 8, expected=EXPECTED))
-    assert seconds_left(after) == seconds_left(last)
-
-
-def test_what_is_left_never_rises_while_a_training_takes_longer_than_the_others(clock: list[float]) -> None:
+def test_how_many_practices_are_done_says_nothing_of_what_is_left(clock: list[float]) -> None:
+    """Several read what the first of them has trained."""
     lines, left = _Lines(STAGES), list[int]()
-    for place in regularize_at(clock, 1.0):
+    for done in range(9):
+        left.append(seconds_left(lines.left.at(Place("regularize", "regularize/dropout", done, 9, expected=EXPECTED))))
+    assert set(left) == {360}
+
+
+def test_what_is_left_never_rises_while_a_stage_takes_longer_than_expected(clock: list[float]) -> None:
+    lines, left = _Lines(STAGES), list[int]()
+    for place in regularize_at(clock, 3.0):
         left.append(seconds_left(lines.left.at(place)))
-        if place.trained == 5:
-            began = clock[0]
-            for seconds in range(0, 300, 30):
-                clock[0] = began + seconds
-                left.append(seconds_left(lines.left.at(place)))
-    waiting = left[5:16]
-    assert waiting == sorted(waiting, reverse=True)
-    assert waiting[0] - waiting[-1] == pytest.approx(18, abs=10)  # one training's time, and then it is waited for
+    assert left == sorted(left, reverse=True)
+    assert left[-1] == 160 + 20  # a tenth of the stage's own 200, and the stages after it
 
 
-def test_what_is_left_counts_from_when_it_became_known(clock: list[float]) -> None:
-    """Until then the stages' usual shares tell how far a run has come, which are no seconds."""
+def test_nothing_is_said_of_what_is_left_before_a_stage_has_told_it(clock: list[float]) -> None:
     lines = _Lines(STAGES)
-    lines.left.at(Place("baseline", "baseline/linear", 5, 10))
+    assert lines.left.at(Place("baseline", "baseline/linear", 5, 10)) == ""
     clock[0] = 100.0
     assert seconds_left(lines.left.at(Place("regularize", trained=0, trainings=10, expected=EXPECTED))) == 360
 
 
-def test_a_stage_that_knows_more_than_those_before_it_is_believed_at_the_pace_seen_so_far(clock: list[float]) -> None:
+def test_a_stage_that_knows_more_than_those_before_it_is_believed_at_the_pace_so_far(clock: list[float]) -> None:
     lines = _Lines(STAGES)
-    for place in regularize_at(clock, 2.0):
-        lines.left.at(place)
-    lines.left.at(Place("regularize", "", 8, 8, expected=EXPECTED))
-    before = seconds_left(lines.left.at(Place("tune", trained=0, trainings=10, expected=EXPECTED)))
-    after = seconds_left(lines.left.at(Place("tune", trained=0, trainings=10, expected={"tune": 300, "squeeze": 180})))
-    assert after == pytest.approx(3 * before, rel=0.2)  # the pace counts for less where more is ahead
-
-
-def test_what_a_stage_has_told_before_is_no_news(clock: list[float]) -> None:
-    lines = _Lines(STAGES)
-    for place in regularize_at(clock, 2.0):
-        left = lines.left.at(place)
-    assert lines.left.at(place) == left
+    lines.left.at(Place("regularize", expected=EXPECTED))
+    clock[0] = 400.0  # twice as long as expected
+    before = seconds_left(lines.left.at(Place("tune", expected={})))
+    after = seconds_left(lines.left.at(Place("tune", expected={"regularize": 5, "tune": 300, "squeeze": 180})))
+    assert before == pytest.approx(160 * (160 + 400) / (160 + 200), abs=10)
+    assert after == pytest.approx(480 * (480 + 400) / (480 + 200), abs=10)
