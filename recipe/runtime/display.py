@@ -78,8 +78,9 @@ class _TimeLeft:
         self.expected |= {stage: place.expected[stage] for stage in due if stage in place.expected}
         if not self.expected:
             return ""
-        present, *later = (self.expected.get(stage, 0.0) * self._pace(due) for stage in due)
-        return _left(max(present - (now - self.began[place.stage]), LEAST_LEFT * present) + sum(later))
+        foreseen, pace = [self.expected.get(stage, 0.0) for stage in due], self._pace(due)
+        present, later = pace * foreseen[0], pace * sum(foreseen[1:])
+        return _left(max(present - (now - self.began[place.stage]), LEAST_LEFT * present) + later)
 
     def _pace(self, due: Sequence[str]) -> float:
         """What a stage takes, of what it is expected to, as those before it did: the more they were, the more so."""
