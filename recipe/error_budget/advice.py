@@ -9,12 +9,12 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from recipe.error_budget.nets import PAIR, Nets, each_alone, pairs_within
+from recipe.error_budget.nets import Nets, each_alone, pairs_within
 from recipe.error_budget.parts import Noise, by_seeds
 from recipe.statistics.clusters import by_cluster
 from recipe.statistics.gains import LEVEL, Source, half_width
 from recipe.statistics.intervals import Estimate
-from recipe.training.ensemble import stacked_outputs
+from recipe.training.ensemble import PAIR, stacked_outputs
 from recipe.training.experiment import Experiment
 from recipe.training.fit import Trained
 from recipe.training.flops import counted_flops

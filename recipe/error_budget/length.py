@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from recipe.statistics.clusters import mean_interval
-from recipe.training.ensemble import ensemble_trainings, extended_training
+from recipe.training.ensemble import PAIR, ensemble_trainings, extended_training
 from recipe.training.evaluation import share_of_loss
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
@@ -50,7 +50,7 @@ def usual_and_left(exp: Experiment, longer: Training) -> tuple[Trained, Trained]
     The second member is trained beside them, so that no worker waits for the long one; the others have their length by
     what comes of it.
     """
-    first, *second = ensemble_trainings(exp)[:2]
+    first, *second = ensemble_trainings(exp)[:PAIR]
     long, member, *_ = fit_all(exp, [longer, first, *second])
     return member, long
 

@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from recipe.training.cross_validation import parts_of
-from recipe.training.ensemble import average, ensemble_trainings, extended_training, usual_trainings
+from recipe.training.ensemble import PAIR, average, ensemble_trainings, extended_training, usual_trainings
 from recipe.training.evaluation import evaluate
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, Wanted, fit_together
 from recipe.training.split import Split
-
-PAIR = 2  # nets: what seeds do, and what other data do, is seen where two answer together
 
 
 @dataclass(frozen=True)

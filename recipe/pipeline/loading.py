@@ -20,6 +20,7 @@ from recipe.dataset.stored import MANIFEST, PREPARED, load_dataset
 from recipe.dataset.target_scale import in_own_units
 from recipe.dataset.test_ledger import readings, record_reading, times_read
 from recipe.executors import executor_of, side_by_side
+from recipe.pipeline.duration import expected_seconds
 from recipe.runtime import progress
 from recipe.runtime.workspace import SEARCH, TRAININGS, fingerprint, private_folder
 from recipe.settings import Settings
@@ -29,7 +30,6 @@ from recipe.training.compiler import leave_compiler_out
 from recipe.training.components import Component
 from recipe.training.cross_validation import cross_validated, replicated
 from recipe.training.device import choose_device
-from recipe.training.duration import expected_seconds
 from recipe.training.experiment import Budget, Experiment, HeldOut, Training, component, training_from_json
 from recipe.training.handover import memorised_from_json, past_memorising
 from recipe.training.identity import digest, identity

@@ -16,6 +16,7 @@ from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 from recipe.training.objective import Task
 
+PAIR = 2  # nets: what seeds do, and what a longer training does, is seen where two answer together
 COOLEST, HOTTEST = 0.05, 20.0  # temperatures beyond these mean that the outputs are no logits at all
 ROUNDS = 60  # golden-section steps: each keeps 0.618 of the interval, so 60 leave 1e-12 of it
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -33,7 +34,7 @@ def ensemble_trainings(experiment: Experiment, least: int = 1) -> list[Training]
 
 def usual_trainings(experiment: Experiment) -> list[Training]:
     """The members at their usual length, also where they are left training; two at least."""
-    return ensemble_trainings(replace(experiment, long_members=False), least=2)
+    return ensemble_trainings(replace(experiment, long_members=False), least=PAIR)
 
 
 def extended_training(experiment: Experiment) -> Training | None:
@@ -111,7 +112,7 @@ def train_candidates(experiment: Experiment) -> Candidates:
         return Candidates(fit_all(experiment, alike))
     short = other_training(replace(experiment, long_members=False))
     if short is not None and short != other:
-        pair = usual_trainings(experiment)[:2]
+        pair = usual_trainings(experiment)[:PAIR]
         *seeds, one, two, tried = fit_all(experiment, [*alike, *pair, short])
         found = _compared(experiment, [one, two], tried)
         if found.gain is None or found.gain.value <= 0:

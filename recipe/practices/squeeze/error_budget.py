@@ -23,10 +23,10 @@ from recipe.error_budget.parts import (
 )
 from recipe.error_budget.pictures import draw_parts, draw_steps, written
 from recipe.evidence import Finding, practice, skip
+from recipe.pipeline.duration import seconds_of
 from recipe.settings.strict import Strict
 from recipe.statistics.intervals import Estimate, sum_of
 from recipe.training.baselines import baseline_outputs
-from recipe.training.duration import seconds_of
 from recipe.training.ensemble import (
     average,
     ensemble_temperature,

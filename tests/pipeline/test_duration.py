@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
+from recipe.pipeline.duration import expected_seconds, seconds_by_stage, seconds_per_step
 from recipe.training.components import Component
-from recipe.training.duration import expected_seconds, seconds_by_stage, seconds_per_step
 from recipe.training.experiment import Budget, Experiment
 from recipe.training.fit import fit
 

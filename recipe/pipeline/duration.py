@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 
 from recipe.training.cross_validation import in_part
+from recipe.training.ensemble import PAIR
 from recipe.training.experiment import Experiment, Training
 
 WARM, MOST_STEPS, MOST_SECONDS = 2, 20, 0.5  # steps before the clock runs, and what is timed at most
@@ -22,7 +23,6 @@ GOING_ON = 0.4  # of them, in the mean: the others lose with their first seed, c
 PAST_TURN = 2.0  # times the budget's steps, of trainings that go on until the validation loss has turned
 FAVOURITES = 2  # candidates of tune/confirm beside those that the settings count: the start, and one augmented
 ARCHITECTURES, OPTIMIZERS, SCHEDULES = 4, 2, 4  # that tune compares; only of architectures the present one too
-LENGTH_BY = 2  # members of the usual length that one left training is put beside
 SEEN_THROUGH = 0.5  # of what is compared; the others clearly lose with their first seed
 
 
@@ -103,7 +103,7 @@ def _squeezed(experiment: Experiment, workers: int) -> float:
     other = bool(settings.ensemble.other_architecture and members > 1 and default)
     trained = (members + other) * usual
     if experiment.long_members:  # of which another architecture rarely is one
-        trained = members * long + (min(members, LENGTH_BY) + other) * usual
+        trained = members * long + (min(members, PAIR) + other) * usual
     elif long > usual:
         trained = max(trained + long, workers * long)
     length = long if experiment.long_members else usual
