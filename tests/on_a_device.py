@@ -28,8 +28,9 @@ STAGES = ("ingest", "baseline", "overfit", "regularize", "tune", "squeeze")
 TINY = (
     *("budget=test", "budget.steps=20", "budget.most_steps=40", "fanout.backend=sequential"),
     *("stages.baseline.input_independent.steps=60", "stages.baseline.linear.steps=60"),
-    *("stages.baseline.overfit_one_batch.steps=150", "stages.overfit.low_training_loss.cap=2"),
+    *("stages.baseline.overfit_one_batch.steps=150", "stages.baseline.boosting.steps=60"),
     *("stages.overfit.adam.steps=20", "stages.overfit.constant_rate.steps=20"),
+    "stages.overfit.low_training_loss.cap=2",
     *("stages.regularize.augment.strengths=[1.0]", "stages.tune.architecture.rates=[1.0]"),
     *("stages.tune.random_over_grid.side=2", "stages.tune.optimizer={adam: [0.001], sgd: [0.1]}"),
     *("stages.tune.schedule.peaks=[1.0]", "stages.regularize.more_data.rounds=100"),

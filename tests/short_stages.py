@@ -1,6 +1,7 @@
 """Settings by which the stages try little of what they could: what is tested is the pipeline, not the nets."""
 
 SHORT_STAGES = (
+    "stages.baseline.boosting.steps=150",
     "stages.regularize.more_data.rounds=100",
     "stages.regularize.augment.shown=1",
     "stages.regularize.augment.strengths=[1.0]",
