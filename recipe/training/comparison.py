@@ -106,7 +106,7 @@ def compare_all(experiment: Experiment, changes: Sequence[Change]) -> list[Compa
     of_metric = judged(experiment, [one.costs for one in usual], [one.costs for one in results], looked_at)
     compared = {
         one.name: replace(
-            _compared(experiment, one.name, one.apply(control), before, result),
+            _compared(experiment, one.name, one.apply(control), _beside(experiment, before, result), result),
             gain=found.gain,
             judged=_from_all_seeds(found, len(result.losses), experiment),
             metric_gain=by_metric.gain,
@@ -114,6 +114,13 @@ def compare_all(experiment: Experiment, changes: Sequence[Change]) -> list[Compa
         for one, before, result, found, by_metric in zip(family, usual, results, gains, of_metric, strict=True)
     }
     return [compared[one.name] for one in changes]
+
+
+def _beside(experiment: Experiment, control: Validated, changed: Validated) -> Validated:
+    """Of `control` what was judged on the examples that `changed` was: in parts, its fewer seeds have not seen all."""
+    parts = len(experiment.replicates) or 1
+    kept = [seed for seed in range(len(control.losses)) if seed % parts < len(changed.losses)]
+    return Validated(tuple(control.losses[i] for i in kept), tuple(control.scores[i] for i in kept))
 
 
 def _from_all_seeds(found: Judged, seeds: int, experiment: Experiment) -> Judged:
@@ -359,10 +366,9 @@ def in_words(experiment: Experiment, comparison: Comparison) -> str:
     if math.isnan(gain.value):
         return f"With {comparison.name} a training diverged, so there is no gain to speak of."
     return (
-        f"{comparison.name[0].upper()}{comparison.name[1:]} takes the validation loss from "
-        f"{comparison.control_loss:.4g} to {comparison.loss:.4g}, a gain of {gain.value:.3g} [{gain.low:.3g}, "
-        f"{gain.high:.3g}] over {_seeds_in_words(comparison.seeds)}, which {_proof_in_words(comparison)}; {name} from "
-        f"{comparison.control_metric:.4f} to {comparison.metric:.4f}."
+        f"With {comparison.name} the validation loss goes from {comparison.control_loss:.4g} to {comparison.loss:.4g}, "
+        f"a gain of {gain.value:.3g} [{gain.low:.3g}, {gain.high:.3g}] over {_seeds_in_words(comparison.seeds)}, which "
+        f"{_proof_in_words(comparison)}; {name} from {comparison.control_metric:.4f} to {comparison.metric:.4f}."
     )
 
 
@@ -371,11 +377,11 @@ def _seeds_in_words(seeds: int) -> str:
 
 
 def _proof_in_words(comparison: Comparison) -> str:
+    judged = comparison.judged
     if comparison.answer == "holds":
-        return "holds"
+        return f"holds (p = {judged.p_value:.2g}, one-sided)" if judged else "holds"
     if comparison.answer == "refuted":
         return "does not hold"
-    judged = comparison.judged
     if judged is None:
         return "chance may explain"
     needed = f", and {judged.seeds_needed} seeds would see this one" if judged.seeds_needed else ""

@@ -128,6 +128,7 @@ def test_a_change_that_hurts_is_refuted_in_replicates_after_one_seed(digits_cnn:
     apart = replace(apart, training=apart.training.having(epochs=8))
     worse, idle = compare_all(apart, [starve, same])
     assert (worse.answer, worse.seeds) == ("refuted", 1)
+    assert math.isclose(worse.control_loss - worse.loss, worse.gain.value, rel_tol=1e-9)
     first = validation(apart, idle.training, 1).loss
     control = torch.cat(validation(apart, apart.training, control_seeds(apart)).losses[:: len(apart.replicates)])
     assert idle.answer == "open"

@@ -138,13 +138,13 @@ def runners_up(exp: Experiment, chosen: Training) -> list[Training]:
     if not others:
         return []
     found = _compared(exp, present, others)
-    losses = {present.name: found[0].control_loss, **{one.name: one.loss for one in found}}
+    gains = {present.name: 0.0, **{one.name: one.gain.value for one in found}}
     taken = chosen.model.locate()
-    left = [one for one in every if one.training.model.locate() is not taken and math.isfinite(losses[one.name])]
+    left = [one for one in every if one.training.model.locate() is not taken and math.isfinite(gains[one.name])]
     as_chosen = {name: getattr(chosen, name) for name in ("augment", "disturb", "mix", "reduction")}
     return [
         one.training.having(epochs=one.epochs, seed=chosen.seed, keep_best=True, **as_chosen)
-        for one in sorted(left, key=lambda one: losses[one.name])
+        for one in sorted(left, key=lambda one: gains[one.name], reverse=True)
     ]
 
 

@@ -89,7 +89,7 @@ def test_weights_of_other_digits_are_a_better_start_than_chance_and_the_gain_hol
     assert (
         "100.0% of the numbers in the body; a head that knows less than a constant guess starts afresh" in found.summary
     )
-    assert "Fine-tuned weights" in found.summary and "Frozen body" in found.summary
+    assert "fine-tuned weights" in found.summary and "frozen body" in found.summary
     assert not found.table["loaded"][found.table["name"].str.startswith("head.")].any()
     assert found.table["loaded"].sum() == len(found.table) - 2
 

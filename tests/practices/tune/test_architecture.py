@@ -95,10 +95,10 @@ def test_those_that_were_not_chosen_are_left_to_the_ensemble_the_best_first(crip
     left = runners_up(crippled, after.having(augment=ADAM, seed=3))
 
     table = crippled.examine(architecture).table.set_index("model")
-    losses = {**table["loss"], "recipe.models.Cnn": table["control_loss"].iloc[0]}  # the start, which was beaten
+    gains = {**table["gain"], "recipe.models.Cnn": 0.0}  # the start, which was beaten
     names = [one.model.name for one in left]
-    assert set(names) == set(losses) - {after.model.name}
-    assert names == sorted(names, key=losses.__getitem__)
+    assert set(names) == set(gains) - {after.model.name}
+    assert names == sorted(names, key=gains.__getitem__, reverse=True)
     assert all((one.seed, one.augment, one.keep_best) == (3, ADAM, True) for one in left)
     assert all(one.scheduler is not None for one in left)
 
