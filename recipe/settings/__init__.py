@@ -346,6 +346,7 @@ def _reason(error: ErrorDetails, location: list[str]) -> str:
     if error["type"] == "model_type":
         return f"it holds {', '.join(_fields(location))}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should", "it should", 1)
+    message = message.replace("Tuple should", "it should", 1).partition(" after validation")[0]
     return message.partition(", unable to parse")[0].replace("a valid tuple", "a list, such as [a,b]")
 
 

@@ -1,11 +1,11 @@
 """Where the tune stage searches; conf/stages/tune.yaml says where each default comes from."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from recipe.settings.defaults import conf_defaults
-from recipe.settings.strict import Strict
+from recipe.settings.strict import Positive, Strict
 
 
 class Range(Strict):
@@ -15,7 +15,7 @@ class Range(Strict):
     in the logarithm with `log`; or one of `choices`.
     """
 
-    times: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
+    times: tuple[Positive, Positive] | None = None
     low: float | None = None
     high: float | None = None
     log: bool = False

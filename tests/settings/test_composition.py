@@ -53,6 +53,8 @@ def test_params_of_an_older_version_have_the_defaults_of_conf_for_what_they_lack
         (["seed=-1"], "'seed' .* -1"),
         (["budget.epochs=many"], "'budget.epochs' .* 'many'"),
         (["device=tpu"], "'device' .* 'tpu'"),
+        (["stages.tune.architecture.rates=[0]"], "rates.0' .* is 0, .* greater than 0"),
+        (["stages.tune.optimizer.sgd=[]"], "sgd' .* it should have at least 1 item"),
         (["data=table"], "'data.path' is missing"),
         (["data=image_folder", "data.path=nowhere"], "nowhere is not there"),
         (["seed"], "has no value"),

@@ -12,7 +12,7 @@ from pydantic import Field
 from recipe import drawing
 from recipe.diagnostics.bounds import floor_of, to_learn
 from recipe.evidence import Finding, at_most, practice, skip
-from recipe.settings.strict import Factor, Strict
+from recipe.settings.strict import Positive, Strict
 from recipe.training.experiment import Experiment, Training
 from recipe.training.fit import Trained, fit_all
 
@@ -22,7 +22,7 @@ LAST = 0.2  # of the steps: their mean loss is where a short training has come t
 
 
 class Settings(Strict):
-    factors: tuple[Factor, ...] = Field(min_length=3)
+    factors: tuple[Positive, ...] = Field(min_length=3)
     steps: int = Field(ge=20)
     enough: float = Field(gt=0, le=1)
 

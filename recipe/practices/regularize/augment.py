@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -14,7 +13,7 @@ from recipe.diagnostics.augmented import picture_of_augmented
 from recipe.diagnostics.decoding import label_of
 from recipe.diagnostics.flips import Mirrored, mirrored
 from recipe.evidence import Finding, at_most, practice, skip
-from recipe.settings.strict import Strict
+from recipe.settings.strict import Positive, Strict
 from recipe.training.comparison import Change, compare_all, finding
 from recipe.training.components import Component
 from recipe.training.experiment import Experiment, Training
@@ -30,7 +29,7 @@ NAMES = {0.5: "half strength", 2.0: "double strength"}
 
 class Settings(Strict):
     shown: int = Field(ge=1)
-    strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    strengths: tuple[Positive, ...] = Field(min_length=1)
     flip_examples: int = Field(ge=100)
     flip_steps: int = Field(ge=1)
     max_flip_cost: float = Field(ge=0, lt=1)

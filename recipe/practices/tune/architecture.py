@@ -11,7 +11,7 @@ from pydantic import Field
 
 from recipe.errors import TargetError
 from recipe.evidence import Finding, practice, skip
-from recipe.settings.strict import Strict
+from recipe.settings.strict import Positive, Strict
 from recipe.training.comparison import (
     Change,
     Comparison,
@@ -41,7 +41,7 @@ TAKEN_OVER = ("dropout",)  # of the model's settings, which regularize may have 
 
 
 class Settings(Strict):
-    rates: tuple[float, ...] = Field(min_length=1)
+    rates: tuple[Positive, ...] = Field(min_length=1)
     share: float = Field(gt=0, le=1)
     least_epochs: int = Field(ge=1)
     stretch: float = Field(ge=1)

@@ -7,7 +7,7 @@ import functools
 from pydantic import Field
 
 from recipe.evidence import Finding, practice, skip
-from recipe.settings.strict import Strict
+from recipe.settings.strict import Positive, Strict
 from recipe.training.comparison import (
     Change,
     Comparison,
@@ -26,8 +26,8 @@ NESTEROV = {"momentum": 0.9, "nesterov": True}  # Sutskever et al. 2013
 
 
 class Settings(Strict):
-    adam: tuple[float, ...] = Field(min_length=1)
-    sgd: tuple[float, ...] = Field(min_length=1)
+    adam: tuple[Positive, ...] = Field(min_length=1)
+    sgd: tuple[Positive, ...] = Field(min_length=1)
     foldings: float = Field(gt=0)
     go_on: int = Field(ge=1)
     replaced: tuple[str, ...]

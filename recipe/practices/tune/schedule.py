@@ -11,7 +11,7 @@ from pydantic import Field
 
 from recipe import drawing
 from recipe.evidence import Finding, at_least, practice, skip
-from recipe.settings.strict import Strict
+from recipe.settings.strict import Positive, Strict
 from recipe.training.comparison import (
     Change,
     Comparison,
@@ -34,7 +34,7 @@ SHAPES = {
 
 
 class Settings(Strict):
-    peaks: tuple[float, ...] = Field(min_length=1)
+    peaks: tuple[Positive, ...] = Field(min_length=1)
     go_on: int = Field(ge=1)
 
 
