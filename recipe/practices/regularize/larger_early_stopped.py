@@ -37,7 +37,7 @@ def larger_early_stopped(exp: Experiment) -> Finding:
 def larger_early_stopped_changes(exp: Experiment) -> list[Change]:
     """More width, the best epoch kept."""
     model, factor = exp.training.model, exp.stages.regularize.larger_early_stopped.width
-    width, wider = model.declared("width"), model.wider_width(factor)
+    wider = model.wider_width(factor)
     if wider is None:
         return []
 
@@ -46,4 +46,4 @@ def larger_early_stopped_changes(exp: Experiment) -> list[Change]:
             model=training.model.having(width=wider), epochs=math.ceil(training.epochs / factor), keep_best=True
         )
 
-    return [Change(f"width {wider} instead of {width}, stopped early", apply, stopped=True)]
+    return [Change(f"early stopping at width {wider}", apply, stopped=True)]

@@ -359,8 +359,8 @@ def test_a_model_that_takes_one_size_only_is_not_tried_with_another(digits: Data
 
 def test_a_larger_model_stopped_early_costs_no_more_than_the_control(overfitted: Experiment) -> None:
     found = overfitted.examine(larger_early_stopped)
-    assert found.table["change"].tolist() == ["width 128 instead of 64, stopped early"]
-    [change] = [one for one in combined.changes(overfitted) if "stopped early" in one.name]
+    assert found.table["change"].tolist() == ["early stopping at width 128"]
+    [change] = [one for one in combined.changes(overfitted) if "stopping at width" in one.name]
     changed = change.apply(overfitted.training)
     assert (changed.epochs, changed.keep_best) == (30, True)
 
@@ -404,7 +404,7 @@ def test_every_change_of_the_stage_differs_from_the_control_in_one_thing(digits:
     exp = make_experiment(Cnn, digits, digits, augment=SHIFTS)
     parameters = exp.training.parameters()
     for change in combined.changes(exp):
-        if "stopped early" in change.name:
+        if "stopping at width" in change.name:
             continue  # which are two, by its name
         changed = change.apply(exp.training).parameters()
         roles = {
