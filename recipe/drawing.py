@@ -227,7 +227,7 @@ def heatmap(
 ) -> "Figure":
     """A matrix `(rows, columns)` as colours, with its numbers where they fit; a confusion matrix, for one.
 
-    `number_format` is a format specification, such as `.2f`.
+    `number_format` is a format specification, such as `.2f`. A value that is none leaves its cell empty.
     """
     values = np.asarray(matrix, dtype=float)
     rows, columns = values.shape
@@ -237,7 +237,7 @@ def heatmap(
     chart.grid(visible=False)
     if max(rows, columns) <= ANNOTATED_CELLS:
         middle = (np.nanmin(values) + np.nanmax(values)) / 2
-        for row, column in np.ndindex(rows, columns):
+        for row, column in np.argwhere(np.isfinite(values)):
             value = values[row, column]
             colour = "white" if value > middle else INK
             chart.text(column, row, format(value, number_format), ha="center", va="center", fontsize=7, color=colour)

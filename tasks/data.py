@@ -9,6 +9,7 @@ from recipe.practices.data.drift import drift
 from recipe.practices.data.duplicates import duplicates
 from recipe.practices.data.expectations import expectations
 from recipe.practices.data.imbalance import imbalance
+from recipe.practices.data.label_noise import label_noise
 from recipe.practices.data.leakage import leakage
 from recipe.practices.data.unreadable import unreadable
 
@@ -17,6 +18,7 @@ PRACTICES = (
     unreadable,
     blank,
     corrupt_labels,
+    label_noise,
     duplicates,
     leakage,
     imbalance,

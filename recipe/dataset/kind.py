@@ -93,6 +93,7 @@ class Kind:
         vectors: (N, D), in which near copies lie near.
         sketches: (N, d), an orthogonal projection of the vectors.
         pooled: (N, d), in which like examples lie near: for what is familiar, and what has drifted.
+        features: (N, D), in which a cheap model learns well: what a probe sees.
         comparable: whether distances of these inputs say anything.
         are_copies: whether two inputs (2, ...) whose vectors are near are also alike.
         near_limit: how near copies are, of the settings of data/leakage.
@@ -119,6 +120,7 @@ class Kind:
     vectors: Callable[[np.ndarray], Vectors] = flat
     sketches: Callable[[np.ndarray], Vectors] = flat
     pooled: Callable[[np.ndarray], Vectors] = flat
+    features: Callable[[np.ndarray], Vectors] = flat
     comparable: Callable[[np.ndarray], bool] = has_enough_numbers
     are_copies: Callable[[np.ndarray], bool] = lambda pair: True
     near_limit: Callable[[Any], float] = lambda settings: settings.near_rows

@@ -23,7 +23,7 @@ FACTS = "facts.json"
 TRAINED_ON = ("id", "content_id", "split", "group")  # of the manifest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # what is measured of it is kept by identity
 class Dataset:
     """The examples that were kept, in the order of `inputs`, and those that were not.
 

@@ -12,6 +12,7 @@ from recipe import drawing
 from recipe.dataset import preparation as preparation_code
 from recipe.dataset.beside import Beside, beside, label_faults
 from recipe.dataset.blankness import CHUNK, SATURATED_IMAGE, TORN, VANISHED, blank_images, largest_band
+from recipe.dataset.image_features import image_features
 from recipe.dataset.image_listing import (
     LABELS,
     MEASURED,
@@ -57,6 +58,7 @@ def kind() -> Kind:
         vectors=_vectors,
         sketches=_sketches,
         pooled=lambda inputs: _pooled(np.asarray(inputs, dtype=np.float32)),
+        features=image_features,
         comparable=lambda inputs: True,
         are_copies=_are_copies,
         near_limit=lambda settings: settings.near_images,

@@ -1,13 +1,20 @@
-"""data/label_noise, of a delivery: its labels mean what the data set's labels mean."""
+"""data/label_noise: which of the given labels are probably wrong, and whether a delivery's labels mean the same."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from recipe import drawing
+from recipe.dataset.counted import counted
+from recipe.dataset.kind import kind_of
+from recipe.dataset.stored import Dataset
+from recipe.dataset.target_scale import in_own_units
 from recipe.evidence import Finding, at_least, at_most, practice, skip
+from recipe.inspection.label_noise import LabelNoise, label_noise_of
 from recipe.inspection.label_probe import SURE, probe_labels
 from recipe.settings.strict import Strict
 
@@ -15,13 +22,44 @@ if TYPE_CHECKING:
     from recipe.deliveries.examination import Examined
 
 
+SHOWN = 24  # labels in the picture
+MOST_CLASSES = 30  # that a table of true and given classes has room for
+
 # A delivery a week is told of once in twenty years by chance alone.
 LEAST_BY_CHANCE = 0.001
+
+
+class Limits(Strict):
+    max_share: float = Field(ge=0, le=1)
 
 
 class DeliveryLimits(Strict):
     max_doubt: float = Field(ge=0, le=1)
     max_share: float = Field(ge=0, le=1)
+
+
+@practice("data/label_noise")
+def label_noise(dataset: Dataset) -> Finding:
+    """The labels are right: what a cheap model makes of an example that it has not seen is what the example is called.
+
+    Confident learning (Northcutt, Jiang and Chuang 2021) by a kernel ridge regression, from which each example is left
+    out with all its copies. Held to the limit is the least that the share of wrong labels may be.
+    """
+    noise = label_noise_of(dataset)
+    if noise is None:
+        return skip("There are too few examples, or a quick probe cannot tell their labels well enough to doubt any.")
+    classes = dataset.preparation["classes"]
+    table = _table(dataset, noise)
+    return Finding(
+        summary=_in_words(noise, len(table)),
+        measured=noise.share,
+        interval=noise.interval,
+        advice="Look at the flagged ones, the most suspicious first, and correct or leave out those that are wrong; "
+        "where many of one class are called another, say better what sets them apart.",
+        requirements=(at_most(noise.interval[0], "max_share", otherwise="warn"),),
+        figures=_gallery(dataset, table) | _joint(noise, classes),
+        table=table.drop(columns="row"),
+    )
 
 
 @practice("data/label_noise")
@@ -69,3 +107,55 @@ def by_chance(doubted: int, count: int) -> float:
     from scipy.stats import binom
 
     return float(binom.sf(doubted - 1, count, SURE))
+
+
+def _table(dataset: Dataset, noise: LabelNoise) -> pd.DataFrame:
+    """Every example, the most suspicious first; `row` is its place in the data set."""
+    classes = dataset.preparation["classes"]
+    if classes is None:
+        suggested = in_own_units(np.asarray(noise.suggested, dtype=float), dataset.preparation["target"])
+    else:
+        suggested = np.array(classes, dtype=object)[noise.suggested]
+    known = dataset.manifest[["id", "path", "label"]].rename(columns={"label": "given"})
+    table = known.assign(suggested=suggested, score=noise.score, flagged=noise.flagged, row=np.arange(len(known)))
+    return table.sort_values(["flagged", "score"], ascending=False, kind="stable", ignore_index=True)
+
+
+def _in_words(noise: LabelNoise, count: int) -> str:
+    low, high = noise.interval
+    told = f"About {noise.share:.2%} of the labels [{low:.2%}, {high:.2%}] are probably wrong"
+    flagged = int(noise.flagged.sum())
+    if not flagged:
+        return f"{told}: none of {count:,} stands out."
+    are = "is" if flagged == 1 else "are"
+    return (
+        f"{told}: {flagged:,} of {count:,} {are} flagged. At least {noise.surely_wrong:.0f} of these should turn out "
+        "wrong, and all where people err most on what is ambiguous."
+    )
+
+
+def _gallery(dataset: Dataset, table: pd.DataFrame) -> dict[str, object]:
+    """The flagged examples that are most suspicious, each with what it is called and what it may be."""
+    shown = table[table["flagged"]].head(SHOWN)
+    if not len(shown):
+        return {}
+    titles = [f"{one.given} → {_short(one.suggested)}?" for one in shown.itertuples()]
+    title = f"The {counted(len(shown), 'most suspicious label')}: given → suggested"
+    drawn = kind_of(dataset.preparation).draw(dataset.inputs[shown["row"].to_numpy()], titles, title)
+    return {"suspicious": drawn} if drawn else {}
+
+
+def _short(suggested: object) -> str:
+    return f"{suggested:.4g}" if isinstance(suggested, float) else str(suggested)
+
+
+def _joint(noise: LabelNoise, classes: list[str] | None) -> dict[str, object]:
+    """How many examples of each class are estimated to be called another."""
+    if noise.joint is None or classes is None or len(classes) > MOST_CLASSES:
+        return {}
+    wrong = noise.joint.copy()
+    np.fill_diagonal(wrong, np.nan)
+    if np.nansum(wrong) < 1:
+        return {}
+    title = "Estimated number of wrong labels"
+    return {"joint": drawing.heatmap(wrong, classes, classes, "given label", "true class", title, ".0f")}
