@@ -11,7 +11,10 @@ from recipe.practices.data.expectations import expectations
 from recipe.practices.data.imbalance import imbalance
 from recipe.practices.data.label_noise import label_noise
 from recipe.practices.data.leakage import leakage
+from recipe.practices.data.position import position
+from recipe.practices.data.resolution import resolution
 from recipe.practices.data.unreadable import unreadable
+from recipe.practices.data.variation import variation
 
 PRACTICES = (
     distributions,
@@ -22,6 +25,9 @@ PRACTICES = (
     duplicates,
     leakage,
     imbalance,
+    variation,
+    resolution,
+    position,
     drift,
     expectations,
 )

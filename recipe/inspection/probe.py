@@ -16,7 +16,7 @@ Chosen = NDArray[np.bool_]
 
 FEWEST = 50  # examples; of fewer nothing can be told
 AXES = 200  # the features' principal ones: of 848 on MNIST-5k the ranking is as good, in half the time
-AXES_FROM = 6_000  # examples that the axes are found from
+SAMPLE = 6_000  # examples that axes and ranks are found from
 MOST_LEARNT = 70_000  # examples, which take 0.6 GB; more are asked about by a fit to so many
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # of which the one that foretells most labels is taken; in units of the
 PENALTY_FROM = 2_500  # kernel, whose best does not hang on how many examples there are: found from so many
@@ -91,32 +91,42 @@ def probe(dataset: Dataset) -> Probe | None:
     features, clusters = probe_features(dataset), clusters_of(dataset)
     rows, half = _drawn(clusters)
     mapping = kernel_map(features[rows], dataset.settings.seed)
-    learnt = Mapped(mapping(features[rows]), _targets(dataset)[rows], clusters[rows])
-    return Probe(features, rows, learnt, half, mapping, _penalty(learnt))
+    learnt = Mapped(mapping(features[rows]), probe_targets(dataset)[rows], clusters[rows])
+    return Probe(features, rows, learnt, half, mapping, best_penalty(learnt))
 
 
 def probe_features(dataset: Dataset) -> Floats:
-    """What a probe sees of each example, (N, D): along the principal axes, about 1 from their mean.
+    """What a probe sees of each example, (N, D)."""
+    features = np.asarray(kind_of(dataset.preparation).features(dataset.inputs), dtype=np.float32)
+    return scaled(ranked(features) if dataset.inputs.ndim == 2 else features)
 
-    Columns of a table are ranked first, so that one value far out does not set the scale.
-    """
-    from sklearn.decomposition import PCA
+
+def ranked(rows: Floats) -> Floats:
+    """Columns of rows (N, D) as ranks in 0..1, so that one value far out does not set the scale."""
     from sklearn.preprocessing import QuantileTransformer
 
-    features = np.asarray(kind_of(dataset.preparation).features(dataset.inputs), dtype=np.float32)
-    sample = np.random.default_rng(0).permutation(len(features))[:AXES_FROM]
-    if dataset.inputs.ndim == 2:
-        ranks = QuantileTransformer(n_quantiles=min(1_000, len(sample)), subsample=None, random_state=0)
-        features = ranks.fit(features[sample]).transform(features)
+    sample = _sample(rows)
+    ranks = QuantileTransformer(n_quantiles=min(1_000, len(sample)), subsample=None, random_state=0)
+    return np.asarray(ranks.fit(sample).transform(rows), dtype=np.float32)
+
+
+def scaled(features: Floats) -> Floats:
+    """Features (N, D) along their principal axes, at most 200, about 1 from their mean."""
+    from sklearn.decomposition import PCA
+
     if features.shape[1] > AXES:
-        axes = min(AXES, len(sample))
-        features = PCA(axes, random_state=0).fit(features[sample]).transform(features)
+        sample = _sample(features)
+        features = PCA(min(AXES, len(sample)), random_state=0).fit(sample).transform(features)
     features = features - features.mean(0)
     spread = float(np.sqrt(np.einsum("nd,nd->n", features, features, dtype=np.float64).mean()))
     return np.asarray(features / (spread or 1.0), dtype=np.float32)
 
 
-def _targets(dataset: Dataset) -> Floats:
+def _sample(features: Floats) -> Floats:
+    return features[np.random.default_rng(0).permutation(len(features))[:SAMPLE]]
+
+
+def probe_targets(dataset: Dataset) -> Floats:
     """Of classes (N, K), 1 for the given one, about their mean; of a number (N, 1)."""
     classes = dataset.preparation["classes"]
     if classes is None:
@@ -132,7 +142,7 @@ def _drawn(clusters: NDArray[np.int64]) -> tuple[Rows, Chosen]:
     return rows, turn[rows] % 2 == 0
 
 
-def _penalty(learnt: Mapped) -> float:
+def best_penalty(learnt: Mapped) -> float:
     """The one under which examples that were left out are foretold best."""
     few = learnt.at(slice(0, PENALTY_FROM))
 
