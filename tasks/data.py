@@ -1,8 +1,10 @@
 """Stage 1: become one with the data. Reads what ingest prepared; every practice runs even when an earlier one fails."""
 
-from recipe.dataset.stored import load_dataset
+from recipe.browsing.surveyed import Surveyed
+from recipe.dataset.stored import Dataset, load_dataset
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.data.blank import blank
+from recipe.practices.data.browse import browse
 from recipe.practices.data.corrupt_labels import corrupt_labels
 from recipe.practices.data.distributions import distributions
 from recipe.practices.data.drift import drift
@@ -30,12 +32,17 @@ PRACTICES = (
     position,
     drift,
     expectations,
+    browse,  # last, for it shows what the others have found
 )
 
 
 def work(stage: Stage) -> None:
     """Examine the prepared data set."""
-    stage.run(PRACTICES, load_dataset(stage.workspace, stage.settings))
+
+    def surveyed(dataset: Dataset) -> Surveyed:
+        return Surveyed(dataset, tuple(stage.findings))
+
+    stage.run(PRACTICES, load_dataset(stage.workspace, stage.settings), subjects={browse.id: surveyed})
 
 
 if __name__ == "__main__":

@@ -97,6 +97,7 @@ class Kind:
         comparable: whether distances of these inputs say anything.
         are_copies: whether two inputs (2, ...) whose vectors are near are also alike.
         near_limit: how near copies are, of the settings of data/leakage.
+        pictures: (inputs) what a person knows each by at a glance, uint8 (N, H, W) or (N, H, W, 3); None: no picture.
         draw: (inputs, titles, title) a picture of each input, or of each mean of some, as float64; None: there is none.
         decode: (batch, preparation) what the net gets, before any transform, as what a person looks at: images
             (N, C, H, W) in 0..1 or a table of text; None where there is no such thing.
@@ -124,6 +125,7 @@ class Kind:
     comparable: Callable[[np.ndarray], bool] = has_enough_numbers
     are_copies: Callable[[np.ndarray], bool] = lambda pair: True
     near_limit: Callable[[Any], float] = lambda settings: settings.near_rows
+    pictures: Callable[[np.ndarray], np.ndarray] | None = None
     draw: "Callable[[np.ndarray, Sequence[str], str], Figure | None]" = lambda inputs, titles, title: None
     decode: "Callable[[Tensor, Preparation], Tensor | pd.DataFrame] | None" = None
     made_of: Callable[[Preparation], Sequence[tuple[int, bool]]] = lambda preparation: ()

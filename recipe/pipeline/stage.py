@@ -67,11 +67,18 @@ class Stage:
     def measured(self) -> Path:
         return self.reports / "measured.json"
 
-    def run(self, practices: Sequence[Practice], subject: Any, onwards: Mapping[str, Callable[[Any], Any]] = {}) -> Any:
+    def run(
+        self,
+        practices: Sequence[Practice],
+        subject: Any,
+        onwards: Mapping[str, Callable[[Any], Any]] = {},
+        subjects: Mapping[str, Callable[[Any], Any]] = {},
+    ) -> Any:
         """Carry out `practices` on `subject` in their order and save what each draws and lists.
 
         Args:
             onwards: by a practice's id, what makes the subject of those after it out of its own.
+            subjects: by the id of a practice that looks at more than the others, what makes its own out of theirs.
 
         Returns:
             The subject of the last.
@@ -85,7 +92,8 @@ class Stage:
             progress.practice(practice.id, number, len(due))
             began = time.perf_counter()
             try:
-                finding = self._saved(practice(subject))
+                asked = subjects[practice.id](subject) if practice.id in subjects else subject
+                finding = self._saved(practice(asked))
                 subject = onwards[practice.id](subject) if practice.id in onwards else subject
             except Exception as error:
                 finding = self._unmeasured(practice, error)

@@ -2,10 +2,18 @@
 
 from pathlib import Path
 
-from recipe.report.facts import facts_of
+from recipe.report.facts import DATA_PAGE, facts_of
 from recipe.report.findings import RunResult, collect, read, save
 from recipe.report.page import write_page
+from recipe.runtime.workspace import write_whole
 from recipe.settings import load_settings
+
+BROWSED = "data/browse/index.html"
+OPENS = (
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>The data</title>'
+    '<meta http-equiv="refresh" content="0; url={address}"></head>'
+    '<body><p><a href="{address}">The data, example by example</a></p></body></html>\n'
+)
 
 
 def build_report(workspace: Path, result: RunResult) -> Path:
@@ -16,7 +24,20 @@ def build_report(workspace: Path, result: RunResult) -> Path:
     """
     reports = workspace / "reports"
     save(reports, result)
+    _open_data_page(reports)
     return write_page(reports, result, facts_of(workspace, str(result.run.get("data", ""))))
+
+
+def _open_data_page(reports: Path) -> None:
+    """Put data.html, which opens the page that data/browse made, beside the report; where there is none, take it away.
+
+    The page itself lies in the folder of its stage, so that DVC brings it back with the stage's other outputs.
+    """
+    page = reports / DATA_PAGE
+    if (reports / BROWSED).is_file():
+        write_whole(page, OPENS.format(address=BROWSED))
+    else:
+        page.unlink(missing_ok=True)
 
 
 def present_result(workspace: Path) -> RunResult:

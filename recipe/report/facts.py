@@ -13,6 +13,7 @@ from recipe.runtime import journal
 
 QUARANTINE = "tables/data.quarantine.csv"
 DATA_DOCS = "data/data_docs/index.html"
+DATA_PAGE = "data.html"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Facts:
     tested: int | None = None
     quarantined: int | None = None
     data_docs: str | None = None
+    data_page: str | None = None
     mlflow: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -52,6 +54,7 @@ def facts_of(workspace: Path, data: str) -> Facts:
         tested=own[-1].examples if own else None,
         quarantined=_count_rows(reports / QUARANTINE),
         data_docs=DATA_DOCS if (reports / DATA_DOCS).is_file() else None,
+        data_page=DATA_PAGE if (reports / DATA_PAGE).is_file() else None,
         mlflow=_mlflow_pages(workspace),
     )
 

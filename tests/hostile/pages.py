@@ -12,7 +12,6 @@ from PIL import Image
 
 from recipe.attribution.attribute import Attribution, Step
 from recipe.attribution.report import write_why
-from recipe.dataset.stored import load_dataset
 from recipe.deliveries.notices import write_delivery_page
 from recipe.deliveries.record import Outcome
 from recipe.evidence import Finding, judge
@@ -23,7 +22,7 @@ from recipe.report.findings import RunResult, StageResult, describe, read_judged
 from recipe.report.page import write_page
 from recipe.settings import Settings, parse_settings
 from recipe.settings.composition import compose
-from tasks.data import PRACTICES
+from tasks.data import work as data_stage
 from tasks.ingest import work as ingest_stage
 from tests.faults.data import breast_cancer, digits
 
@@ -123,7 +122,7 @@ def _measured(workspace: Path, settings: Settings) -> None:
     ingest_stage(first)
     first.write()
     second = Stage("data", workspace, settings)
-    second.run(PRACTICES, load_dataset(workspace, settings))
+    data_stage(second)
     second.write()
 
 

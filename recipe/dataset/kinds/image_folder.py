@@ -62,6 +62,7 @@ def kind() -> Kind:
         comparable=lambda inputs: True,
         are_copies=_are_copies,
         near_limit=lambda settings: settings.near_images,
+        pictures=_pictures,
         draw=_draw,
         decode=lambda batch, preparation: batch,
         batches_in=_batches_in,
@@ -268,6 +269,11 @@ def _has_usual_ground(images: np.ndarray) -> np.ndarray:
     fill = np.concatenate([largest_band(images[at : at + CHUNK])[1] for at in range(0, len(images), CHUNK)])
     usual = fill == np.bincount(fill).argmax()
     return np.asarray(usual & (len(images) >= ENOUGH_ALIKE) & (usual.mean() >= NEARLY_ALL))
+
+
+def _pictures(inputs: np.ndarray) -> np.ndarray:
+    """Stored images (N, C, H, W) as greys (N, H, W), or in colour (N, H, W, 3) where they have the channels."""
+    return inputs[:, 0] if inputs.shape[1] < 3 else inputs[:, :3].transpose(0, 2, 3, 1)
 
 
 def _draw(inputs: np.ndarray, titles: Sequence[str], title: str) -> "Figure":
