@@ -49,6 +49,7 @@ def run_command(arguments: Sequence[str]) -> int:
         "advise": _advise,
         "retrain": _retrain,
         "receive": _receive,
+        "decide": _decide,
         "promote": _promote,
         "rollback": _rollback,
         "history": _history,
@@ -203,6 +204,27 @@ def _receive(arguments: Namespace, words: Sequence[str]) -> int:
     if not words and not waiting:
         print(f"Nothing else waits in {workspace / INCOMING}.")
     return CLOSED if refused else OPEN
+
+
+def _decide(arguments: Namespace, words: Sequence[str]) -> int:
+    from recipe.corrections.merge import merge
+    from recipe.settings import load_settings
+
+    workspace = find_workspace()
+    merged = merge(workspace, load_settings(workspace), Path(arguments.file).absolute())
+    if merged.conflicts:
+        from dataclasses import astuple
+
+        from rich.console import Console
+
+        from recipe.report.terminal import text_table
+
+        Console().print(text_table(("id", "path", "what stands", "what is new"), map(astuple, merged.conflicts)))
+        print(f"\nNothing was taken into {merged.file}: delete one line of each two, here or there, and start again.")
+        return CLOSED
+    stood = f"; {merged.known} stood there already" if merged.known else ""
+    print(f"Took {merged.added} into {merged.file}{stood}. Carry out what is in there with `recipe run`.")
+    return OPEN
 
 
 def _promote(arguments: Namespace, words: Sequence[str]) -> int:

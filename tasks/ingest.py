@@ -2,6 +2,7 @@
 
 import logging
 
+from recipe.corrections.file import read_decisions
 from recipe.dataset.ingestion import ingest
 from recipe.dataset.stored import load_dataset
 from recipe.pipeline.stage import Stage, main
@@ -15,7 +16,9 @@ logger = logging.getLogger("recipe.tasks.ingest")
 
 def work(stage: Stage) -> None:
     """Prepare data/prepared, and list what was left out of it."""
-    made = ingest(stage.workspace, stage.settings, home=stage.home)
+    name = stage.settings.data.decisions
+    decisions = read_decisions(stage.workspace / name, name)
+    made = ingest(stage.workspace, stage.settings, home=stage.home, decisions=decisions)
     stage.counts |= {**made.splits, "quarantined": made.quarantined}
     for line in (made.taken, *made.notes):
         logger.warning("%s", line)

@@ -24,6 +24,7 @@ COMMANDS = (
     "retrain",
     "check",
     "receive",
+    "decide",
     "promote",
     "rollback",
     "history",

@@ -16,7 +16,14 @@ from recipe.runtime.workspace import find_workspace
 
 PRACTICES = Path(__file__).parent.parent / "practices"
 # Settings whose values are files: recipe.settings has them too, but to import it takes longer than a TAB may.
-PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites", "pretrained")
+PATHS = (
+    "data.path",
+    "data.delivery",
+    "data.decisions",
+    "data.annotations",
+    "stages.data.expectations.suites",
+    "pretrained",
+)
 
 
 def answer(parser: argparse.ArgumentParser) -> None:

@@ -48,6 +48,10 @@ EXAMPLES: Mapping[str, Examples] = {
         ("recipe receive monday.csv", "one that lies elsewhere"),
         ("recipe receive monday.csv --despite-drift", "one that differs from the data set, and should"),
     ),
+    "decide": (
+        ("recipe decide decisions.csv", "what was marked on the page of the data, from its export"),
+        ("recipe decide anna.csv", "a colleague's decisions beside your own; what conflicts is shown"),
+    ),
     "promote": (
         ('recipe promote 3 --why "approved by the clinic"', "version 3 from now on"),
         ("recipe promote challenger", "the model that was trained last"),
@@ -137,6 +141,8 @@ def _add_new_data(commands: Any) -> None:
     receive.add_argument(
         "--despite-drift", action="store_true", help="take it in though it is distributed otherwise than the data set"
     )
+    decide = _add(commands, "decide", "take decisions on single examples in: relabel, drop, keep, group")
+    decide.add_argument("file", metavar="FILE", help="CSV with the columns id, action, value and why")
     monitor = _add(commands, "monitor", "compare a batch from production with the training data")
     monitor.add_argument("batch", metavar="FILE|FOLDER", help="a table, or a folder of images; with labels or without")
     monitor.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/monitor/)")

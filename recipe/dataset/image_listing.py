@@ -15,7 +15,7 @@ import pandas as pd
 
 from recipe.dataset.counted import counted
 from recipe.dataset.labels import label_text, plain_numbers, read_labels
-from recipe.dataset.manifest import COLUMNS, PLAIN_LABELS, Rejected, Task, no_column, optional, user_column
+from recipe.dataset.manifest import COLUMNS, DECIDED, PLAIN_LABELS, Rejected, Task, no_column, optional, user_column
 from recipe.dataset.number_styles import sign_of_file
 from recipe.dataset.preparation import FORMATS
 from recipe.dataset.readings import Reading, read_columns, typed
@@ -198,7 +198,7 @@ def _user_columns(
 ) -> pd.DataFrame:
     """The columns that are read so, but for that of the times, under the names that they have in the manifest."""
     own = [name for name in readings if times is None or name != times.column]
-    taken = (*COLUMNS[:-1], *MEASURED, *([TIME] if data.split.by == "time" else []))
+    taken = (*COLUMNS[:-1], *MEASURED, DECIDED, *([TIME] if data.split.by == "time" else []))
     return typed(listed[own], readings).rename(columns={name: user_column(name, taken) for name in own})
 
 

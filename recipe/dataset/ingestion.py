@@ -12,6 +12,7 @@ import pandas as pd
 
 from recipe.dataset.builtin import builtin_kind, read_builtin
 from recipe.dataset.clusters import equal_by_chance, equal_pairs
+from recipe.dataset.decided import Decisions, carried_out, gathered, grouped
 from recipe.dataset.kind import Kind, kind_named
 from recipe.dataset.labels import class_names, coded, label_numbers
 from recipe.dataset.manifest import COLUMNS, Examples, numbered, quarantine_of
@@ -27,6 +28,7 @@ from recipe.runtime.workspace import fingerprint, private_folder, write_json
 from recipe.settings import Data, Settings
 from recipe.settings.kinds import BUILTIN
 
+UNDECIDED = Decisions()
 MOST_BY_CHANCE = 2.0  # times the equal pairs that chance makes of independent columns: more of them are copies
 NO_PARTS = {"pixels": None, "features": None, "columns": None}  # of preparation.json, which not every kind has
 
@@ -52,14 +54,21 @@ class Ingested:
         return self.quarantined / (self.kept + self.quarantined)
 
 
-def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: Path | None = None) -> Ingested:
+def ingest(
+    workspace: Path,
+    settings: Settings,
+    folder: Path = PREPARED,
+    home: Path | None = None,
+    decisions: Decisions = UNDECIDED,
+) -> Ingested:
     """Prepare the data set of `settings` in `folder` of the workspace, whole or not at all.
 
     Args:
         home: the workspace whose ledger of splits holds, where this one is a scratch beside it; by default this one.
+        decisions: what a person has decided about single examples.
 
     Raises:
-        DataError: it cannot be read as the settings describe it.
+        DataError: it cannot be read as the settings describe it, or a decision cannot be carried out.
         WorkspaceError: the workspace cannot be written.
     """
     data = settings.data
@@ -74,10 +83,17 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
                 f"data.target={data.target} is for a quantity, and the label of {where} is taken for classes: set "
                 "data.task=regression as well, or leave it out."
             )
-        labels = examples.manifest["label"]
-        classes = class_names(labels, where) if examples.task == "classification" else None
+        given = examples.manifest["label"]
+        classes = class_names(given, where) if examples.task == "classification" else None
         split_given = bool(examples.manifest["split"].notna().any())
+        examples = grouped(examples, decisions)
         splits = _split(examples, classes, data, where, ledger_of(home or workspace, path, data, split_given))
+        if data.split.by == "chance" and not split_given:
+            splits = gathered(splits, examples.manifest, decisions)
+        corrected = carried_out(examples, splits, decisions, data, out / INPUTS, where)
+        examples, splits, labels = corrected.examples, corrected.splits, corrected.examples.manifest["label"]
+        if classes and corrected.notes:
+            classes = class_names(labels, where)
         training = np.flatnonzero(splits == "train")
         preparation: dict[str, Any] = {"kind": kind.name, **NO_PARTS}
         preparation |= kind.prepare(examples, training, data, where, out / INPUTS)
@@ -86,7 +102,7 @@ def ingest(workspace: Path, settings: Settings, folder: Path = PREPARED, home: P
         preparation["input_shape"] = list(np.load(out / INPUTS, mmap_mode="r", allow_pickle=False).shape[1:])
         preparation |= _prepare_targets(labels, classes, training, data, where, out)
         taken = line([*examples.taken, _splits_taken(examples, splits, split_given)])
-        notes = [*examples.notes, *(_thin_classes(labels, splits) if classes else ())]
+        notes = [*examples.notes, *corrected.notes, *(_thin_classes(labels, splits) if classes else ())]
         notes += notes_on_time_split(examples.manifest, splits) if examples.time_column else ()
         _write_tables(kind, examples, splits, out)
         write_json(out / PREPARATION, preparation | {"task": examples.task})

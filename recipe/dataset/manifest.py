@@ -14,6 +14,7 @@ from recipe.settings import nearest
 Task = Literal["classification", "regression"]
 
 COLUMNS = ("id", "content_id", "bytes_id", "path", "label", "split", "group", "source")
+DECIDED = "decided"  # the column of what a person decided, where there is such; the kind of what was so dropped
 QUARANTINE = ("id", "path", "label", "reason", "kind")
 DIGEST_BYTES = 16
 PLAIN_LABELS = {"style": "1234.5", "absent": None}  # how labels are read where nobody says otherwise
@@ -22,12 +23,16 @@ COLUMNS_NAMED = 20  # in a sentence that a person still reads
 
 @dataclass(frozen=True)
 class Rejected:
-    """An example left out, and why; `kind` is unreadable, missing, outside, malformed or label."""
+    """An example left out, and why; `kind` is unreadable, missing, outside, malformed, label or decided.
+
+    Only what was decided on had an `id` by its content before.
+    """
 
     path: str
     reason: str
     kind: str
     label: str = ""
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,11 @@ def numbered(names: pd.Series) -> pd.Series:
 
 
 def quarantine_of(rejected: Iterable[Rejected]) -> pd.DataFrame:
-    """The quarantine as a table; an id comes from the path, since there may be no content."""
+    """The quarantine as a table; an id of its own is kept, else it comes from the path, as there may be no content."""
+    rejected = list(rejected)
     records = [(item.path, item.label, item.reason, item.kind) for item in rejected]
     table = pd.DataFrame(records, columns=["path", "label", "reason", "kind"], dtype="str")
-    names = pd.Series([digest(path.encode("utf-8")) for path in table["path"]], dtype="str")
+    names = pd.Series([item.id or digest(item.path.encode("utf-8")) for item in rejected], dtype="str")
     return table.assign(id=numbered(names))[list(QUARANTINE)]
 
 

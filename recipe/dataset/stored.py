@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recipe.dataset.manifest import DECIDED
 from recipe.errors import DataError
 from recipe.settings import Settings
 
@@ -29,7 +30,8 @@ class Dataset:
 
     Attributes:
         manifest: one row an example: id, content_id, bytes_id, path, label as given, split, group, source, measured
-            columns of images, the user's own, and of a split by time the time.
+            columns of images, the user's own, of a split by time the time, and, where a person decided on some,
+            `decided`: relabel, keep or group.
         quarantine: id, path, label, reason and kind of what was left out.
         inputs: memory-mapped; uint8 images (N, C, H, W) or float32 rows (N, F).
         targets: int64 (N,) for classes; float32 (N, k), standardised by training statistics, for a regression.
@@ -86,6 +88,13 @@ class Dataset:
             targets=np.concatenate([self.targets, other.targets]),
             rows=pd.concat([self.rows, other.rows], ignore_index=True),
         )
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """Which examples, bool (N,), a person has looked at and found fine: what no practice of the data doubts."""
+        if DECIDED not in self.manifest:
+            return np.zeros(len(self.manifest), dtype=bool)
+        return self.manifest[DECIDED].eq("keep").to_numpy(dtype=bool)
 
     @cached_property
     def _splits(self) -> np.ndarray:

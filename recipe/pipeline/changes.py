@@ -22,7 +22,8 @@ def state_of(workspace: Path, settings: Settings) -> str:
     Raises:
         DataError: the data are not there.
     """
-    files = [*_code(workspace, settings), *_expectations(workspace, settings)]
+    decisions = _files(workspace / settings.data.decisions, "*")
+    files = [*_code(workspace, settings), *_expectations(workspace, settings), *decisions]
     content = {str(path): _digest(path) for path in files}
     limits = settings.thresholds.model_dump(mode="json")  # of no run's identity, and yet they open a closed gate
     return fingerprint([identity(settings), limits, content, _data(workspace / settings.data.path)])

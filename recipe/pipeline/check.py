@@ -211,7 +211,8 @@ class _Source:
     @classmethod
     def of(cls, workspace: Path, settings: Mapping[str, Any]) -> _Source:
         stage = yaml.safe_load((workspace / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["ingest"]
-        files = [Path(settings["data"]["path"]), *(workspace / name for name in stage["deps"] if "${" not in name)]
+        own = [Path(settings["data"][name]) for name in ("path", "decisions") if Path(settings["data"][name]).exists()]
+        files = [*own, *(workspace / name for name in stage["deps"] if "${" not in name)]
         chosen = {name: lookup(settings, name) for name in stage["params"]}
         return cls(fingerprint(chosen), fingerprint([list(stamps(path)) for path in files]))
 

@@ -169,7 +169,7 @@ class Stage:
     def _saved(self, finding: Finding) -> Finding:
         """`finding` with its figures and table on disk, and named relative to reports/."""
         if finding.table is not None:
-            finding = replace(finding, table=self._with_paths(finding.table))
+            finding = replace(finding, table=self._with_decisions(self._with_paths(finding.table)))
         return saved(finding, self.reports.parent, self.name)
 
     def _with_paths(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -184,6 +184,29 @@ class Stage:
         paths = pd.read_parquet(manifest, columns=["id", "path"]).set_index("id")["path"]
         table = table.copy()
         table.insert(1, "path", table["id"].map(paths))
+        return table
+
+    def _with_decisions(self, table: pd.DataFrame) -> pd.DataFrame:
+        """`table`, where it names examples, with what a person decided on each; what is kept is flagged no more.
+
+        The one place where all tables are told; a practice leaves what is kept out of its figures by `Dataset.kept`.
+        """
+        from recipe.dataset.manifest import DECIDED
+        from recipe.dataset.stored import MANIFEST, PREPARED
+
+        manifest = self.workspace / PREPARED / MANIFEST
+        names = [name for name in ("id", "id_a", "id_b") if name in table.columns]
+        if not names or not manifest.is_file():
+            return table
+        import pandas as pd
+        import pyarrow.parquet as parquet
+
+        if DECIDED not in parquet.read_schema(manifest).names:
+            return table
+        decided = pd.read_parquet(manifest, columns=["id", DECIDED]).set_index("id")[DECIDED]
+        table = table.assign(**{name.replace("id", DECIDED): table[name].map(decided) for name in names})
+        if "flagged" in table and "id" in table:
+            table["flagged"] = table["flagged"].astype(bool) & (table[DECIDED] != "keep")
         return table
 
 

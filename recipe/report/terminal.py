@@ -1,7 +1,7 @@
 """The findings of a run in the terminal: a table of all, and what does not hold told whole below it."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,16 @@ def budget_tables(finding: Finding, reports: Path) -> Iterator[Table | Text]:
     yield parts
     yield steps
     yield Text(finding.summary)
+
+
+def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """`rows` of text as they are: no cell is markup, and none is cut off."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def _table(first: str, *others: str) -> Table:

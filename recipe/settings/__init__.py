@@ -129,6 +129,8 @@ class Data(Strict):
     kind: str
     path: str
     delivery: str | None = None
+    decisions: str = "data/decisions.csv"
+    annotations: str = "data/annotations.csv"
     task: Literal["auto", "classification", "regression"] = "auto"
     label: str = "label"
     target: Literal["log"] | None = None

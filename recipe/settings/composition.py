@@ -13,7 +13,15 @@ from recipe.runtime.workspace import write_whole
 from recipe.settings import PARAMS, load_settings, parse_settings
 from recipe.settings.defaults import FOLLOWS, lookup
 from recipe.settings.overrides import PARTS, READ_AS, composed, dotted_items, overridden, plain
-from recipe.settings.paths import PATHS, make_lasting, require_data, require_weights
+from recipe.settings.paths import (
+    BEGUN_EMPTY,
+    PATHS,
+    begin_files,
+    make_lasting,
+    require_begun,
+    require_data,
+    require_weights,
+)
 from recipe.settings.user_code import sources_behind
 from recipe.settings.yaml12 import read_yaml
 
@@ -34,18 +42,22 @@ def compose_params(workspace: Path, overrides: Sequence[str], out: Path | None =
         DataError: data.path is not there.
     """
     path = (out or workspace) / PARAMS
-    _write(path, compose(workspace, overrides))
+    settings = compose(workspace, overrides)
+    begin_files(settings, workspace)
+    _write(path, settings)
     return path
 
 
 def change_params(workspace: Path, overrides: Sequence[str]) -> None:
-    """Change in params.yaml what `overrides` say, and nothing else.
+    """Change in params.yaml what `overrides` say, and nothing else; the files that people write bit by bit are begun.
 
     Raises:
         SettingsError, DataError: see `changed`.
     """
+    settings = changed(workspace, overrides) if overrides else load_settings(workspace).model_dump(by_alias=True)
+    begin_files(settings, workspace)
     if overrides:
-        _write(workspace / PARAMS, changed(workspace, overrides))
+        _write(workspace / PARAMS, settings)
 
 
 def compose(workspace: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -96,6 +108,8 @@ def _asked(workspace: Path, overrides: Sequence[str], whole: bool = True) -> dic
         given = name in overridden(overrides)
         if given or whole:
             make_lasting(settings, name, workspace, counted_from=Path.cwd() if given else workspace)
+        if given and name in BEGUN_EMPTY:
+            require_begun(settings, name, workspace)
     return settings
 
 

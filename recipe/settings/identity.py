@@ -9,7 +9,8 @@ from recipe.settings import Settings
 
 # A changed threshold, server or worker count is the same run.
 NOT_IN_KEY = frozenset(("thresholds", "tracking", "fanout", "watch", "retrain", "monitor"))
-NOT_IN_DATA = frozenset(("delivery",))  # of the data: what may join them is none of them yet
+# Of the data: what may join them is none of them yet, and what the decisions changed the prepared data tell.
+NOT_IN_DATA = frozenset(("delivery", "decisions", "annotations"))
 
 
 def identity(settings: Settings) -> dict[str, Any]:

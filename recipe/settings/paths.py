@@ -6,10 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from recipe.errors import DataError, SettingsError
+from recipe.runtime.workspace import write_whole
 from recipe.settings.defaults import lookup
 from recipe.settings.kinds import BUILTIN, READ_FROM_FILES
 
-PATHS = ("data.path", "data.delivery", "stages.data.expectations.suites", "pretrained")
+PATHS = (
+    "data.path",
+    "data.delivery",
+    "data.decisions",
+    "data.annotations",
+    "stages.data.expectations.suites",
+    "pretrained",
+)
+# Written by people bit by bit, and watched by stages. DVC watches no file that is not there, so that each begins empty.
+BEGUN_EMPTY = {"data.decisions": "id,action,value,why\n", "data.annotations": "id,who,label,seconds,at,pass\n"}
 REGISTERED = "models:"  # begins the name of a model in MLflow's registry, which is no path
 FINAL_MODEL = Path("models") / "final"  # what the pipeline makes in the end
 
@@ -27,6 +37,30 @@ def make_lasting(settings: dict[str, Any], name: str, workspace: Path, counted_f
     if isinstance(value, str) and not value.startswith(REGISTERED):
         path = Path(os.path.normpath(counted_from / Path(value).expanduser()))
         section[key] = path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
+
+
+def require_begun(settings: Mapping[str, Any], name: str, workspace: Path) -> None:
+    """Refuse a file of decisions or annotations that was named and is not there: it may be misspelt.
+
+    Raises:
+        SettingsError: it is not there.
+    """
+    path = workspace / lookup(settings, name)
+    if not path.is_file():
+        raise SettingsError(f"{name}={path} is no file: begin one with the line {BEGUN_EMPTY[name].strip()}.")
+
+
+def begin_files(settings: Mapping[str, Any], workspace: Path) -> None:
+    """Make the files of decisions and annotations that are not there yet, empty but for their columns.
+
+    Raises:
+        WorkspaceError: the disk cannot be written.
+    """
+    for name, header in BEGUN_EMPTY.items():
+        path = workspace / lookup(settings, name)
+        in_the_way = path.parent.exists() and not path.parent.is_dir()  # ingest, which writes there too, tells of it
+        if not path.exists() and not in_the_way:
+            write_whole(path, header)
 
 
 def make_paths_absolute(settings: dict[str, Any], workspace: Path) -> None:

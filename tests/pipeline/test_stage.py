@@ -195,3 +195,15 @@ def test_a_stage_collects_garbage_once_it_begins(tmp_path: Path, monkeypatch: py
     finally:
         gc.enable()
     assert (ended.value.code, seen) == (0, [True])
+
+
+def test_a_table_tells_what_was_decided_on_each_and_flags_no_more_what_is_kept(
+    tmp_path: Path, settings: Settings
+) -> None:
+    prepared = tmp_path / "data" / "prepared"
+    prepared.mkdir(parents=True)
+    decided = pd.DataFrame({"id": ["a", "b"], "path": ["0/a.png", "1/b.png"], "decided": ["keep", None]})
+    decided.to_parquet(prepared / "manifest.parquet")
+    Stage("data", tmp_path, settings).run([counts], 3)
+    written = (tmp_path / "reports" / "data" / "tables" / "data.blank.csv").read_text()
+    assert written.splitlines() == ["id,path,flagged,reason,decided", "a,0/a.png,false,empty,keep", "b,1/b.png,false,,"]

@@ -380,3 +380,16 @@ def test_a_change_of_how_one_column_is_read_keeps_the_others(workspace: Path) ->
 def test_a_style_of_numbers_that_the_settings_take_is_one_that_is_read() -> None:
     written = [f"1{thousands}234{decimal}5" for thousands in ("", " ", ",", ".", "'") for decimal in ",."]
     assert {style for style in written if NUMBER.fullmatch(style)} == set(NUMBER_STYLES)
+
+
+def test_files_that_people_write_bit_by_bit_begin_empty_and_are_left_alone(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "workspace")
+    decisions = workspace / "data" / "decisions.csv"
+    compose_params(workspace, ["data=digits"])
+    assert decisions.read_text() == "id,action,value,why\n"
+    decisions.write_text("id,action,value,why\na,drop,,\n")
+    compose_params(workspace, ["data=digits"])
+    assert decisions.read_text().endswith("a,drop,,\n")
+    decisions.unlink()
+    change_params(workspace, [])
+    assert decisions.read_text() == "id,action,value,why\n"

@@ -41,7 +41,7 @@ def blank(dataset: Dataset) -> Finding:
     """Every example holds something: no image is one colour, noise or half there, no row is empty."""
     kind = kind_of(dataset.preparation)
     found = kind.blank(dataset, dataset.settings.stages.data.blank, 0)
-    found = found.sort_values("score", ascending=False, kind="stable")
+    found = found[~dataset.kept[found["row"]]].sort_values("score", ascending=False, kind="stable")
     places = found["row"].to_numpy()
     known = dataset.manifest[["id", "path"]].iloc[places].reset_index(drop=True)
     table = pd.concat([known, found[["reason", "score"]].reset_index(drop=True)], axis=1)

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from recipe.dataset.labels import label_numbers
+from recipe.dataset.manifest import DECIDED
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.inspection.misspelling import faulty_classes, outlying_numbers
@@ -48,7 +49,7 @@ def corrupt_labels(dataset: Dataset) -> Finding:
     refused = _refused(dataset)
     phantoms = _outlying(dataset) if dataset.preparation["classes"] is None else _phantoms(dataset)
     table = pd.concat([phantoms, refused], ignore_index=True)[COLUMNS]
-    total = len(dataset.manifest) + len(dataset.quarantine)
+    total = len(dataset.manifest) + int((dataset.quarantine["kind"] != DECIDED).sum())
     summary = f"{len(table)} of {total} labels {'is' if len(table) == 1 else 'are'} corrupt"
     if len(table):
         reasons = table["reason"].value_counts()
@@ -105,7 +106,7 @@ def _phantoms(dataset: Dataset) -> pd.DataFrame:
     labels = dataset.manifest["label"].astype("str")
     settings: Settings = dataset.settings.stages.data.corrupt_labels
     faulty = faulty_classes(labels.value_counts(), settings.misspelt_share, settings.stray_share)
-    rows = dataset.manifest[labels.isin(list(faulty))]
+    rows = dataset.manifest[labels.isin(list(faulty)) & ~dataset.kept]
     named = rows["label"].astype("str")
     reasons = named.map(lambda name: faulty[name][0])
     suggested = named.map(lambda name: faulty[name][1])
@@ -114,7 +115,7 @@ def _phantoms(dataset: Dataset) -> pd.DataFrame:
 
 def _outlying(dataset: Dataset) -> pd.DataFrame:
     outside = outlying_numbers(label_numbers(dataset.manifest["label"]))
-    return dataset.manifest[outside].assign(reason="out of range", suggested="")[COLUMNS]
+    return dataset.manifest[outside & ~dataset.kept].assign(reason="out of range", suggested="")[COLUMNS]
 
 
 def _nearest_name(label: str, classes: list[str]) -> str:

@@ -42,8 +42,9 @@ def duplicates(dataset: Dataset) -> Finding:
     Equal is decoded content, whatever the file's bytes; rows may differ in a column that only numbers them. Where the
     columns are coarse, chance makes equal rows that are no copies, and equal rows with different labels that are no
     contradiction: what there is beyond chance is held to the limits.
+    A group of which a person has found every example fine is none.
     """
-    groups = equal_groups(dataset)
+    groups = [group for group in equal_groups(dataset) if not dataset.kept[group].all()]
     count = len(dataset.manifest)
     copies = sum(len(group) - 1 for group in groups)
     labels = dataset.manifest["label"]

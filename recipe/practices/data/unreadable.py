@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from recipe.dataset.manifest import DECIDED
 from recipe.dataset.stored import Dataset
 from recipe.evidence import Finding, at_most, practice
 from recipe.settings.strict import Strict
@@ -31,10 +32,11 @@ def unreadable(dataset: Dataset) -> Finding:
 
     What does not decode, is cut short, empty, of the wrong type or missing is in quarantine; the rest goes on.
     """
-    refused = dataset.quarantine[dataset.quarantine["kind"] != "label"]
+    quarantine = dataset.quarantine[dataset.quarantine["kind"] != DECIDED]
+    refused = quarantine[quarantine["kind"] != "label"]
     count = len(refused)
-    total = len(dataset.manifest) + len(dataset.quarantine)
-    left_out = len(dataset.quarantine) if count else 0  # with those without a label, which alone are no concern here
+    total = len(dataset.manifest) + len(quarantine)
+    left_out = len(quarantine) if count else 0  # with those without a label, which alone are no concern here
     if count:
         first = refused.iloc[0]
         summary = f"{count} of {total} examples could not be read; the first is {first['path']}: {first['reason']}."

@@ -1,0 +1,1 @@
+"""What a person has decided about single examples: read, checked and merged."""
