@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ def run_command(arguments: Sequence[str]) -> int:
         "retrain": _retrain,
         "receive": _receive,
         "decide": _decide,
+        "annotate": _annotate,
         "promote": _promote,
         "rollback": _rollback,
         "history": _history,
@@ -224,6 +226,31 @@ def _decide(arguments: Namespace, words: Sequence[str]) -> int:
         return CLOSED
     stood = f"; {merged.known} stood there already" if merged.known else ""
     print(f"Took {merged.added} into {merged.file}{stood}. Carry out what is in there with `recipe run`.")
+    return OPEN
+
+
+def _annotate(arguments: Namespace, words: Sequence[str]) -> int:
+    import webbrowser
+
+    from recipe.annotation.prepared import prepared_dataset
+    from recipe.annotation.server import Server
+    from recipe.annotation.session import begin
+
+    workspace = find_workspace()
+    dataset = prepared_dataset(workspace, words)
+    who = arguments.who or os.environ.get("USER", "me")
+    path = workspace / dataset.settings.data.annotations
+    session = begin(dataset, path, who, arguments.split, arguments.sample, turn=2 if arguments.again else 1)
+    with Server(session, arguments.port) as server:
+        print(
+            f"{server.url}\nOpen it in a browser on this machine; Ctrl-C ends it, and every label is kept.", flush=True
+        )
+        if sys.stdout.isatty() and (sys.platform == "darwin" or os.environ.get("DISPLAY")):
+            webbrowser.open(server.url)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+    done = session.progress()["answered"]
+    print(f"{done} of {len(session.rows)} labelled. Compare with `recipe check baseline/human`.")
     return OPEN
 
 

@@ -1,11 +1,13 @@
 """Stage 2: the whole skeleton with dumb baselines, every step verified before anything is built on it."""
 
+from recipe.annotation.annotated import Annotated, annotated
 from recipe.pipeline.loading import checked_experiment
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.baseline.boosting import boosting
 from recipe.practices.baseline.dependencies import dependencies
 from recipe.practices.baseline.fixed_seed import fixed_seed
 from recipe.practices.baseline.gradients import gradients
+from recipe.practices.baseline.human import human
 from recipe.practices.baseline.init_bias import init_bias
 from recipe.practices.baseline.input_independent import input_independent
 from recipe.practices.baseline.just_before_net import just_before_net
@@ -16,6 +18,7 @@ from recipe.practices.baseline.predictions import predictions
 from recipe.practices.baseline.simplify import simplify
 from recipe.practices.baseline.special_case import special_case
 from recipe.practices.baseline.whole_test_set import whole_test_set
+from recipe.training.experiment import Experiment
 
 PRACTICES = (
     fixed_seed,
@@ -24,6 +27,7 @@ PRACTICES = (
     just_before_net,
     loss_at_init,
     init_bias,
+    human,
     input_independent,
     linear,
     boosting,
@@ -37,7 +41,11 @@ PRACTICES = (
 
 def work(stage: Stage) -> None:
     """Verify the skeleton."""
-    stage.run(PRACTICES, checked_experiment(stage))
+
+    def by_hand(experiment: Experiment) -> Annotated:
+        return annotated(stage.workspace, stage.settings, stage.home)
+
+    stage.run(PRACTICES, checked_experiment(stage), subjects={human.id: by_hand})
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ COMMANDS = (
     "check",
     "receive",
     "decide",
+    "annotate",
     "promote",
     "rollback",
     "history",

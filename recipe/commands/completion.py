@@ -41,6 +41,8 @@ def words(prefix: str, placeholder: str, before: Sequence[str]) -> Iterable[str]
     match placeholder:
         case "TEXT" | "N":
             return ()
+        case "SPLIT":
+            return ("train", "validation", "test")
         case "VERSION":
             return ("challenger",)
         case "A" | "B":

@@ -52,6 +52,11 @@ EXAMPLES: Mapping[str, Examples] = {
         ("recipe decide decisions.csv", "what was marked on the page of the data, from its export"),
         ("recipe decide anna.csv", "a colleague's decisions beside your own; what conflicts is shown"),
     ),
+    "annotate": (
+        ("recipe annotate --sample 100", "100 test examples without their labels, to measure what a person reaches"),
+        ("recipe annotate --sample 100 --who ben", "the same ones, by somebody else"),
+        ("recipe annotate --sample 100 --again", "the same ones once more, to see how steady one is"),
+    ),
     "promote": (
         ('recipe promote 3 --why "approved by the clinic"', "version 3 from now on"),
         ("recipe promote challenger", "the model that was trained last"),
@@ -97,6 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_workspace(commands)
     _add_training(commands)
     _add_new_data(commands)
+    _add_annotations(commands)
     _add_models(commands)
     return parser
 
@@ -141,11 +147,29 @@ def _add_new_data(commands: Any) -> None:
     receive.add_argument(
         "--despite-drift", action="store_true", help="take it in though it is distributed otherwise than the data set"
     )
-    decide = _add(commands, "decide", "take decisions on single examples in: relabel, drop, keep, group")
-    decide.add_argument("file", metavar="FILE", help="CSV with the columns id, action, value and why")
     monitor = _add(commands, "monitor", "compare a batch from production with the training data")
     monitor.add_argument("batch", metavar="FILE|FOLDER", help="a table, or a folder of images; with labels or without")
     monitor.add_argument("--out", metavar="DIR", help="where the findings go (default: reports/monitor/)")
+
+
+def _add_annotations(commands: Any) -> None:
+    decide = _add(commands, "decide", "take decisions on single examples in: relabel, drop, keep, group")
+    decide.add_argument("file", metavar="FILE", help="CSV with the columns id, action, value and why")
+    annotate = _add(
+        commands, "annotate", "label examples by hand on a page of this machine, without seeing their labels"
+    )
+    annotate.add_argument(
+        "words", nargs="*", metavar="OVERRIDE", help="settings, where they are not those of the last run"
+    )
+    annotate.add_argument(
+        "--sample", type=int, metavar="N", help="so many, of each class some; default: the whole split"
+    )
+    annotate.add_argument(
+        "--who", metavar="TEXT", help="whose labels they are (default: the name you are logged in by)"
+    )
+    annotate.add_argument("--split", metavar="SPLIT", default="test", help="train, validation or test (the default)")
+    annotate.add_argument("--again", action="store_true", help="a second pass over what one has labelled")
+    annotate.add_argument("--port", type=int, metavar="N", default=0, help="where the page is (default: a free one)")
 
 
 def _add_models(commands: Any) -> None:

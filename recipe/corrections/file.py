@@ -10,11 +10,11 @@ from unicodedata import normalize
 from recipe.dataset.decided import ACTIONS, GROUP, RELABEL, Decision, Decisions, contradict
 from recipe.errors import DataError
 from recipe.report.spreadsheet import cell, text_of
+from recipe.runtime.text_files import text_in
 from recipe.settings import nearest
 
 COLUMNS = ("id", "action", "value", "why")
 WITH_A_VALUE = (RELABEL, GROUP)
-MOST_BYTES = 64 * 2**20  # half a million decisions: more is another file, taken for this one
 DELIMITERS = ",;\t"  # a spreadsheet of a country with decimal commas writes the second
 SHOWN = 40  # characters of a cell in a sentence
 
@@ -38,7 +38,7 @@ def read_decisions(path: Path, name: str) -> Decisions:
     """
     if not path.exists():
         return Decisions(name)
-    text = _text(path, name)
+    text = text_in(path, name)
     lines = [_decision(row, line, name) for line, row in _rows(text, _layout(text, name), name)]
     return Decisions(name, tuple(_each_once(lines, name)))
 
@@ -49,7 +49,7 @@ def with_added(path: Path, name: str, decisions: Sequence[Decision]) -> str:
     Raises:
         DataError: it is no such file.
     """
-    text = _text(path, name) if path.exists() else ""
+    text = text_in(path, name) if path.exists() else ""
     layout = _layout(text, name) if text.strip() else Layout()
     added = io.StringIO()
     writer = csv.DictWriter(added, layout.columns, delimiter=layout.delimiter, lineterminator="\n", restval="")
@@ -59,25 +59,6 @@ def with_added(path: Path, name: str, decisions: Sequence[Decision]) -> str:
     for one in decisions:
         writer.writerow({column: cell(str(getattr(one, column))) for column in COLUMNS})
     return text + ("\n" if text and not text.endswith("\n") else "") + added.getvalue()
-
-
-def _text(path: Path, name: str) -> str:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{name} is larger than {MOST_BYTES >> 20} MB, as no list of decisions is: name another.")
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror or error}.") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError(f"Line {line} of {name} is not UTF-8: save the file as CSV in UTF-8.") from error
-    before, nul, _ = text.partition("\0")
-    if nul:
-        line = before.count("\n") + 1
-        raise DataError(f"Line {line} of {name} holds a NUL, as no text does: save the file as CSV in UTF-8.")
-    return text
 
 
 def _layout(text: str, name: str) -> Layout:

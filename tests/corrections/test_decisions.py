@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from recipe.cli import BAD_INPUT, CLOSED, OPEN, run_command
-from recipe.corrections.file import MOST_BYTES, read_decisions
+from recipe.corrections.file import read_decisions
 from recipe.dataset.ingestion import ingest
 from recipe.dataset.stored import Dataset, load_dataset
 from recipe.errors import DataError
@@ -18,6 +18,7 @@ from recipe.evidence import judge
 from recipe.practices.data.blank import blank
 from recipe.practices.data.duplicates import duplicates
 from recipe.practices.data.unreadable import unreadable
+from recipe.runtime.text_files import MOST_BYTES
 from recipe.settings import Settings
 from recipe.settings.composition import compose_params
 from tests.dataset.conftest import default_settings, digit_folder, digit_images  # noqa: F401

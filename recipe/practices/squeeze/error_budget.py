@@ -156,7 +156,7 @@ def _table(
         rows.append(
             _row("beside", "delivery", shift, "the error on its new examples less that on the validation split")
         )
-    rows.append(_row("beside", "human", None, "nobody has annotated the test set"))
+    rows.append(_row("beside", "human", None, "baseline/human tells it, where somebody has annotated"))
     steps = [
         _row("step", one.name, one.gain, one.how)
         | {"trainings": one.trainings, "examples": one.examples, "setting": one.setting}

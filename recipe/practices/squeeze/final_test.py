@@ -109,7 +109,7 @@ def _in_words(ours: Evaluation, strongest: Predictor, rivals: Mapping[str, Rival
     beside = f"the strongest baseline, {strongest.name}, has {strongest.evaluation.metric:.4f}{_as_good(ours, rivals)}"
     below = "; an R2 below 0 is worse than the mean of these examples" if _over_own_mean(ours) < 0 else ""
     read = f"The test set has been read {readings} time{'s' if readings > 1 else ''}"
-    return f"{figure}; {beside}{below}. {read}; nobody has annotated it to compare with."
+    return f"{figure}; {beside}{below}. {read}; what a person reaches on it baseline/human tells."
 
 
 def _chance(ours: Evaluation, theirs: Evaluation, metric: Metric) -> float:

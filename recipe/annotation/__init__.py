@@ -1,0 +1,1 @@
+"""Labels that people give without seeing those of the data set: asked for on a page, kept, and compared."""
