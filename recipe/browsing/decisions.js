@@ -8,7 +8,7 @@ const decisions = (() => {
   const FORMULA = new RegExp(`(?:^|(?<=[;\\t\\r\\n]))(?='*[${SIGNS}])`, "g");
   const ALONE = new RegExp(`^[${SIGNS}]+$`);
   const NUMBER = /^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/;
-  const ids = examples.named("id");
+  const ids = examples.ours("id");
   let kept = true;
   const marks = stored();
 

@@ -29,8 +29,8 @@ function detailPane(box, goTo, close, act) {
   }
 
   function titleOf(example) {
-    const path = examples.named("path");
-    return path ? examples.text(path, example) : examples.text(examples.named("id"), example);
+    const path = examples.ours("path");
+    return path ? examples.text(path, example) : examples.text(examples.ours("id"), example);
   }
 
   function mark(example) {
@@ -88,7 +88,7 @@ function detailPane(box, goTo, close, act) {
   }
 
   const neighbour = (example) => (other) => {
-    const label = examples.named("label");
+    const label = examples.ours("label");
     const [own, theirs] = [examples.text(label, example), examples.text(label, other)];
     const button = element("button", "", { type: "button", "aria-label": `${examples.visible(titleOf(other))}, label ${examples.visible(theirs)}` });
     if (thumbnails) button.append(picture(other, 56));

@@ -9,7 +9,9 @@ const examples = (() => {
   const COMPARED = /^(>=|<=|>|<)\s*(.+)$/;
   const BETWEEN = /^(.+?)\.\.(.+)$/;
 
-  const named = (name) => columns.find((column) => column.name === name);
+  /** A column of this page, and not of the user's own, which may be called alike. */
+  const ours = (name) => columns.find((column) => column.name === name && column.role !== "own");
+  const named = (name) => ours(name) || columns.find((column) => column.name === name);
 
   /** The cell as it is; empty where there is none. */
   function text(column, example) {
@@ -130,5 +132,5 @@ const examples = (() => {
     return nearest.map((one) => one.other);
   }
 
-  return { count, columns, named, text, visible, comparator, filter, search, neighbours };
+  return { count, columns, ours, named, text, visible, comparator, filter, search, neighbours };
 })();

@@ -15,6 +15,7 @@ Rows = NDArray[np.int64]
 
 NOWHERE = -1  # the row of what the data set does not hold, as a file that could not be read
 ENDS = ("_a", "_b")  # of the two sides of a pair
+COLUMN, FLAGGED = "column", "flagged"
 KNOWN = ("id", "path", "score", "flagged")  # columns that the page has of its own, or that say the same
 
 
@@ -28,6 +29,7 @@ class Listed:
         told: of each line on an example that is flagged its row, the row of the other one where the line is of a pair,
             and the cells that say why.
         table: as it was read, all of it text.
+        columns: the names of columns that it flags, where it is about columns.
     """
 
     practice: str
@@ -35,6 +37,7 @@ class Listed:
     flagged: NDArray[np.bool_]
     told: pd.DataFrame
     table: pd.DataFrame
+    columns: tuple[str, ...] = ()
 
     @property
     def has_scores(self) -> bool:
@@ -42,14 +45,21 @@ class Listed:
 
 
 def listed_in(findings: Sequence[Finding], reports: Path, ids: pd.Series) -> list[Listed]:
-    """Each table that lists examples, or pairs of them, in the order of `findings`.
+    """Each table that lists examples, pairs of them, or columns, in the order of `findings`.
 
-    Whichever practices there are: a table with a column `id`, or with `id_a` and `id_b`, lists examples. Where it has
-    no column `flagged`, whatever it lists is. `ids` (N,) are those of the data set.
+    Whichever practices there are: a table with a column `id`, or with `id_a` and `id_b`, lists examples; where it has
+    no column `flagged`, whatever it lists is. One with `column` and `flagged` lists columns.
+
+    Args:
+        ids: (N,) of the data set's examples.
     """
     places = pd.Index(ids)
     tables = ((finding.practice, _read(reports / str(finding.table))) for finding in findings if finding.table)
-    return [_listed(practice, table, places) for practice, table in tables if _sides(table)]
+    return [
+        _listed(practice, table, places)
+        for practice, table in tables
+        if _sides(table) or {COLUMN, FLAGGED} <= set(table.columns)
+    ]
 
 
 def suspicion(listed: Sequence[Listed], count: int) -> NDArray[np.float64]:
@@ -85,20 +95,28 @@ def _sides(table: pd.DataFrame) -> list[str]:
 def _listed(practice: str, table: pd.DataFrame, places: pd.Index) -> Listed:
     rows = [places.get_indexer(pd.Index(table[side].map(text_of))) for side in _sides(table)]
     score = pd.to_numeric(table["score"], errors="coerce").clip(0, 1) if "score" in table.columns else None
-    is_flagged = (table["flagged"] == "true").to_numpy() if "flagged" in table.columns else np.ones(len(table), bool)
+    is_flagged = (table[FLAGGED] == "true").to_numpy() if FLAGGED in table.columns else np.ones(len(table), bool)
     scores, flagged = np.full(len(places), np.nan), np.zeros(len(places), bool)
     for side in rows:
         known = side != NOWHERE
         if score is not None:
             np.fmax.at(scores, side[known], score.to_numpy(dtype=np.float64)[known])
         flagged[side[known & is_flagged]] = True
-    return Listed(practice, scores, flagged, _told(table, rows, is_flagged), table)
+    return Listed(practice, scores, flagged, _told(table, rows, is_flagged), table, _columns(table[is_flagged]))
+
+
+def _columns(flagged: pd.DataFrame) -> tuple[str, ...]:
+    """The columns that the lines name, each once."""
+    if COLUMN not in flagged.columns:
+        return ()
+    return tuple(name for name in flagged[COLUMN].map(text_of).unique() if name)
 
 
 def _told(table: pd.DataFrame, rows: list[Rows], is_flagged: NDArray[np.bool_]) -> pd.DataFrame:
     """The lines on flagged examples: `row`, `other`, and why; a pair is told of either side."""
     why = table[[name for name in table.columns if name not in KNOWN and not str(name).endswith(ENDS)]]
-    return pd.concat(list(_seen_from(rows, why, is_flagged)), ignore_index=True)
+    nothing = pd.DataFrame({"row": pd.Series(dtype="int64"), "other": pd.Series(dtype="int64")})
+    return pd.concat([*_seen_from(rows, why, is_flagged)] or [nothing], ignore_index=True)
 
 
 def _seen_from(rows: list[Rows], why: pd.DataFrame, is_flagged: NDArray[np.bool_]) -> Iterator[pd.DataFrame]:

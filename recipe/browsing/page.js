@@ -1,4 +1,4 @@
-// The page: what to do first, the tools above the examples, the keys, and marking.
+// The page: what is shown, the tools above it, the keys, and marking.
 "use strict";
 
 (() => {
@@ -7,13 +7,13 @@
   const state = { order: [], current: -1, last: -1, selected: new Set(), asRows: !browsed.thumbnails };
   examples.columns.push({ name: "mark", role: "mark", read: decisions.words });
 
-  const label = examples.named("label");
-  const found = examples.named("found by");
+  const label = examples.ours("label");
+  const found = examples.ours("found by");
   const isFlagged = (example) => Boolean(found && examples.text(found, example));
 
   function told(example) {
     const mark = decisions.words(example);
-    const facts = ["path", "label", "split", "found by", "mark"].map(examples.named).filter(Boolean);
+    const facts = ["path", "label", "split", "found by", "mark"].map(examples.ours).filter(Boolean);
     const title = facts.map((column) => [column.name, examples.text(column, example)]).filter(([, cell]) => cell);
     return {
       caption: examples.visible(examples.text(label, example)),
@@ -225,13 +225,13 @@
   function setFilter(column, asked) {
     rows.ask(column, asked);
     for (const [box, name] of [["by-label", "label"], ["by-split", "split"], ["by-found", "found by"], ["by-mark", "mark"]]) {
-      if (column.name === name) $(box).value = asked.replace(/^=/, "");
+      if (column === examples.ours(name)) $(box).value = asked.replace(/^=/, "");
     }
   }
 
   function marks() {
     const was = $("by-mark").value;
-    choices($("by-mark"), examples.named("mark"));
+    choices($("by-mark"), examples.ours("mark"));
     $("by-mark").value = was;
   }
 
@@ -249,44 +249,10 @@
     $("filter-text").value = "";
   }
 
-  // What to do first
-
-  function opening() {
-    document.title = `${examples.visible(browsed.name)}: the data`;
-    $("name").textContent = examples.visible(browsed.name);
-    $("size").textContent = `${examples.count.toLocaleString("en")} examples`;
-    $("headline").textContent = headline();
-    $("notes").replaceChildren(...browsed.notes.map((note) => element("li", note)));
-    $("todo").replaceChildren(...browsed.todo.map(point));
-    if (!browsed.todo.length) $("todo").replaceWith(element("p", calm()));
-  }
-
-  function headline() {
-    const touched = browsed.todo.length;
-    if (!touched) return "Look at the data";
-    return touched === 1 ? "One finding to look at first" : `${["Two", "Three", "Four", "Five"][touched - 2] || touched} findings to look at first`;
-  }
-
-  const calm = () => (browsed.ran
-    ? "No practice flags a single example. Look at some of each class all the same: what no check knows, a person sees."
-    : "No other practice of the data stage has been run with this page: recipe check data runs them all.");
-
-  function point(one) {
-    const item = element("li");
-    const worth = element("p", `${one.touched.toLocaleString("en")} ${one.touched === 1 ? "example" : "examples"}, ${(100 * one.share).toPrecision(2)}% of all`, { class: "worth" });
-    const button = element("button", `Show the ${one.touched.toLocaleString("en")}`, { type: "button" });
-    button.addEventListener("click", () => showFound(one.practice));
-    const more = element("details");
-    more.append(element("summary", "What was seen, and what to do"), element("p", one.summary, { dir: "auto" }), element("p", one.advice, { dir: "auto" }));
-    const name = element("h3", one.practice.split("/").pop().replaceAll("_", " "));
-    item.append(name, worth, element("p", one.at_stake, { class: "stake" }), more, button);
-    return item;
-  }
-
-  function showFound(practice) {
-    setFilter(found, practice);
-    const score = examples.named(practice) || examples.named("suspicion");
-    if (score) rows.sort([{ column: score, down: true }]);
+  /** From what to do to its examples: those that a practice flags, or all, in the order of a column. */
+  function showFirst(practice, column) {
+    if (practice) setFilter(found, practice);
+    if (column) rows.sort([{ column, down: true }]);
     $("view").scrollIntoView({ block: "start" });
     (state.asRows ? $("rows-pane") : $("thumbnails")).focus({ preventScroll: true });
   }
@@ -319,9 +285,9 @@
 
   function wire() {
     choose($("by-label"), label, true);
-    choose($("by-split"), examples.named("split"), true);
+    choose($("by-split"), examples.ours("split"), true);
     choose($("by-found"), found, false);
-    choose($("by-mark"), examples.named("mark"), true);
+    choose($("by-mark"), examples.ours("mark"), true);
     columnChoices($("filter-column"));
     columnChoices($("sort-column"));
     let typing = 0;
@@ -344,11 +310,11 @@
     document.querySelector(".switch").hidden = !browsed.thumbnails;
   }
 
-  opening();
+  writeOpening(showFirst);
   wire();
   rows.built.then(() => {
     view(state.asRows);
-    const score = examples.named("suspicion");
+    const score = examples.ours("suspicion");
     if (score) rows.sort([{ column: score, down: true }]);
     document.documentElement.dataset.ready = "true";
   });

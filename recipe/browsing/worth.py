@@ -39,8 +39,8 @@ class Stake:
 class ToDo:
     """One finding worth a person's time.
 
-    `touched` counts the examples that it flags, a `share` of all; `stake` is what a figure can be off by, and
-    `at_stake` says so in a sentence, where that can be derived.
+    `touched` counts the examples that it flags, a `share` of all, and `columns` are those that it flags; `stake` is
+    what a figure can be off by, and `at_stake` says so in a sentence, where that can be derived.
     """
 
     practice: str
@@ -48,12 +48,13 @@ class ToDo:
     advice: str
     touched: int
     share: float
+    columns: tuple[str, ...]
     stake: Stake | None
     at_stake: str
 
 
 def to_do(findings: Sequence[Finding], listed: Sequence[Listed], splits: pd.Series, most: int = FEW) -> list[ToDo]:
-    """The findings that flag examples, those first that a figure can be off by most, then those that touch most.
+    """The findings that flag examples or columns: first what a figure can be off by most, then what touches most.
 
     `splits` (N,) are those of the examples. What is at stake is derived, never guessed, from what a table holds:
 
@@ -66,14 +67,16 @@ def to_do(findings: Sequence[Finding], listed: Sequence[Listed], splits: pd.Seri
     """
     told = {one.practice: one for one in listed}
     found = [_of(finding, told[finding.practice], splits) for finding in findings if finding.practice in told]
-    worthy = [one for one in found if one.touched]
+    worthy = [one for one in found if one.touched or one.columns]
     return sorted(worthy, key=lambda one: (-(one.stake.size if one.stake else 0.0), -one.touched))[:most]
 
 
 def _of(finding: Finding, listed: Listed, splits: pd.Series) -> ToDo:
     stake, told = _stake(finding, listed, splits)
     touched = int(listed.flagged.sum())
-    return ToDo(finding.practice, finding.summary, finding.advice, touched, touched / len(splits), stake, told)
+    return ToDo(
+        finding.practice, finding.summary, finding.advice, touched, touched / len(splits), listed.columns, stake, told
+    )
 
 
 def _stake(finding: Finding, listed: Listed, splits: pd.Series) -> tuple[Stake | None, str]:

@@ -91,7 +91,7 @@ class Dataset:
 
     @cached_property
     def kept(self) -> np.ndarray:
-        """Which examples, bool (N,), a person has looked at and found fine: what no practice of the data doubts."""
+        """Which examples, bool (N,), a person has looked at and found fine: none of them is to be doubted again."""
         if DECIDED not in self.manifest:
             return np.zeros(len(self.manifest), dtype=bool)
         return self.manifest[DECIDED].eq("keep").to_numpy(dtype=bool)

@@ -211,8 +211,9 @@ class _Source:
     @classmethod
     def of(cls, workspace: Path, settings: Mapping[str, Any]) -> _Source:
         stage = yaml.safe_load((workspace / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["ingest"]
-        own = [Path(settings["data"][name]) for name in ("path", "decisions") if Path(settings["data"][name]).exists()]
-        files = [*own, *(workspace / name for name in stage["deps"] if "${" not in name)]
+        decisions = Path(settings["data"]["decisions"])
+        files = [Path(settings["data"]["path"]), *([decisions] if decisions.exists() else [])]
+        files += [workspace / name for name in stage["deps"] if "${" not in name]
         chosen = {name: lookup(settings, name) for name in stage["params"]}
         return cls(fingerprint(chosen), fingerprint([list(stamps(path)) for path in files]))
 

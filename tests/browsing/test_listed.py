@@ -53,13 +53,15 @@ def test_an_id_that_a_spreadsheet_would_compute_is_known_again(tmp_path: Path) -
 
 
 def test_what_is_no_list_of_examples_or_names_unknown_ones_says_nothing_of_any(tmp_path: Path) -> None:
+    checks = finding("data/expectations", column=["width"], met=[True])
     columns = finding("data/bias", column=["width"], score=[0.9], flagged=[True])
     quarantined = finding("data/unreadable", id=["z", ""], path=["p", "q"], reason=["empty", "empty"])
     empty = finding("data/duplicates", id_a=[], id_b=[], conflict=[])
 
-    found = listed(tmp_path, columns, quarantined, empty, Finding(summary="", practice="data/drift"))
+    found = listed(tmp_path, checks, columns, quarantined, empty, Finding(summary="", practice="data/drift"))
 
-    assert [one.practice for one in found] == ["data/unreadable", "data/duplicates"]
+    assert [one.practice for one in found] == ["data/bias", "data/unreadable", "data/duplicates"]
+    assert [one.columns for one in found] == [("width",), (), ()]
     assert not any(one.flagged.any() for one in found)
     assert found_by(found, 4) == [""] * 4
 

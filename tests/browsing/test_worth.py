@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from recipe.browsing.listed import listed_in
@@ -70,6 +71,20 @@ def test_what_a_figure_can_be_off_by_most_comes_first_and_the_rest_by_what_they_
 
     assert len(found) == FEW
     assert [one.practice.rpartition("_")[2] for one in found] == ["noise", "100", "80", "70", "60"]
+
+
+def test_a_column_that_is_flagged_is_named_after_what_touches_examples(tmp_path: Path) -> None:
+    images, labels = digits()
+    dataset = arrays(images[:300], labels[:300])
+    columns = pd.DataFrame({"column": ["brightness", "width"], "score": [0.9, 0.1], "flagged": [True, False]})
+    bias = Finding(summary="", table=columns, practice="data/bias")
+
+    found = first_things(surveyed(tmp_path, dataset, [bias, label_noise(dataset, (1,))]))
+
+    assert [(one.practice, one.columns, one.touched) for one in found] == [
+        ("data/label_noise", (), 1),
+        ("data/bias", ("brightness",), 0),
+    ]
 
 
 def test_clean_digits_leave_nothing_to_do(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ EACH = 8  # examples of a class in the picture
 EACH_ROW = 2  # where they are rows, which take a line each
 MOST_CLASSES = 10  # in the picture; all are on the page
 MOST_COLUMNS = 6  # of a table in the picture
-TITLE = "A few examples of each class"
 
 
 @practice("data/browse")
@@ -35,7 +34,11 @@ def _montage(dataset: Dataset) -> dict[str, object]:
     kind = kind_of(dataset.preparation)
     rows = _of_each_class(dataset, EACH if kind.pictures else EACH_ROW)
     labels = [str(label) for label in dataset.manifest["label"].iloc[rows]]
-    drawn = kind.draw(dataset.inputs[rows], labels, TITLE) if kind.pictures else _drawn_as_text(dataset, rows, labels)
+    title = "A few examples of each class" if dataset.preparation["classes"] else "A few examples, with their targets"
+    if kind.pictures:
+        drawn: object | None = kind.draw(dataset.inputs[rows], labels, title)
+    else:
+        drawn = _drawn_as_text(dataset, rows, labels, title)
     return {"montage": drawn} if drawn else {}
 
 
@@ -51,9 +54,9 @@ def _of_each_class(dataset: Dataset, each: int) -> np.ndarray:
     return np.concatenate([np.flatnonzero(labels == label)[:each] for label in common])
 
 
-def _drawn_as_text(dataset: Dataset, rows: np.ndarray, labels: list[str]) -> object | None:
+def _drawn_as_text(dataset: Dataset, rows: np.ndarray, labels: list[str], title: str) -> object | None:
     columns = kind_of(dataset.preparation).columns(dataset).iloc[rows, :MOST_COLUMNS]
     if columns.empty:
         return None
     cells = columns.astype("object").to_numpy()
-    return drawing.text_table(cells, labels, [str(name) for name in columns.columns], TITLE)
+    return drawing.text_table(cells, labels, [str(name) for name in columns.columns], title)

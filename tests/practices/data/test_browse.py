@@ -41,6 +41,14 @@ def test_it_comes_last_and_shows_what_the_others_found(tmp_path: Path) -> None:
     assert '"practice":"data/duplicates"' in (tmp_path / FOLDER / "data.js").read_text(encoding="utf-8")
 
 
+def test_clean_digits_leave_nothing_to_do_first(tmp_path: Path) -> None:
+    ingested(tmp_path, "data=digits")
+
+    work(Stage("data", tmp_path, composed("data=digits")))
+
+    assert '"todo":[]' in (tmp_path / FOLDER / "data.js").read_text(encoding="utf-8")
+
+
 def test_alone_it_shows_the_data_and_the_report_opens_it(tmp_path: Path) -> None:
     ingested(tmp_path, "data=digits")
     settings = composed("data=digits")
