@@ -19,6 +19,7 @@ from recipe.settings import nearest
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
+OUR_TYPES = "recipe.inspection.expectation_types"
 OURS, REFERENCE = "manifest", "reference"  # the names of our own suites
 MOSTLY = 0.95  # of the cells must be as the data set's are; the rest may be rare or new
 WIDENED = 1.0  # ranges are of the data set's own width on either side of its extremes: another unit lies outside
@@ -38,6 +39,8 @@ def suite_of_manifest(dataset: Dataset) -> Suite:
     """What must hold of every manifest, whatever the data."""
     from great_expectations import expectations as expect
 
+    from recipe.inspection.expectation_types import ExpectNoLeakageAcross
+
     manifest = dataset.manifest
     kept: list[Expectation] = [
         expect.ExpectTableRowCountToEqual(value=len(dataset.inputs)),
@@ -49,6 +52,8 @@ def suite_of_manifest(dataset: Dataset) -> Suite:
     ]
     if dataset.preparation["classes"] is not None:
         kept.append(expect.ExpectColumnValuesToBeInSet(column="label", value_set=dataset.preparation["classes"]))
+    if manifest["group"].notna().any() and dataset.time_column is None:
+        kept.append(ExpectNoLeakageAcross(column="group"))
     kept += [
         expect.ExpectColumnValuesToBeBetween(column=name, min_value=span[0], max_value=span[1])
         for name, span in kind_of(dataset.preparation).measured.items()
@@ -140,11 +145,12 @@ def _expectation(entry: Any, path: Path) -> Expectation:
 
 
 def import_own_expectations(modules: tuple[str, ...]) -> None:
-    """Import the modules that define a user's own expectations, so that suites may name them.
+    """Import the modules that define expectations, ours and a user's own, so that suites may name them.
 
     Raises:
         SettingsError: one cannot be imported.
     """
+    importlib.import_module(OUR_TYPES)
     for name in modules:
         try:
             importlib.import_module(name)

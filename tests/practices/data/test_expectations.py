@@ -70,6 +70,53 @@ def test_a_suite_of_ones_own_sees_the_raw_columns_and_each_expectation_is_accoun
     assert own["detail"].str.contains("does not exist").sum() == 1
 
 
+OURS = (
+    ("expect_no_duplicate_content", {"columns": ["content_id"]}),
+    ("expect_no_conflicting_labels", {}),
+    ("expect_no_leakage_across", {"column": "content_id"}),
+    ("expect_label_share_between", {"label": "benign", "min_share": 0.5, "max_share": 0.7}),
+)
+
+
+def test_our_own_expectations_hold_for_a_sound_table(workspace: Path, patients: Dataset) -> None:
+    _write_suite(workspace / "conf" / "expectations" / "ours.json", *OURS)
+
+    finding = judge(expectations(patients), LIMITS)
+
+    assert finding.verdict == "pass"
+    assert {name for name, _ in OURS} <= set(finding.table["expectation"])
+
+
+def test_our_own_expectations_name_copies_contradictions_leaks_and_a_class_that_grew(
+    workspace: Path, patients: Dataset
+) -> None:
+    _write_suite(workspace / "conf" / "expectations" / "ours.json", *OURS)
+    manifest = patients.manifest.copy()
+    train = manifest.index[manifest["split"] == "train"]
+    test = manifest.index[manifest["split"] == "test"]
+    manifest.loc[test[:3], "content_id"] = manifest.loc[train[:3], "content_id"].to_numpy()
+    manifest.loc[test[:3], "label"] = "malignant"
+    manifest.loc[train[:3], "label"] = "benign"
+    manifest.loc[train[10:200], "label"] = "benign"
+
+    finding = judge(expectations(replace(patients, manifest=manifest)), LIMITS)
+
+    unmet = finding.table[~finding.table["met"]].set_index("expectation")["detail"]
+    assert {name for name, _ in OURS} <= set(unmet.index)
+    assert "does not hold for 3 of 569" in unmet["expect_no_duplicate_content"]
+    assert "does not hold for 6 of 569" in unmet["expect_no_leakage_across"]
+    assert "does not hold for 6 of 569" in unmet["expect_no_conflicting_labels"]
+    docs = (workspace / "reports" / "data" / "data_docs" / "ours.html").read_text()
+    assert "may have another" in docs and "benign" in docs
+
+
+def test_a_share_beyond_one_is_no_expectation(workspace: Path, patients: Dataset) -> None:
+    _write_suite(workspace / "conf" / "expectations" / "ours.json", ("expect_no_duplicate_content", {"max_share": 1.5}))
+
+    with pytest.raises(SettingsError, match="in a way that does not fit"):
+        expectations(patients)
+
+
 def test_an_unknown_expectation_is_an_error_that_names_the_file_and_the_nearest_type(
     workspace: Path, patients: Dataset
 ) -> None:
