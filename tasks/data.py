@@ -2,6 +2,7 @@
 
 from recipe.browsing.surveyed import Surveyed
 from recipe.dataset.stored import Dataset, load_dataset
+from recipe.inspection.label_noise import label_noise_of
 from recipe.pipeline.stage import Stage, main
 from recipe.practices.data.blank import blank
 from recipe.practices.data.browse import browse
@@ -40,7 +41,9 @@ def work(stage: Stage) -> None:
     """Examine the prepared data set."""
 
     def surveyed(dataset: Dataset) -> Surveyed:
-        return Surveyed(dataset, tuple(stage.findings))
+        asked = any(finding.practice == label_noise.id for finding in stage.findings)
+        noise = label_noise_of(dataset) if asked else None
+        return Surveyed(dataset, tuple(stage.findings), noise.probabilities if noise else None)
 
     stage.run(PRACTICES, load_dataset(stage.workspace, stage.settings), subjects={browse.id: surveyed})
 

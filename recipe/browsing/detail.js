@@ -22,7 +22,7 @@ function detailPane(box, goTo, close, act) {
     const closing = element("button", "×", { type: "button", "aria-label": "Close", class: "close" });
     closing.addEventListener("click", close);
     head.append(element("h2", titleOf(example), { dir: "auto" }), closing);
-    const parts = [head, ...(thumbnails ? [picture(example, LARGE)] : []), mark(example), actions(example), ...findings(example), near(example), cells(example)];
+    const parts = [head, ...(thumbnails ? [picture(example, LARGE)] : []), mark(example), actions(example), ...findings(example), ...expected(example), near(example), cells(example)];
     box.replaceChildren(...parts);
     box.hidden = false;
     box.scrollTop = 0;
@@ -73,6 +73,23 @@ function detailPane(box, goTo, close, act) {
     if (thumbnails) button.prepend(picture(other, 40));
     button.addEventListener("click", () => goTo(other));
     return button;
+  }
+
+  /** What a probe that has not learnt from it takes it for, the likeliest first. */
+  function expected(example) {
+    const { expected: told, classes } = window.browsed;
+    if (!told) return [];
+    const list = element("ol", "", { class: "expected" });
+    const given = examples.text(examples.ours("label"), example);
+    for (let place = example * told.each; place < (example + 1) * told.each; place++) {
+      const [name, share] = [classes[told.classes[place]], told.shares[place]];
+      const item = element("li", "", name === given ? { class: "given" } : {});
+      const bar = element("span", "", { class: "share" });
+      bar.style.setProperty("--share", `${share}%`);
+      item.append(element("span", name, { class: "name", dir: "auto" }), bar, element("span", `${share} %`, { class: "number" }));
+      list.append(item);
+    }
+    return [element("h3", "What a quick probe takes it for"), list];
   }
 
   /** The nearest examples: their pictures with their labels, or links. */

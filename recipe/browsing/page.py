@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recipe.browsing.columns import MOST_COLUMNS, shown_columns
 from recipe.browsing.listed import NOWHERE, Listed, listed_in, suspicion
@@ -26,6 +27,7 @@ FOLDER = Path("reports/data/browse")  # in the workspace
 PAGE = "index.html"
 DATA, VECTORS = "data.js", "vectors.js"
 MOST_EXAMPLES = 100_000  # on a page; a browser holds these and stays quick
+EXPECTED = 3  # classes, the likeliest, told of each example
 MOST_TOLD = 20_000  # lines of a practice that say why; the flags themselves are all there
 
 
@@ -58,6 +60,7 @@ def write_browser(surveyed: Surveyed) -> Browsed:
         "originals": _originals(dataset),
         "todo": [asdict(one) for one in to_do(surveyed.findings, listed, dataset.manifest["split"])],
         "ran": len(surveyed.findings),
+        "expected": _expected(surveyed.probabilities, rows),
         "listed": _told(listed, rows, len(dataset.manifest)),
         "notes": notes,
     }
@@ -113,6 +116,16 @@ def _thumbnails(dataset: Dataset, rows: np.ndarray, folder: Path) -> dict[str, A
         return None
     parts = (rows[start : start + PER_SHEET] for start in range(0, len(rows), PER_SHEET))
     return asdict(write_sheets((pictures(dataset.inputs[part]) for part in parts), folder))
+
+
+def _expected(probabilities: NDArray[np.float64] | None, rows: np.ndarray) -> dict[str, Any] | None:
+    """Of each example the likeliest classes by their number, and how likely they are in per cent, the first first."""
+    if probabilities is None:
+        return None
+    most = min(EXPECTED, probabilities.shape[1])
+    classes = np.argsort(-probabilities[rows], axis=1, kind="stable")[:, :most]
+    shares = np.rint(100 * np.take_along_axis(probabilities[rows], classes, axis=1)).astype(int)
+    return {"each": most, "classes": classes.ravel().tolist(), "shares": shares.ravel().tolist()}
 
 
 def _originals(dataset: Dataset) -> str | None:

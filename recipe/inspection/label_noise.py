@@ -1,6 +1,6 @@
 """Which labels are probably wrong, how many, and what they should be: as a probe sees what it has not learnt from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -54,7 +54,7 @@ class LabelNoise:
 
 @lru_cache(maxsize=1)
 def label_noise_of(dataset: Dataset) -> LabelNoise | None:
-    """What is wrong with the labels of a data set, kept for the practices that ask for it.
+    """What is wrong with the labels of a data set, remembered for the practices that ask for it.
 
     None where there are too few examples, or a probe cannot tell the labels.
     """
@@ -80,7 +80,7 @@ def _of_classes(dataset: Dataset, probed: Probe) -> LabelNoise | None:
         answers = probed.asked(kept)
         if best is None and dataset.inputs.ndim == 2:
             forest = better_forest(dataset, answers.outputs)
-        opinion = _opinion(answers, given, probed.rows, forest)
+        opinion = _opinion(answers, dataset, probed.rows, forest)
         if best is not None and not _clearer(best, opinion):
             break
         best, kept = opinion, ~opinion.flagged[probed.rows]
@@ -97,22 +97,25 @@ class _Opinion:
     labels: LabelModel
     disagree: float  # share of inputs on which the halves do
     missed: float  # share of labels that the probe does not foretell
-    margin: Floats  # (N,) how much more it expects another class than the given one
     by_picture: tuple[float, float, float]
     flagged: NDArray[np.bool_]  # (N,)
 
 
 def _opinion(
-    answers: Answers, given: NDArray[np.int64], rows: NDArray[np.int64], forest: NDArray[np.float32] | None
+    answers: Answers, dataset: Dataset, rows: NDArray[np.int64], forest: NDArray[np.float32] | None
 ) -> _Opinion:
+    """A label that a person has looked at and kept is not doubted."""
+    given = dataset.targets
     outputs = answers.outputs if forest is None else with_forest(answers.outputs, given, forest)
     labels = fit_label_model(outputs, given)
-    missed = outputs.argmax(1) != given
+    labels = replace(labels, wrong=np.where(dataset.kept, 0.0, labels.wrong))
+    missed = (outputs.argmax(1) != given) & ~dataset.kept
     disagree = answers.halves[0].argmax(1) != answers.halves[1].argmax(1)
     by_picture = _excess_of_disagreement(missed[rows], disagree)
     margin = _others(outputs, given).max(1) - outputs[np.arange(len(given)), given]
+    margin[dataset.kept] = -np.inf
     flagged = _most_suspicious(margin, max(by_picture[0], _by_class(labels)[0]))
-    return _Opinion(outputs, labels, float(disagree.mean()), float(missed.mean()), margin, by_picture, flagged)
+    return _Opinion(outputs, labels, float(disagree.mean()), float(missed.mean()), by_picture, flagged)
 
 
 def _clearer(before: _Opinion, after: _Opinion) -> bool:

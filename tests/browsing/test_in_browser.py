@@ -17,7 +17,7 @@ from recipe.browsing.page import write_browser
 from recipe.browsing.surveyed import Surveyed
 from recipe.evidence import Finding
 from recipe.report.spreadsheet import text_of
-from tests.browsing.made import WRONG, label_noise, surveyed
+from tests.browsing.made import WRONG, digits_with_faults, label_noise, surveyed
 from tests.faults.data import arrays, breast_cancer, digits, table
 from tests.hostile.cells import CELLS
 
@@ -263,6 +263,21 @@ def test_one_example_is_shown_with_its_findings_and_what_is_like_it(opened: Open
     assert page.get_attribute(".neighbours button >> nth=0", "aria-label").startswith("0/digit-598")  # type: ignore[union-attr]
     page.click(".neighbours button >> nth=0")
     assert page.inner_text("#detail h2").endswith("digit-598.png")
+
+
+def test_one_example_is_shown_with_what_a_probe_takes_it_for(opened: Open, tmp_path: Path) -> None:
+    made = digits_with_faults(tmp_path)
+    believed = np.full((len(made.dataset.targets), 10), 0.01)
+    believed[np.arange(len(believed)), made.dataset.targets] = 0.2
+    believed[:, 4] = 0.7
+    page = opened(write_browser(replace(made, probabilities=believed)).page)
+
+    page.click("[id^=thumbnail-] >> nth=0")
+    page.wait_for_selector(".expected")
+
+    told = page.locator(".expected li").all_inner_texts()
+    assert len(told) == 3
+    assert told[0].split() == ["4", "70", "%"]
 
 
 def test_a_table_is_rows_with_neighbours(opened: Open, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pandas as pd
 from pydantic import Field
 
 from recipe import drawing
-from recipe.dataset.counted import counted
 from recipe.dataset.kind import kind_of
 from recipe.dataset.stored import Dataset
 from recipe.dataset.target_scale import in_own_units
@@ -127,10 +126,12 @@ def _in_words(noise: LabelNoise, count: int) -> str:
     flagged = int(noise.flagged.sum())
     if not flagged:
         return f"{told}: none of {count:,} stands out."
-    are = "is" if flagged == 1 else "are"
+    are, surely = "is" if flagged == 1 else "are", round(noise.surely_wrong)
+    told = f"{told}: {flagged:,} of {count:,} {are} flagged"
+    if surely >= flagged:
+        return f"{told}, and should turn out wrong."
     return (
-        f"{told}: {flagged:,} of {count:,} {are} flagged. At least {noise.surely_wrong:.0f} of these should turn out "
-        "wrong, and all where people err most on what is ambiguous."
+        f"{told}. Of these at least {surely} should turn out wrong, and all where people err most on what is ambiguous."
     )
 
 
@@ -140,7 +141,7 @@ def _gallery(dataset: Dataset, table: pd.DataFrame) -> dict[str, object]:
     if not len(shown):
         return {}
     titles = [f"{one.given} → {_short(one.suggested)}?" for one in shown.itertuples()]
-    title = f"The {counted(len(shown), 'most suspicious label')}: given → suggested"
+    title = "The most suspicious labels: given → suggested"
     drawn = kind_of(dataset.preparation).draw(dataset.inputs[shown["row"].to_numpy()], titles, title)
     return {"suspicious": drawn} if drawn else {}
 

@@ -68,6 +68,18 @@ def test_a_copy_with_the_same_wrong_label_does_not_vouch_for_it() -> None:
     assert len(twice & flagged) >= 16
 
 
+def test_a_label_that_a_person_kept_is_doubted_no_more(real: Callable[[str], Dataset]) -> None:
+    dataset = real("digits")
+    wrong = np.random.default_rng(1).permutation(len(dataset.targets))[:54]
+    doubted = mislabelled(dataset, wrong)
+    decided = np.where(np.isin(np.arange(len(dataset.targets)), wrong), "keep", "")
+
+    finding = judge(label_noise(replace(doubted, manifest=doubted.manifest.assign(decided=decided))), LIMITS)
+
+    assert not set(dataset.manifest["id"].iloc[wrong]) & set(finding.table.loc[finding.table["flagged"], "id"])
+    assert finding.verdict == "pass"
+
+
 def test_wrong_labels_of_a_table_are_found(tmp_path: Path) -> None:
     frame = breast_cancer().copy()
     wrong = np.random.default_rng(3).permutation(len(frame))[:28]
