@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ NAME_SIZE, USUAL_NAME, LONGEST_NAME = 8, 100, 200  # points; names wider than us
 CELL = 0.95  # inches that a picture of a gallery has across
 CAPTION_SIZE = 7  # points
 ANNOTATED_CELLS = 15  # a heatmap of more rows or columns has no room for a number in each cell
+WHY_LENGTH = 78  # characters a line of a checklist
 LONGEST_CELL = 14  # characters of a table of text
 LABELLED_CELLS = 30
 SEVERAL_DECADES = 100  # an axis from 1 to more than this is marked at the powers of ten
@@ -269,6 +271,25 @@ def text_table(
     _tick_labels(chart, column_labels, axis="x")
     _tick_labels(chart, row_labels, axis="y")
     label(chart, title=title)
+    return figure
+
+
+def checklist(lines: Sequence[tuple[str, str, str]], colours: Mapping[str, str], title: str = "") -> "Figure":
+    """A line each: what was asked, the answer beside a dot of its colour, and why, broken where it is long."""
+    broken = [(asked, answer, textwrap.wrap(why, WHY_LENGTH) or [""]) for asked, answer, why in lines]
+    heights = [max(1, len(why)) for _, _, why in broken]
+    figure, chart = new_figure(width=9.0, height=0.5 + 0.22 * sum(heights) + 0.08 * len(heights))
+    chart.set(xlim=(0, 1), ylim=(sum(heights) + 0.4 * len(heights), -0.5))
+    chart.set_axis_off()
+    place = 0.0
+    for asked, answer, why in broken:
+        chart.text(0.0, place, plain(asked), fontsize=NAME_SIZE, fontweight="bold", color=INK, va="center")
+        chart.plot([0.3], [place], marker="o", markersize=5, color=colours[answer], clip_on=False)
+        chart.text(0.315, place, plain(answer), fontsize=NAME_SIZE, color=INK, va="center")
+        for number, part in enumerate(why):
+            chart.text(0.44, place + number, plain(part), fontsize=NAME_SIZE, color=INK, va="center")
+        place += len(why) + 0.4
+    entitle(figure, title)
     return figure
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 from pydantic import Field
@@ -18,6 +18,7 @@ from recipe.dataset.time_split import no_later_than_training
 from recipe.evidence import Finding, at_most, practice, skip
 from recipe.inspection.duplicates import equal_groups, equal_pairs, near_pairs
 from recipe.inspection.group_columns import group_columns
+from recipe.inspection.leakage_kinds import Answer, kinds_of_leakage
 from recipe.inspection.target_leakage import column_scores
 from recipe.settings.strict import Strict
 from recipe.statistics.intervals import wilson
@@ -64,6 +65,7 @@ def leakage(dataset: Dataset) -> Finding:
 
     Of a split by time it is told whether all that is held out is later than what is trained on.
 
+    The picture goes through the eight kinds of Kapoor and Narayanan 2023, with a reason where one cannot be seen.
     Kaufman et al. 2012, "Leakage in data mining": what is not known when the model is used must not be learnt from.
     """
     settings: Settings = dataset.settings.stages.data.leakage
@@ -80,7 +82,8 @@ def leakage(dataset: Dataset) -> Finding:
         ignore_index=True,
     ).reindex(columns=COLUMNS)
     count = {kind: int((crossings["kind"] == kind).sum()) for kind in KINDS}
-    figures = {"columns": _figure(scores, settings.column_score)} if len(scores) else {}
+    figures = {"kinds": _checklist(dataset, count)}
+    figures |= {"columns": _figure(scores, settings.column_score)} if len(scores) else {}
     return Finding(
         summary=_summary(dataset, crossings, unnamed) + _order_in_words(dataset),
         measured=sum(count.values()),
@@ -263,6 +266,13 @@ def _crossings(dataset: Dataset, pairs: list[tuple[int, int]]) -> pd.DataFrame:
     known = dataset.manifest[["id", "path", "split"]]
     sides = [known.iloc[[pair[side] for pair in pairs]].reset_index(drop=True) for side in (0, 1)]
     return pd.concat([sides[0].add_suffix("_a"), sides[1].add_suffix("_b")], axis=1)
+
+
+def _checklist(dataset: Dataset, count: dict[str, int]) -> object:
+    """What the data say of each kind of leakage in Kapoor and Narayanan's taxonomy."""
+    lines = [(kind.name, kind.answer, kind.told) for kind in kinds_of_leakage(dataset, count)]
+    colours = dict(zip(get_args(Answer), (drawing.PALETTE[2], drawing.PALETTE[1], drawing.FAINT), strict=True))
+    return drawing.checklist(lines, colours, "Eight kinds of leakage")
 
 
 def _figure(scores: pd.DataFrame, limit: float) -> object:
