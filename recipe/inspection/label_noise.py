@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recipe.dataset.stored import Dataset
-from recipe.inspection.forest import better_forest, with_forest
+from recipe.inspection.forest import MOST_CLASSES, better_forest, with_forest
 from recipe.inspection.label_model import LabelModel, fit_label_model
+from recipe.inspection.linear_algebra import single_threaded
 from recipe.inspection.probe import Answers, Probe, probe
 from recipe.statistics.intervals import NORMAL_975, wilson
 
@@ -56,15 +57,16 @@ class LabelNoise:
 def label_noise_of(dataset: Dataset) -> LabelNoise | None:
     """What is wrong with the labels of a data set, remembered for the practices that ask for it.
 
-    None where there are too few examples, or a probe cannot tell the labels.
+    None where there are too few examples or too many classes, or a probe cannot tell the labels.
     """
-    probed = probe(dataset)
-    if probed is None:
-        return None
-    if dataset.preparation["classes"] is None:
+    with single_threaded():
+        probed = probe(dataset)
+        if probed is None:
+            return None
+        if dataset.preparation["classes"] is not None:
+            return _of_classes(dataset, probed)
         numbers = dataset.targets.reshape(len(dataset.targets), -1)[:, 0]
         return _of_numbers(probed.asked(np.ones(len(probed.rows), dtype=bool)).outputs[:, 0], numbers)
-    return _of_classes(dataset, probed)
 
 
 def _of_classes(dataset: Dataset, probed: Probe) -> LabelNoise | None:
@@ -78,7 +80,7 @@ def _of_classes(dataset: Dataset, probed: Probe) -> LabelNoise | None:
     kept = np.ones(len(probed.rows), dtype=bool)
     for _ in range(MOST_FITS):
         answers = probed.asked(kept)
-        if best is None and dataset.inputs.ndim == 2:
+        if best is None and dataset.inputs.ndim == 2 and answers.outputs.shape[1] <= MOST_CLASSES:
             forest = better_forest(dataset, answers.outputs)
         opinion = _opinion(answers, dataset, probed.rows, forest)
         if best is not None and not _clearer(best, opinion):

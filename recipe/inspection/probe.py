@@ -15,6 +15,7 @@ Rows = NDArray[np.int64]
 Chosen = NDArray[np.bool_]
 
 FEWEST = 50  # examples; of fewer nothing can be told
+MOST_OUTPUTS = 20_000_000  # examples times classes, of which a model of the labels holds some in memory: 1 GB
 AXES = 200  # the features' principal ones: of 848 on MNIST-5k the ranking is as good, in half the time
 SAMPLE = 6_000  # examples that axes and ranks are found from
 MOST_LEARNT = 70_000  # examples, which take 0.6 GB; more are asked about by a fit to so many
@@ -85,8 +86,9 @@ class Probe:
 
 
 def probe(dataset: Dataset) -> Probe | None:
-    """A probe of a data set; None where there are too few examples."""
-    if len(dataset.targets) < FEWEST:
+    """A probe of a data set; None where there are too few examples, or too many classes for so many examples."""
+    classes = len(dataset.preparation["classes"] or [""])
+    if len(dataset.targets) < FEWEST or len(dataset.targets) * classes > MOST_OUTPUTS:
         return None
     features, clusters = probe_features(dataset), clusters_of(dataset)
     rows, half = _drawn(clusters)

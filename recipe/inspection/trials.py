@@ -11,6 +11,7 @@ from recipe.dataset.clusters import clusters_of
 from recipe.dataset.splits import TEST
 from recipe.dataset.stored import Dataset
 from recipe.inspection.kernel_ridge import Mapped, fit_ridge, kernel_map
+from recipe.inspection.linear_algebra import single_threaded
 from recipe.inspection.probe import best_penalty, probe_targets, scaled
 from recipe.statistics.intervals import NORMAL_975, Estimate, wilson
 
@@ -72,12 +73,13 @@ def tried(dataset: Dataset, rows: NDArray[np.int64], changes: Mapping[str, Calla
     is_class = dataset.preparation["classes"] is not None
     penalty: float | None = None
     right: dict[str, NDArray[np.float64]] = {}
-    for name, change in changes.items():
-        features = scaled(change())
-        examples = Mapped(kernel_map(features, seed=0)(features), targets, clusters)
-        penalty = penalty or best_penalty(examples.at(slice(0, PENALTY_FROM)))
-        told = fit_ridge(examples, penalty).left_out(examples)
-        right[name] = _right(told, targets, is_class)
+    with single_threaded():
+        for name, change in changes.items():
+            features = scaled(change())
+            examples = Mapped(kernel_map(features, seed=0)(features), targets, clusters)
+            penalty = penalty or best_penalty(examples.at(slice(0, PENALTY_FROM)))
+            told = fit_ridge(examples, penalty).left_out(examples)
+            right[name] = _right(told, targets, is_class)
     return Trials(right, is_class)
 
 

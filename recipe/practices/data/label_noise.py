@@ -46,7 +46,10 @@ def label_noise(dataset: Dataset) -> Finding:
     """
     noise = label_noise_of(dataset)
     if noise is None:
-        return skip("There are too few examples, or a quick probe cannot tell their labels well enough to doubt any.")
+        return skip(
+            "There are too few examples or too many classes for a quick probe, or it cannot tell the labels well "
+            "enough to doubt any."
+        )
     classes = dataset.preparation["classes"]
     table = _table(dataset, noise)
     return Finding(
