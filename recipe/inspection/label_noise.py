@@ -190,7 +190,10 @@ def _excess_of_disagreement(missed: NDArray[np.bool_], disagree: NDArray[np.bool
     """
     factor = 1 / max(1 - 2 * float(disagree.mean()), 0.1)
     beyond = factor * (missed.astype(float) - disagree)
-    share, half = float(beyond.mean()), NORMAL_975 * float(beyond.std()) / np.sqrt(len(beyond))
+    share, half = (
+        factor * float(missed.mean() - disagree.mean()),
+        NORMAL_975 * float(beyond.std()) / np.sqrt(len(beyond)),
+    )
     return max(share, 0.0), max(share - half, 0.0), max(share + half, 0.0)
 
 
