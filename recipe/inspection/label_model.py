@@ -28,11 +28,14 @@ class LabelModel:
         probabilities: (N, K) of the true class, by the inputs alone.
         wrong: (N,) how likely the given label is wrong, by inputs and label.
         joint: (K, K) how many examples there are of each true class (row) under each label (column).
+        evidence: how much likelier the labels are so than if all were right and the outputs only less sharp; the
+            logarithm of the ratio.
     """
 
     probabilities: Floats
     wrong: Floats
     joint: Floats
+    evidence: float
 
 
 def fit_label_model(outputs: NDArray[np.float32], given: NDArray[np.int64]) -> LabelModel:
@@ -54,7 +57,21 @@ def fit_label_model(outputs: NDArray[np.float32], given: NDArray[np.int64]) -> L
             break
     true = _true_class(scores, sharpness, called, given)
     wrong = 1 - true[np.arange(count), given]
-    return LabelModel(softmax(sharpness * scores), wrong, _joint(true, given))
+    probabilities = softmax(sharpness * scores)
+    likelihood = float(np.log((probabilities * called[:, given].T).sum(1)).sum())
+    return LabelModel(probabilities, wrong, _joint(true, given), likelihood - _likelihood_if_right(scores, given))
+
+
+def _likelihood_if_right(scores: Floats, given: NDArray[np.int64]) -> float:
+    """The logarithm of the likelihood of labels that are all right, at its highest."""
+    right = np.eye(scores.shape[1])[given]
+    sharpness = FIRST_SHARPNESS
+    for _ in range(STEPS):
+        sharper = _sharper(scores, right, sharpness)
+        settled, sharpness = abs(sharper - sharpness) < SETTLED * sharpness, sharper
+        if settled:
+            break
+    return float(np.log(softmax(sharpness * scores)[np.arange(len(given)), given]).sum())
 
 
 def softmax(scores: Floats) -> Floats:

@@ -35,7 +35,7 @@ class LabelNoise:
         suggested: (N,) the class that is likeliest but for the given one, or the number that is expected.
         score: (N,) 0 to 1, above one half where the suggestion is likelier than the given label.
         flagged: (N,) the most suspicious, as many as are estimated to be wrong.
-        share: of labels that are wrong.
+        share: of labels that are wrong; 0 where what the probe misses is as likely only hard to tell.
         interval: of that share, from what it is if labels are wrong whatever the picture, to what it is if they are
             wrong where the picture is ambiguous; with the sampling error of each.
         surely_wrong: how many of the flagged are wrong by the first of the two.
@@ -116,7 +116,8 @@ def _opinion(
     by_picture = _excess_of_disagreement(missed[rows], disagree)
     margin = _others(outputs, given).max(1) - outputs[np.arange(len(given)), given]
     margin[dataset.kept] = -np.inf
-    flagged = _most_suspicious(margin, max(by_picture[0], _by_class(labels)[0]))
+    share = max(by_picture[0], _by_class(labels)[0]) if _is_evident(labels.evidence, len(given)) else 0.0
+    flagged = _most_suspicious(margin, share)
     return _Opinion(outputs, labels, float(disagree.mean()), float(missed.mean()), by_picture, flagged)
 
 
@@ -130,16 +131,27 @@ def _told(opinion: _Opinion, given: NDArray[np.int64]) -> LabelNoise:
     of_given, of_suggested = labels.probabilities[rows, given], labels.probabilities[rows, suggested]
     score = of_suggested / np.maximum(of_given + of_suggested, np.finfo(float).tiny)
     by_class, by_picture = _by_class(labels), opinion.by_picture
+    evident = _is_evident(labels.evidence, len(given))
     return LabelNoise(
         suggested=suggested,
         score=score,
         flagged=opinion.flagged,
-        share=max(by_class[0], by_picture[0]),
-        interval=(min(by_class[1], by_picture[1]), max(by_class[2], by_picture[2])),
+        share=max(by_class[0], by_picture[0]) if evident else 0.0,
+        interval=(min(by_class[1], by_picture[1]) if evident else 0.0, max(by_class[2], by_picture[2])),
         surely_wrong=float(labels.wrong[opinion.flagged].sum()),
         joint=labels.joint,
         probabilities=labels.probabilities,
     )
+
+
+def _is_evident(evidence: float, count: int) -> bool:
+    """Whether wrong labels explain so many better than inputs that leave them open do.
+
+    By Schwarz 1978, "Estimating the dimension of a model": one number more, the share, must gain half the logarithm of
+    the count. On clean sets the gain was at most 2.0, on labels drawn by a logistic model at most 0.4, and 54 and more
+    where one label in a hundred of the digits was wrong.
+    """
+    return evidence > 0.5 * float(np.log(count))
 
 
 def _others(outputs: NDArray[np.float32], given: NDArray[np.int64]) -> Floats:
@@ -159,8 +171,10 @@ def _of_numbers(expected: NDArray[np.float32], given: NDArray[np.float32]) -> La
     residuals = np.asarray(given, dtype=np.float64) - expected
     if residuals.var() > (1 - LEAST_TOLD) * given.var():
         return None
-    wrong, share = _wrong_numbers(residuals, np.asarray(given, dtype=np.float64))
-    flagged = wrong > 0.5
+    wrong, share, evidence = _wrong_numbers(residuals, np.asarray(given, dtype=np.float64))
+    if not _is_evident(evidence, len(given)):
+        share = 0.0
+    flagged = (wrong > 0.5) & (share > 0)
     interval = wilson(share * len(given), len(given))
     return LabelNoise(expected, wrong, flagged, share, interval, float(wrong[flagged].sum()), None, None)
 
@@ -205,24 +219,26 @@ def _most_suspicious(margin: Floats, share: float) -> NDArray[np.bool_]:
     return flagged
 
 
-def _wrong_numbers(residuals: Floats, given: Floats) -> tuple[Floats, float]:
-    """How likely each number is wrong (N,), and the share that is, under the likeliest tails of honest errors."""
+def _wrong_numbers(residuals: Floats, given: Floats) -> tuple[Floats, float, float]:
+    """How likely each number is wrong (N,), the share that is, and the evidence for any, under the likeliest tails."""
     anything = _density_of_all(given)
-    found = [_mixture(residuals, anything, freedom) for freedom in TAILS]
-    wrong, share, _ = max(found, key=lambda one: one[2])
-    return wrong, share
+    found = [_mixture(residuals, anything, freedom, FIRST_SHARE) for freedom in TAILS]
+    honest = [_mixture(residuals, anything, freedom, 0.0) for freedom in TAILS]
+    wrong, share, likelihood = max(found, key=lambda one: one[2])
+    return wrong, share, len(given) * (likelihood - max(one[2] for one in honest))
 
 
-def _mixture(residuals: Floats, anything: Floats, freedom: float) -> tuple[Floats, float, float]:
+def _mixture(residuals: Floats, anything: Floats, freedom: float, share: float) -> tuple[Floats, float, float]:
     """Expectation maximisation of honest errors with so many degrees of freedom beside the density of `anything`.
 
-    Gives how likely each is wrong, the share, and the mean log likelihood.
+    Begins with a `share` of wrong ones; one of 0 stays so. Gives how likely each is wrong, the share, and the mean
+    logarithm of the likelihood.
     """
     from scipy.stats import t
 
     middle = float(np.median(residuals))
     scale = max(SPREAD_TO_MAD * float(np.median(np.abs(residuals - middle))), np.finfo(float).eps)
-    share, likelihood = FIRST_SHARE, -np.inf
+    likelihood = -np.inf
     wrong = np.zeros(len(residuals))
     for _ in range(STEPS):
         honest = (1 - share) * t.pdf(residuals, freedom, middle, scale)

@@ -97,6 +97,8 @@ def _score_of_numbers(
 
     if len(np.unique(numbers)) < 2:
         return 0.0
+    if np.abs(numbers).max() > np.finfo(np.float32).max:  # beyond which trees take none; their order is what they use
+        numbers = np.unique(numbers, return_inverse=True)[1].astype(np.float64)
     leaves = LEAVES_A_CLASS * len(np.unique(targets)) if is_class else LEAVES_OF_A_NUMBER
     shape = {"max_leaf_nodes": max(leaves, 2), "min_samples_leaf": FEWEST_IN_A_LEAF, "random_state": 0}
     tree = DecisionTreeClassifier(class_weight="balanced", **shape) if is_class else DecisionTreeRegressor(**shape)

@@ -42,3 +42,12 @@ def test_a_code_of_the_label_is_a_leak_on_few_rows_and_with_slips_on_many(
     rows = pd.DataFrame({"code": code, "noise": rng.random(count), "label": np.array(["a", "b", "c"])[label]})
     rows.to_csv(tmp_path / "rows.csv", index=False)
     assert leaking(prepare(kind="table", path=tmp_path / "rows.csv")) == ["code"]
+
+
+def test_numbers_beyond_what_a_net_computes_with_are_judged_by_their_order(prepare: Prepare, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    is_ill = rng.random(400) < 0.5
+    charge = np.where(is_ill, 2e300, 1e300) + rng.uniform(0, 1e299, 400)
+    rows = pd.DataFrame({"charge": charge, "noise": rng.random(400), "label": np.where(is_ill, "ill", "well")})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    assert leaking(prepare(kind="table", path=tmp_path / "rows.csv")) == ["charge"]

@@ -125,10 +125,13 @@ def _table(dataset: Dataset, noise: LabelNoise) -> pd.DataFrame:
 
 def _in_words(noise: LabelNoise, count: int) -> str:
     low, high = noise.interval
-    told = f"About {noise.share:.2%} of the labels [{low:.2%}, {high:.2%}] are probably wrong"
     flagged = int(noise.flagged.sum())
     if not flagged:
-        return f"{told}: none of {count:,} stands out."
+        return (
+            f"Nothing says that any of {count:,} labels is wrong: what a quick probe does not foretell, {high:.1%} at "
+            "most, may as well be hard to tell."
+        )
+    told = f"About {noise.share:.2%} of the labels [{low:.2%}, {high:.2%}] are probably wrong"
     are, surely = "is" if flagged == 1 else "are", round(noise.surely_wrong)
     told = f"{told}: {flagged:,} of {count:,} {are} flagged"
     if surely >= flagged:
