@@ -84,7 +84,7 @@ def test_where_no_split_is_remembered_a_correction_moves_nothing_either(tmp_path
 
 
 def test_a_table_and_a_regression_are_corrected_by_content_id(tmp_path: Path) -> None:
-    rows = breast_cancer()
+    rows = breast_cancer().copy()
     path = tmp_path / "rows.csv"
     rows.to_csv(path, index=False)
     settings = _settings_of(path, "data.label=diagnosis")
@@ -113,7 +113,7 @@ def _settings_of(path: Path, *overrides: str) -> Settings:
 
 
 def test_a_split_that_the_user_gives_stays_as_it_is(tmp_path: Path) -> None:
-    rows = breast_cancer()
+    rows = breast_cancer().copy()
     given = [("train", "train", "validation", "test")[place % 4] for place in range(len(rows))]
     rows.assign(split=given).to_csv(tmp_path / "rows.csv", index=False)
     settings = _settings_of(tmp_path / "rows.csv", "data.label=diagnosis")
@@ -124,7 +124,7 @@ def test_a_split_that_the_user_gives_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_class_all_of_whose_examples_are_relabelled_is_no_class_any_more(tmp_path: Path) -> None:
-    rows = breast_cancer()
+    rows = breast_cancer().copy()
     rows.loc[[3, 40], "diagnosis"] = "Benign"
     rows.to_csv(tmp_path / "rows.csv", index=False)
     settings = _settings_of(tmp_path / "rows.csv", "data.label=diagnosis")
