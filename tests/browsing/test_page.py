@@ -93,7 +93,7 @@ def test_too_many_examples_leave_the_suspicious_ones_and_a_sentence(
 
 
 def test_a_table_is_shown_cell_by_cell(tmp_path: Path) -> None:
-    frame = breast_cancer()
+    frame = breast_cancer().copy()
     frame.loc[0, "mean radius"] = np.nan
     frame["note"] = ["x" * 1000, *["=1+1"] * (len(frame) - 1)]
     write_browser(Surveyed(table(tmp_path, frame)))
