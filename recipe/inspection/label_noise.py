@@ -1,5 +1,6 @@
 """Which labels are probably wrong, how many, and what they should be: as a probe sees what it has not learnt from."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -11,7 +12,7 @@ from recipe.inspection.forest import MOST_CLASSES, better_forest, with_forest
 from recipe.inspection.label_model import LabelModel, fit_label_model
 from recipe.inspection.linear_algebra import single_threaded
 from recipe.inspection.probe import Answers, Probe, probe
-from recipe.statistics.intervals import NORMAL_975, wilson
+from recipe.statistics.intervals import NORMAL_975, Estimate, wilson
 
 Floats = NDArray[np.float64]
 
@@ -19,6 +20,7 @@ MOST_FITS = 5
 CLEARER = 2 / 3  # of the halves' disagreement is left where a fit without the flagged was right: at most 0.64 with a
 # fifth of the labels wrong, whether by class or by picture, on digits, MNIST-5k and 5,000 of Fashion-MNIST, and 0.59
 # with a twentieth on the first two; 0.73 and more where what was flagged is only hard to tell, as in Fashion-MNIST
+LEAST_AGREEMENT = 0.1  # of two probes beyond that of a coin; of those that agree less the share would grow without end
 LEAST_TOLD = 0.05  # of a number's variance: a probe that foretells less can tell nothing of labels
 TAILS = (2.5, 4.0, 8.0, 30.0)  # degrees of freedom of honest errors, the likeliest of which is taken
 STEPS = 100
@@ -65,8 +67,9 @@ def label_noise_of(dataset: Dataset) -> LabelNoise | None:
             return None
         if dataset.preparation["classes"] is not None:
             return _of_classes(dataset, probed)
-        numbers = dataset.targets.reshape(len(dataset.targets), -1)[:, 0]
-        return _of_numbers(probed.asked(np.ones(len(probed.rows), dtype=bool)).outputs[:, 0], numbers)
+        numbers = dataset.targets.reshape(len(dataset.targets), -1)[:, 0].astype(np.float64)
+        expected = probed.asked(np.ones(len(probed.rows), dtype=bool)).outputs[:, 0].astype(np.float64)
+        return _of_numbers(expected, numbers, dataset.kept)
 
 
 def _of_classes(dataset: Dataset, probed: Probe) -> LabelNoise | None:
@@ -99,7 +102,8 @@ class _Opinion:
     labels: LabelModel
     disagree: float  # share of inputs on which the halves do
     missed: float  # share of labels that the probe does not foretell
-    by_picture: tuple[float, float, float]
+    share: float
+    interval: tuple[float, float]
     flagged: NDArray[np.bool_]  # (N,)
 
 
@@ -113,12 +117,23 @@ def _opinion(
     labels = replace(labels, wrong=np.where(dataset.kept, 0.0, labels.wrong))
     missed = (outputs.argmax(1) != given) & ~dataset.kept
     disagree = answers.halves[0].argmax(1) != answers.halves[1].argmax(1)
-    by_picture = _excess_of_disagreement(missed[rows], disagree)
+    share, interval = _share(labels, _excess_of_disagreement(missed[rows], disagree))
     margin = _others(outputs, given).max(1) - outputs[np.arange(len(given)), given]
     margin[dataset.kept] = -np.inf
-    share = max(by_picture[0], _by_class(labels)[0]) if _is_evident(labels.evidence, len(given)) else 0.0
     flagged = _most_suspicious(margin, share)
-    return _Opinion(outputs, labels, float(disagree.mean()), float(missed.mean()), by_picture, flagged)
+    return _Opinion(outputs, labels, float(disagree.mean()), float(missed.mean()), share, interval, flagged)
+
+
+def _share(labels: LabelModel, by_picture: Estimate) -> tuple[float, tuple[float, float]]:
+    """The share of wrong labels, by whichever of two estimates misses fewer, and an interval that holds both of theirs.
+
+    Where nothing is evident the share is 0, and the interval says what cannot be ruled out.
+    """
+    by_class = _by_class(labels)
+    most = max(by_class.high, by_picture.high)
+    if not _is_evident(labels.evidence, len(labels.wrong)):
+        return 0.0, (0.0, most)
+    return max(by_class.value, by_picture.value), (min(by_class.low, by_picture.low), most)
 
 
 def _clearer(before: _Opinion, after: _Opinion) -> bool:
@@ -130,14 +145,12 @@ def _told(opinion: _Opinion, given: NDArray[np.int64]) -> LabelNoise:
     suggested = _others(opinion.outputs, given).argmax(1)
     of_given, of_suggested = labels.probabilities[rows, given], labels.probabilities[rows, suggested]
     score = of_suggested / np.maximum(of_given + of_suggested, np.finfo(float).tiny)
-    by_class, by_picture = _by_class(labels), opinion.by_picture
-    evident = _is_evident(labels.evidence, len(given))
     return LabelNoise(
         suggested=suggested,
         score=score,
         flagged=opinion.flagged,
-        share=max(by_class[0], by_picture[0]) if evident else 0.0,
-        interval=(min(by_class[1], by_picture[1]) if evident else 0.0, max(by_class[2], by_picture[2])),
+        share=opinion.share,
+        interval=opinion.interval,
         surely_wrong=float(labels.wrong[opinion.flagged].sum()),
         joint=labels.joint,
         probabilities=labels.probabilities,
@@ -161,20 +174,20 @@ def _others(outputs: NDArray[np.float32], given: NDArray[np.int64]) -> Floats:
     return others
 
 
-def _of_numbers(expected: NDArray[np.float32], given: NDArray[np.float32]) -> LabelNoise | None:
-    """The noise of standardised numbers (N,); None where the probe tells little of them.
+def _of_numbers(expected: Floats, given: Floats, kept: NDArray[np.bool_]) -> LabelNoise | None:
+    """The noise of standardised numbers (N,), but for those that a person `kept`; None where the probe tells little.
 
     A wrong number is taken for a draw from all of them, an honest one lies about what the probe expects, with an error
     of heavy tails (Student's t, as in Lange, Little and Taylor 1989, "Robust statistical modeling using the t
     distribution"); how many are wrong is what is likeliest.
     """
-    residuals = np.asarray(given, dtype=np.float64) - expected
+    residuals = given - expected
     if residuals.var() > (1 - LEAST_TOLD) * given.var():
         return None
-    wrong, share, evidence = _wrong_numbers(residuals, np.asarray(given, dtype=np.float64))
-    if not _is_evident(evidence, len(given)):
-        share = 0.0
-    flagged = (wrong > 0.5) & (share > 0)
+    wrong, evidence = _wrong_numbers(residuals, given)
+    wrong = np.where(kept, 0.0, wrong)
+    evident = _is_evident(evidence, len(given))
+    share, flagged = float(wrong.mean()) if evident else 0.0, (wrong > 0.5) & evident
     interval = wilson(share * len(given), len(given))
     return LabelNoise(expected, wrong, flagged, share, interval, float(wrong[flagged].sum()), None, None)
 
@@ -184,17 +197,16 @@ def _tells(right: NDArray[np.bool_], given: NDArray[np.int64]) -> bool:
     return wilson(float(right.sum()), len(right))[0] > commonest
 
 
-def _by_class(labels: LabelModel) -> tuple[float, float, float]:
-    """The share of wrong labels with its interval, if they are wrong whatever the picture: it misses those that are
-    wrong where the model of the labels takes the picture for ambiguous.
+def _by_class(labels: LabelModel) -> Estimate:
+    """The share of wrong labels if they are wrong whatever the picture: it misses those that are wrong where the model
+    of the labels takes the picture for ambiguous.
     """
     count, share = len(labels.wrong), float(labels.wrong.mean())
-    return share, *wilson(share * count, count)
+    return Estimate(share, *wilson(share * count, count))
 
 
-def _excess_of_disagreement(missed: NDArray[np.bool_], disagree: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """The share of wrong labels with its interval: how much more often a probe misses labels than two probes disagree
-    with each other.
+def _excess_of_disagreement(missed: NDArray[np.bool_], disagree: NDArray[np.bool_]) -> Estimate:
+    """The share of wrong labels by how much more often a probe misses labels than two probes disagree with each other.
 
     Of two models that learnt from different examples, the share of inputs on which they disagree is the share that
     either gets wrong (Jiang, Nagarajan, Baek and Kolter 2022, "Assessing generalization of SGD via disagreement");
@@ -202,13 +214,11 @@ def _excess_of_disagreement(missed: NDArray[np.bool_], disagree: NDArray[np.bool
     model errs that much less, hence the factor. These two learnt from half of what the probe did, and so err more than
     it: the share is rather too small.
     """
-    factor = 1 / max(1 - 2 * float(disagree.mean()), 0.1)
+    factor = 1 / max(1 - 2 * float(disagree.mean()), LEAST_AGREEMENT)
     beyond = factor * (missed.astype(float) - disagree)
-    share, half = (
-        factor * float(missed.mean() - disagree.mean()),
-        NORMAL_975 * float(beyond.std()) / np.sqrt(len(beyond)),
-    )
-    return max(share, 0.0), max(share - half, 0.0), max(share + half, 0.0)
+    share = factor * float(missed.mean() - disagree.mean())
+    half = NORMAL_975 * float(beyond.std()) / math.sqrt(len(beyond))
+    return Estimate(share, share - half, share + half).at_least(0.0)
 
 
 def _most_suspicious(margin: Floats, share: float) -> NDArray[np.bool_]:
@@ -219,20 +229,20 @@ def _most_suspicious(margin: Floats, share: float) -> NDArray[np.bool_]:
     return flagged
 
 
-def _wrong_numbers(residuals: Floats, given: Floats) -> tuple[Floats, float, float]:
-    """How likely each number is wrong (N,), the share that is, and the evidence for any, under the likeliest tails."""
+def _wrong_numbers(residuals: Floats, given: Floats) -> tuple[Floats, float]:
+    """How likely each number is wrong (N,), and the evidence for any, under the likeliest tails of honest errors."""
     anything = _density_of_all(given)
     found = [_mixture(residuals, anything, freedom, FIRST_SHARE) for freedom in TAILS]
     honest = [_mixture(residuals, anything, freedom, 0.0) for freedom in TAILS]
-    wrong, share, likelihood = max(found, key=lambda one: one[2])
-    return wrong, share, len(given) * (likelihood - max(one[2] for one in honest))
+    wrong, likelihood = max(found, key=lambda one: one[1])
+    return wrong, len(given) * (likelihood - max(one[1] for one in honest))
 
 
-def _mixture(residuals: Floats, anything: Floats, freedom: float, share: float) -> tuple[Floats, float, float]:
+def _mixture(residuals: Floats, anything: Floats, freedom: float, share: float) -> tuple[Floats, float]:
     """Expectation maximisation of honest errors with so many degrees of freedom beside the density of `anything`.
 
-    Begins with a `share` of wrong ones; one of 0 stays so. Gives how likely each is wrong, the share, and the mean
-    logarithm of the likelihood.
+    Begins with a `share` of wrong ones; one of 0 stays so. Gives how likely each is wrong, and the mean logarithm of
+    the likelihood.
     """
     from scipy.stats import t
 
@@ -253,7 +263,7 @@ def _mixture(residuals: Floats, anything: Floats, freedom: float, share: float) 
         middle = float((weight * residuals).sum() / weight.sum())
         scale = float(np.sqrt((weight * (residuals - middle) ** 2).sum() / (1 - wrong).sum()))
         scale = max(scale, np.finfo(float).eps)
-    return wrong, share, likelihood
+    return wrong, likelihood
 
 
 def _density_of_all(given: Floats) -> Floats:
