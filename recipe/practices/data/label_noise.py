@@ -56,8 +56,9 @@ def label_noise(dataset: Dataset) -> Finding:
         summary=_in_words(noise, len(table)),
         measured=noise.share,
         interval=noise.interval,
-        advice="Look at the flagged ones, the most suspicious first, and correct or leave out those that are wrong; "
-        "where many of one class are called another, say better what sets them apart.",
+        advice="Look at the flagged ones in data.html, the most suspicious first; mark those that are wrong, export "
+        "the marks and take them in with `recipe decide`. Where many of one class are called another, say better what "
+        "sets them apart.",
         requirements=(at_most(noise.interval[0], "max_share", otherwise="warn"),),
         figures=_gallery(dataset, table) | _joint(noise, classes),
         table=table.drop(columns="row"),
